@@ -1,0 +1,172 @@
+"""A suite: a pytest file, class or test, and what it declares about its engine.
+
+`engine_args = dict(...)` and `pinned = (...)` are read from the source without importing it: the
+driver must know them before any process of the suite exists, and must never run the suite's code.
+"""
+
+import ast
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from harness.core.errors import UsageError
+
+Literal = str | int | float | bool | None | list["Literal"] | dict[str, "Literal"]
+
+#: How many pytest parameters a test id may hold; longer ids are somebody's mistake or attack.
+_PART = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\[[^\]\x00-\x1f]{0,200}\])?")
+
+
+@dataclass(frozen=True, slots=True)
+class SuiteRef:
+    """Where a suite stands: `path`, `path::Class`, `path::Class::test` or `path::test`."""
+
+    path: str
+    parts: tuple[str, ...] = ()
+
+    @property
+    def nodeid(self) -> str:
+        """The pytest node id, as the user wrote it."""
+        return "::".join((self.path, *self.parts))
+
+
+@dataclass(frozen=True, slots=True)
+class EngineDeclaration:
+    """What one class (or the module) says of its engine: arguments, and those no cell may change."""
+
+    engine_args: dict[str, Literal] = field(default_factory=dict)
+    pinned: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SuiteDeclarations:
+    """Declarations of one file: the module's own, and one per class that holds tests."""
+
+    module: EngineDeclaration
+    classes: dict[str, EngineDeclaration]
+    has_plain_tests: bool
+
+
+def parse_suite(text: str) -> SuiteRef:
+    """Read a SUITE argument. Raises UsageError naming what is wrong with it."""
+    path, *parts = text.split("::")
+    if not path:
+        raise UsageError(f"suite {text!r} names no file; write FILE[::Class[::test]]")
+    if len(parts) > 2 or not all(_PART.fullmatch(part) for part in parts):
+        raise UsageError(f"suite {text!r} is not FILE[::Class[::test]]")
+    return SuiteRef(path, tuple(parts))
+
+
+def read_declarations(ref: SuiteRef) -> SuiteDeclarations:
+    """Read a suite file's declarations.
+
+    Raises UsageError where the file is missing, is not Python, or declares something that is not
+    a literal; and where the named class or test does not stand in it.
+    """
+    path = Path(ref.path)
+    if not path.is_file():
+        raise UsageError(f"suite file {ref.path!r} does not exist")
+    try:
+        tree = ast.parse(path.read_bytes(), filename=ref.path)
+    except (SyntaxError, ValueError) as error:
+        raise UsageError(f"suite file {ref.path!r} is not valid Python: {error}") from None
+    declared = _declarations(tree, ref.path)
+    _check_part_exists(tree, ref)
+    return declared
+
+
+def _declarations(tree: ast.Module, path: str) -> SuiteDeclarations:
+    module = _declaration(tree.body, f"{path}", EngineDeclaration())
+    classes = {
+        node.name: _declaration(node.body, f"{path}::{node.name}", module)
+        for node in tree.body
+        if isinstance(node, ast.ClassDef) and _holds_tests(node)
+    }
+    plain = any(
+        isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test")
+        for node in tree.body
+    )
+    return SuiteDeclarations(module, classes, plain)
+
+
+def _holds_tests(node: ast.ClassDef) -> bool:
+    """A class pytest would collect: named Test*, or a TestCase; bases such as mixins are not."""
+    bases = {base.attr if isinstance(base, ast.Attribute) else getattr(base, "id", "")
+             for base in node.bases}
+    return node.name.startswith("Test") or "TestCase" in bases
+
+
+def _declaration(
+    body: list[ast.stmt], where: str, inherited: EngineDeclaration
+) -> EngineDeclaration:
+    assigned = {
+        target.id: node.value
+        for node in body
+        if isinstance(node, ast.Assign)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
+    args = inherited.engine_args
+    if "engine_args" in assigned:
+        args = {**args, **_literal_dict(assigned["engine_args"], f"{where}: engine_args")}
+    pinned = inherited.pinned
+    if "pinned" in assigned:
+        value = _literal(assigned["pinned"], f"{where}: pinned")
+        if not isinstance(value, list | tuple | set) or not all(isinstance(v, str) for v in value):
+            raise UsageError(f"{where}: pinned must be a tuple of names")
+        pinned = tuple(str(name) for name in value)
+    return EngineDeclaration(args, pinned)
+
+
+def _literal_dict(node: ast.expr, where: str) -> dict[str, Literal]:
+    if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "dict" and not node.args:
+        pairs = {kw.arg: kw.value for kw in node.keywords}
+        if None in pairs:
+            raise UsageError(f"{where} must be literals: `**` cannot be read without importing")
+        return {str(name): _literal(value, where) for name, value in pairs.items()}
+    value = _literal(node, where)
+    if not isinstance(value, dict):
+        raise UsageError(f"{where} must be a dict of literals")
+    return value
+
+
+def _literal(node: ast.expr, where: str) -> Literal:
+    try:
+        value: Literal = ast.literal_eval(node)
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
+        raise UsageError(f"{where} must be literals (line {node.lineno})") from None
+    return value
+
+
+def _check_part_exists(tree: ast.Module, ref: SuiteRef) -> None:
+    body: list[ast.stmt] = tree.body
+    for part in ref.parts:
+        name = part.partition("[")[0]
+        found = [n for n in body if getattr(n, "name", None) == name]
+        if not found and body is tree.body:
+            known = [n.name for n in body if isinstance(n, ast.ClassDef) and _holds_tests(n)]
+            raise UsageError(
+                f"{ref.path!r} has no {name!r}; classes there: {', '.join(known) or 'none'}"
+            )
+        # An inherited test is not in the class's own body: pytest will tell.
+        body = getattr(found[0], "body", []) if found else []
+
+
+#: Engine arguments that an axis of another name sets.
+BACKEND_ROLES = ("prefill_backend", "decode_backend", "draft_backend")
+
+
+def clashes(declared: EngineDeclaration, axes: dict[str, str | int]) -> list[str]:
+    """Pinned arguments that this cell would change: the class is not applicable there.
+
+    An `order` or `tp` equal to the pinned value is no clash; `backend` sets all three roles.
+    """
+    found = []
+    for name, value in axes.items():
+        targets = ("backend", *BACKEND_ROLES) if name == "backend" else (name,)
+        found += [
+            f"{target} is pinned to {declared.engine_args.get(target)!r}"
+            for target in targets
+            if target in declared.pinned and declared.engine_args.get(target) != value
+        ]
+    return found
