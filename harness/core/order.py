@@ -4,6 +4,7 @@ Order is a variable under measurement, never a fix: a layout change moves a corr
 victim. The gate below is the rule of sglang PR #26550, kept so that it can be measured.
 """
 
+import itertools
 import random
 from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
@@ -27,7 +28,9 @@ def parse_order(text: str) -> CaptureOrder:
     try:
         return CaptureOrder(text)
     except ValueError:
-        raise unknown_value("capture order", text, [order.value for order in CaptureOrder]) from None
+        raise unknown_value(
+            "capture order", text, [order.value for order in CaptureOrder]
+        ) from None
 
 
 def ordering_gate(
@@ -67,7 +70,7 @@ def observed_order(sequence: Sequence[int]) -> str:
     """Name the order that a capture trace shows: ascending, descending, single, none or mixed."""
     if len(sequence) < 2:
         return "single" if sequence else "none"
-    steps = {later > earlier for earlier, later in zip(sequence, sequence[1:], strict=False)}
+    steps = {later > earlier for earlier, later in itertools.pairwise(sequence)}
     if len(steps) > 1:
         return "mixed"
     return "ascending" if steps.pop() else "descending"

@@ -32,7 +32,7 @@ class SuiteRef:
 
 @dataclass(frozen=True, slots=True)
 class EngineDeclaration:
-    """What one class (or the module) says of its engine: arguments, and those no cell may change."""
+    """What a class (or the module) says of its engine: arguments, and those no cell changes."""
 
     engine_args: dict[str, Literal] = field(default_factory=dict)
     pinned: tuple[str, ...] = ()
@@ -91,8 +91,10 @@ def _declarations(tree: ast.Module, path: str) -> SuiteDeclarations:
 
 def _holds_tests(node: ast.ClassDef) -> bool:
     """A class pytest would collect: named Test*, or a TestCase; bases such as mixins are not."""
-    bases = {base.attr if isinstance(base, ast.Attribute) else getattr(base, "id", "")
-             for base in node.bases}
+    bases = {
+        base.attr if isinstance(base, ast.Attribute) else getattr(base, "id", "")
+        for base in node.bases
+    }
     return node.name.startswith("Test") or "TestCase" in bases
 
 

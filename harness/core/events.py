@@ -1,0 +1,73 @@
+"""Reading the wire: JSON lines from a process that may be broken or malicious.
+
+`docs/wire.md` is the schema. Nothing here raises on bad input: a line that is no event is garbled,
+a key of the wrong type is as good as absent.
+"""
+
+import json
+from typing import Any
+
+from harness.core.kinds import Exc, Frame
+
+#: A longer line is garbled: no event needs more, and memory must stay bounded.
+MAX_LINE_BYTES = 1 << 20
+
+Event = dict[str, Any]
+
+
+def parse_line(line: bytes) -> Event | None:
+    """One event, or None where the line is garbled."""
+    if len(line) > MAX_LINE_BYTES:
+        return None
+    try:
+        value = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(value, dict) or not isinstance(value.get("event"), str):
+        return None
+    return value
+
+
+def text(event: Event, key: str, default: str = "") -> str:
+    """A text value, else the default."""
+    value = event.get(key)
+    return value if isinstance(value, str) else default
+
+
+def number(event: Event, key: str, default: float = 0.0) -> float:
+    """A finite number, else the default."""
+    value = event.get(key)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return default
+    return float(value) if abs(value) < 1e18 else default
+
+
+def texts(event: Event, key: str) -> list[str]:
+    """The text items of a list; anything else in it is dropped."""
+    value = event.get(key)
+    return [item for item in value if isinstance(item, str)] if isinstance(value, list) else []
+
+
+def counts(event: Event, key: str) -> dict[str, int]:
+    """A mapping of names to whole numbers; anything else in it is dropped."""
+    value = event.get(key)
+    if not isinstance(value, dict):
+        return {}
+    return {k: v for k, v in value.items() if isinstance(v, int) and not isinstance(v, bool)}
+
+
+def exception(event: Event) -> Exc | None:
+    """The event's `exc`, or None where it has none."""
+    value = event.get("exc")
+    if not isinstance(value, dict):
+        return None
+    frames = value.get("frames")
+    return Exc(
+        types=tuple(texts(value, "types"))[:32],
+        message=text(value, "message")[:8192],
+        frames=tuple(
+            Frame(text(f, "file"), int(number(f, "line")), text(f, "function"))
+            for f in (frames if isinstance(frames, list) else [])[:12]
+            if isinstance(f, dict)
+        ),
+    )

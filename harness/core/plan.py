@@ -1,0 +1,87 @@
+"""The plan of a run: what is measured, how often, in which order. Pure values and decisions."""
+
+import hashlib
+import random
+from dataclasses import dataclass
+
+from harness.core.cell import Cell
+from harness.core.errors import UsageError
+
+#: Seeds stay below 2**31 so that every library takes them.
+_SEED_SPACE = 1 << 31
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedCell:
+    """One suite in one cell. `refused` says why it cannot run here; None where it can."""
+
+    suite: str
+    cell: Cell
+    deselect: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    refused: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedAttempt:
+    """One repeat of one suite in one cell. `position` is its place in the shared queue, from 0."""
+
+    position: int
+    suite: str
+    cell: Cell
+    repeat: int
+    seed: int
+    deselect: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All that was decided before the first attempt."""
+
+    cells: tuple[PlannedCell, ...]
+    repeats: int
+    seed: int
+    fixed_seed: bool
+    in_ci: bool
+
+    @property
+    def runnable(self) -> tuple[PlannedCell, ...]:
+        """The cells that can run here."""
+        return tuple(planned for planned in self.cells if planned.refused is None)
+
+
+def attempt_seed(run_seed: int, suite: str, cell: Cell, repeat: int) -> int:
+    """hash(run seed, suite, cell, repeat), the same on every machine and in every process."""
+    text = f"{run_seed}\0{suite}\0{cell.key}\0{repeat}"
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8]) % _SEED_SPACE
+
+
+def check_repeats(repeats: int) -> None:
+    """Raises UsageError where there is nothing to repeat."""
+    if not 1 <= repeats <= 100_000:
+        raise UsageError(f"--repeats {repeats}: give a number from 1 to 100000")
+
+
+def schedule(plan: Plan) -> list[PlannedAttempt]:
+    """The shared queue: blocks of one attempt per cell, each block in a seeded order of its own.
+
+    Interleaving lets drift (a warming machine, a filling cache) hit all cells alike.
+    """
+    shuffle = random.Random(plan.seed).shuffle
+    queue: list[PlannedAttempt] = []
+    for repeat in range(plan.repeats):
+        block = list(plan.runnable)
+        shuffle(block)
+        for planned in block:
+            seed = seed_of(plan, planned.suite, planned.cell, repeat)
+            queue.append(
+                PlannedAttempt(
+                    len(queue), planned.suite, planned.cell, repeat, seed, planned.deselect
+                )
+            )
+    return queue
+
+
+def seed_of(plan: Plan, suite: str, cell: Cell, repeat: int) -> int:
+    """The attempt's seed; with a fixed seed every attempt of the run has the run's own."""
+    return plan.seed if plan.fixed_seed else attempt_seed(plan.seed, suite, cell, repeat)

@@ -1,0 +1,151 @@
+"""Reading and writing runs."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from harness.core.errors import StoreError, UsageError
+from harness.core.result import AttemptResult
+from harness.store import schema
+from harness.store.records import AttemptRow, Lease, RunRecord, attempt_values, test_values
+
+
+@dataclass(frozen=True, slots=True)
+class TestCount:
+    """How one test of one suite ended in one cell, counted over valid attempts."""
+
+    __test__ = False
+
+    suite: str
+    cell: str
+    test: str
+    outcome: str
+    kind: str | None
+    recovered: int
+    n: int
+
+
+class Store:
+    """Runs and attempts in one database. The driver is its only writer."""
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self._engine = engine
+
+    def add_run(self, record: RunRecord) -> None:
+        """Store plan, seed and fingerprint, before the first attempt."""
+        with self._begin() as connection:
+            connection.execute(schema.run.insert().values(**asdict(record)))
+
+    def end_run(self, run_id: str, status: str) -> None:
+        """Store how the run ended: complete, interrupted or failed."""
+        table = schema.run
+        change = table.update().where(table.c.id == run_id)
+        with self._begin() as connection:
+            connection.execute(change.values(status=status, ended=time.time()))
+        self._checkpoint()
+
+    def reopen_run(self, run_id: str) -> None:
+        """Mark a run as running again, for `--resume`."""
+        table = schema.run
+        with self._begin() as connection:
+            connection.execute(
+                table.update().where(table.c.id == run_id).values(status="running", ended=None)
+            )
+
+    def add_attempt(self, identity: dict[str, Any], result: AttemptResult, lease: Lease) -> None:
+        """Commit one attempt with its tests, as it ends: a later crash cannot lose it.
+
+        `identity`: id, run_id, position, replaces, suite, cell, repeat and seed.
+        """
+        with self._begin() as connection:
+            values = {**identity, **attempt_values(result, lease)}
+            connection.execute(schema.attempt.insert().values(**values))
+            tests = test_values(result, identity["id"])
+            if tests:
+                connection.execute(schema.test_result.insert(), tests)
+
+    def runs(self) -> list[RunRecord]:
+        """All runs, newest first."""
+        table = schema.run
+        with self._connect() as connection:
+            rows = connection.execute(sa.select(table).order_by(table.c.created.desc()))
+            return [RunRecord(**row._mapping) for row in rows]
+
+    def run(self, name: str) -> RunRecord:
+        """The run with this id, unique prefix, or `latest`. Raises UsageError where none fits."""
+        runs = self.runs()
+        if name == "latest" and runs:
+            return runs[0]
+        found = [run for run in runs if run.id == name] or [
+            run for run in runs if name and run.id.startswith(name)
+        ]
+        if len(found) == 1:
+            return found[0]
+        if found:
+            raise UsageError(f"run {name!r} is ambiguous: {', '.join(r.id for r in found[:5])}")
+        raise UsageError(f"no run {name!r} in this store; `harness runs` lists {len(runs)}")
+
+    def attempts(self, run_id: str) -> list[AttemptRow]:
+        """The attempts of a run in lease order; a replacement follows what it replaces."""
+        table = schema.attempt
+        query = sa.select(table).where(table.c.run_id == run_id)
+        with self._connect() as connection:
+            rows = connection.execute(query.order_by(table.c.position, table.c.replaces))
+            return [AttemptRow(**row._mapping) for row in rows]
+
+    def attempt(self, name: str) -> AttemptRow:
+        """The attempt with this id or unique prefix. Raises UsageError where none fits."""
+        table = schema.attempt
+        query = sa.select(table).where(table.c.id.startswith(name, autoescape=True)).limit(2)
+        with self._connect() as connection:
+            rows = [AttemptRow(**row._mapping) for row in connection.execute(query)]
+        exact = [row for row in rows if row.id == name]
+        if not name or len(exact or rows) != 1:
+            raise UsageError(f"{'ambiguous' if rows else 'no'} attempt {name!r} in this store")
+        return (exact or rows)[0]
+
+    def test_counts(self, run_id: str) -> list[TestCount]:
+        """Outcomes per suite, cell and test over the valid attempts of a run."""
+        a, t = schema.attempt, schema.test_result
+        keys = (a.c.suite, a.c.cell, t.c.test, t.c.outcome, t.c.kind, t.c.recovered)
+        query = (
+            sa.select(*keys, sa.func.count().label("n"))
+            .join(a, a.c.id == t.c.attempt_id)
+            .where(a.c.run_id == run_id, a.c.status != "infra")
+            .group_by(*keys)
+        )
+        with self._connect() as connection:
+            return [TestCount(*row) for row in connection.execute(query)]
+
+    def close(self) -> None:
+        """Release the database."""
+        self._engine.dispose()
+
+    def _checkpoint(self) -> None:
+        # Copying the .sqlite file alone must be enough after a run has ended.
+        if self._engine.dialect.name == "sqlite":
+            with self._connect() as connection:
+                connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    @contextmanager
+    def _begin(self) -> Iterator[sa.Connection]:
+        with _as_store_error(), self._engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def _connect(self) -> Iterator[sa.Connection]:
+        with _as_store_error(), self._engine.connect() as connection:
+            yield connection
+
+
+@contextmanager
+def _as_store_error() -> Iterator[None]:
+    """Database errors reach the user as one line."""
+    try:
+        yield
+    except sa.exc.SQLAlchemyError as error:
+        raise StoreError(f"the store failed: {str(error).splitlines()[0]}") from error
