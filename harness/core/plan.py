@@ -2,9 +2,11 @@
 
 import hashlib
 import random
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from harness.core.cell import Cell
+from harness.core.cell import Cell, cell_from_dict
 from harness.core.errors import UsageError
 
 #: Seeds stay below 2**31 so that every library takes them.
@@ -85,3 +87,44 @@ def schedule(plan: Plan) -> list[PlannedAttempt]:
 def seed_of(plan: Plan, suite: str, cell: Cell, repeat: int) -> int:
     """The attempt's seed; with a fixed seed every attempt of the run has the run's own."""
     return plan.seed if plan.fixed_seed else attempt_seed(plan.seed, suite, cell, repeat)
+
+
+def missing(plan: Plan, stored: Iterable[int]) -> list[PlannedAttempt]:
+    """What `--resume` still has to run: the queue without the positions already stored."""
+    done = set(stored)
+    return [attempt for attempt in schedule(plan) if attempt.position not in done]
+
+
+def plan_to_dict(plan: Plan) -> dict[str, Any]:
+    """The plan as stored: JSON values only."""
+    return {
+        "cells": [
+            {
+                "suite": planned.suite,
+                "axes": planned.cell.as_dict(),
+                "deselect": list(planned.deselect),
+                "notes": list(planned.notes),
+                "refused": planned.refused,
+            }
+            for planned in plan.cells
+        ],
+        "repeats": plan.repeats,
+        "seed": plan.seed,
+        "fixed_seed": plan.fixed_seed,
+        "in_ci": plan.in_ci,
+    }
+
+
+def plan_from_dict(stored: Mapping[str, Any]) -> Plan:
+    """Inverse of `plan_to_dict`."""
+    cells = tuple(
+        PlannedCell(
+            suite=planned["suite"],
+            cell=cell_from_dict(planned["axes"]),
+            deselect=tuple(planned["deselect"]),
+            notes=tuple(planned["notes"]),
+            refused=planned["refused"],
+        )
+        for planned in stored["cells"]
+    )
+    return Plan(cells, stored["repeats"], stored["seed"], stored["fixed_seed"], stored["in_ci"])

@@ -1,0 +1,201 @@
+"""The `harness` command: options in, exit code out. Heavy imports wait until a command runs."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from harness.core.cell import ENV_PREFIX, Axis, axis_of, parse_axis
+from harness.core.errors import HarnessError, UsageError
+from harness.core.exits import ExitCode
+
+app = typer.Typer(
+    help="Measure how often CUDA-graph-capture tests fail, of what, and what failures depend on.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+StoreOption = Annotated[
+    str | None,
+    typer.Option(
+        "--store", metavar="PATH|URL", help="Where runs are kept [.harness/store.sqlite]."
+    ),
+]
+
+
+@app.command()
+def run(
+    suites: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[SUITE]...", help="FILE, FILE::Class or FILE::Class::test."),
+    ] = None,
+    repeats: Annotated[int, typer.Option(help="Attempts planned per cell.")] = 50,
+    order: Annotated[
+        str | None,
+        typer.Option(metavar="A,B", help="Capture orders: ascending, descending, shuffled, gate."),
+    ] = None,
+    backend: Annotated[
+        str | None, typer.Option(metavar="A,B", help="Attention backends [all of this machine].")
+    ] = None,
+    tp: Annotated[
+        str | None, typer.Option(metavar="1,2", help="Tensor-parallel sizes [2, else 1].")
+    ] = None,
+    axis: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=A,B", help="Vary an engine argument.")
+    ] = None,
+    env: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=A,B", help="Vary an environment variable.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    slots: Annotated[int | None, typer.Option(help="CPU slots [the cores].")] = None,
+    timeout: Annotated[float, typer.Option(help="Seconds an attempt may take.")] = 300.0,
+    seed: Annotated[int | None, typer.Option(help="Run seed [drawn and printed].")] = None,
+    fixed_seed: Annotated[
+        bool, typer.Option("--fixed-seed", help="Give every attempt the run's seed.")
+    ] = False,
+    isolation: Annotated[
+        str | None,
+        typer.Option(help="spawn, or fork from a warm zygote [fork on CPU, spawn on CUDA]."),
+    ] = None,
+    in_process_reruns: Annotated[
+        int, typer.Option(help="Rerun failures N times in process, shown beside the rate.")
+    ] = 0,
+    replace_infra: Annotated[
+        int, typer.Option(help="Repeat an infrastructure attempt up to N times.")
+    ] = 0,
+    address: Annotated[
+        str | None, typer.Option(metavar="HOST:PORT|auto", help="Join this Ray [a private one].")
+    ] = None,
+    resume: Annotated[
+        str | None, typer.Option(metavar="RUN", help="Finish what is missing of a stored run.")
+    ] = None,
+    store: StoreOption = None,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", help="Write run.json there too.")
+    ] = None,
+    keyword: Annotated[
+        str | None, typer.Option("-k", metavar="EXPR", help="pytest's -k, for every attempt.")
+    ] = None,
+    verbose: Annotated[bool, typer.Option("-v", help="Draw rank 0's captures live.")] = False,
+) -> None:
+    """Measure suites: repeat each in fresh processes in every cell, and print rates."""
+    from harness.driver.options import RunOptions
+    from harness.driver.session import resume_run, start_run
+
+    if resume is not None:
+        code = resume_run(resume, store, json_file, verbose, address)
+        raise typer.Exit(code)
+    options = RunOptions(
+        suites=tuple(suites or _default_suites()),
+        repeats=repeats,
+        axes=tuple(_axes(order, backend, tp, axis or [], env or [])),
+        device=device,
+        slots=slots,
+        timeout_s=timeout,
+        seed=seed,
+        fixed_seed=fixed_seed,
+        isolation=isolation,
+        in_process_reruns=in_process_reruns,
+        replace_infra=replace_infra,
+        address=address,
+        keyword=keyword,
+    )
+    raise typer.Exit(start_run(options, store, json_file, verbose))
+
+
+def _default_suites() -> list[str]:
+    from harness.driver.options import DEFAULT_SUITE
+
+    if not Path(DEFAULT_SUITE).is_file():
+        raise UsageError(
+            f"name a suite: {DEFAULT_SUITE} does not exist here; "
+            "for example: harness run tests/test_graphs.py::TestCapture --repeats 50"
+        )
+    return [DEFAULT_SUITE]
+
+
+def _axes(
+    order: str | None, backend: str | None, tp: str | None, axis: list[str], env: list[str]
+) -> list[Axis]:
+    named = (("order", order), ("backend", backend), ("tp", tp))
+    axes = [axis_of(name, value.split(","), option=f"--{name}") for name, value in named if value]
+    axes += [parse_axis(text) for text in axis]
+    return axes + [parse_axis(text, option="--env", prefix=ENV_PREFIX) for text in env]
+
+
+@app.command()
+def rerun(
+    attempt: Annotated[str, typer.Argument(help="An attempt's id or unique prefix.")],
+    store: StoreOption = None,
+) -> None:
+    """Run one stored attempt again: same seed, cell and environment."""
+    from harness.driver.session import rerun_attempt
+
+    raise typer.Exit(rerun_attempt(attempt, store))
+
+
+@app.command()
+def report(
+    run: Annotated[str, typer.Argument(help="A run's id, a unique prefix, or latest.")] = "latest",
+    store: StoreOption = None,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", help="Write run.json there too.")
+    ] = None,
+) -> None:
+    """Print a run's table again, from the store alone."""
+    from harness.driver.session import show_run
+
+    raise typer.Exit(show_run(run, store, json_file))
+
+
+@app.command()
+def runs(store: StoreOption = None) -> None:
+    """List the stored runs, newest first."""
+    from harness.driver.session import list_runs
+
+    raise typer.Exit(list_runs(store))
+
+
+@app.command()
+def doctor(store: StoreOption = None) -> None:
+    """Say what this machine offers: devices, backends, versions, Ray, store."""
+    from harness.driver.doctor import print_doctor
+
+    raise typer.Exit(print_doctor(store))
+
+
+@app.command()
+def gate(
+    suite: Annotated[str | None, typer.Argument(help="A suite file.")] = None,
+    store: StoreOption = None,
+) -> None:
+    """Per class: backends, batch sizes, what the ordering gate decides, what was observed."""
+    from harness.driver.gate import print_gate
+
+    raise typer.Exit(print_gate(suite or _default_suites()[0], store))
+
+
+def main() -> None:
+    """Console entry: a user's mistake is one line and a documented exit code, no traceback."""
+    try:
+        app(standalone_mode=False)
+    except HarnessError as error:
+        _fail(str(error), error.exit_code)
+    except typer.Exit as stop:
+        sys.exit(stop.exit_code)
+    except typer.Abort:
+        sys.exit(ExitCode.INTERRUPTED)
+    except KeyboardInterrupt:
+        _fail("interrupted", ExitCode.INTERRUPTED)
+    except Exception as error:
+        if not hasattr(error, "format_message"):
+            raise
+        _fail(error.format_message(), ExitCode.USAGE)
+
+
+def _fail(message: str, code: int) -> None:
+    sys.stderr.write(f"harness: {message}\n")
+    sys.exit(code)

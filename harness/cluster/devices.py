@@ -1,0 +1,123 @@
+"""The devices of this node, and how one proves itself clean. NVML only: no CUDA context is made."""
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pynvml
+
+from harness.core.errors import NoDeviceError, UsageError
+
+#: A device is clean when its used memory is back within this of its baseline. NVML's own
+#: bookkeeping moves by a few MiB; a leaked context holds hundreds.
+CLEAN_TOLERANCE_BYTES = 64 << 20
+
+#: How long a device may take to give memory back after its processes have ended.
+CLEAN_WAIT_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """One GPU, or one CPU slot. `id` is the GPU's UUID, or `cpu:K`."""
+
+    kind: str
+    id: str
+    name: str
+    index: int
+
+
+def choose_kind(requested: str) -> str:
+    """Resolve `--device auto|cpu|cuda`. Raises UsageError for another word or a missing GPU."""
+    if requested not in ("auto", "cpu", "cuda"):
+        raise UsageError(f"--device {requested!r}: choose from auto, cpu, cuda")
+    if requested == "cpu":
+        return "cpu"
+    found, reason = gpus()
+    if found:
+        return "cuda"
+    if requested == "cuda":
+        raise NoDeviceError(f"--device cuda: no GPU here ({reason}); use --device cpu")
+    return "cpu"
+
+
+def gpus() -> tuple[list[Device], str]:
+    """The visible GPUs of this node and, where there are none, why."""
+    try:
+        pynvml.nvmlInit()
+    except pynvml.NVMLError as error:
+        return [], str(error)
+    try:
+        found = [_gpu(index) for index in range(pynvml.nvmlDeviceGetCount())]
+    except pynvml.NVMLError as error:
+        return [], str(error)
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is not None:
+        wanted = [item.strip() for item in visible.split(",") if item.strip()]
+        found = [d for d in found if str(d.index) in wanted or d.id in wanted]
+    return found, "CUDA_VISIBLE_DEVICES hides all" if not found else ""
+
+
+def _gpu(index: int) -> Device:
+    handle = pynvml.nvmlDeviceGetHandleByIndex(index)
+    return Device("cuda", _text(pynvml.nvmlDeviceGetUUID(handle)), _gpu_name(handle), index)
+
+
+def _gpu_name(handle: object) -> str:
+    return _text(pynvml.nvmlDeviceGetName(handle))
+
+
+def _text(value: str | bytes) -> str:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+
+
+def cpu_slots(count: int) -> list[Device]:
+    """`count` CPU slots. A slot is bookkeeping: nothing binds an attempt to one core."""
+    return [Device("cpu", f"cpu:{index}", "CPU slot", index) for index in range(count)]
+
+
+def default_slots() -> int:
+    """The cores this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+class GpuHealth:
+    """One GPU's baseline and the checks against it."""
+
+    def __init__(self, device: Device, sleep: Callable[[float], None] = time.sleep) -> None:
+        pynvml.nvmlInit()
+        self._handle = pynvml.nvmlDeviceGetHandleByUUID(device.id)
+        self._baseline = self._used()
+        self._sleep = sleep
+
+    def unclean(self) -> str | None:
+        """Why the device may not be leased; None where it is clean. Waits for late releases.
+
+        NVML shows no process ids across container namespaces, so memory is what is compared.
+        """
+        try:
+            return self._unhealthy() or self._unreleased()
+        except pynvml.NVMLError as error:
+            return f"NVML does not answer: {error}"
+
+    def _unreleased(self) -> str | None:
+        deadline = time.monotonic() + CLEAN_WAIT_S
+        while (extra := self._used() - self._baseline) > CLEAN_TOLERANCE_BYTES:
+            if time.monotonic() > deadline:
+                return f"{extra >> 20} MiB above its baseline after {CLEAN_WAIT_S:g} s"
+            self._sleep(0.1)
+        return None
+
+    def _unhealthy(self) -> str | None:
+        try:
+            errors = pynvml.nvmlDeviceGetTotalEccErrors(
+                self._handle,
+                pynvml.NVML_MEMORY_ERROR_TYPE_UNCORRECTED,
+                pynvml.NVML_VOLATILE_ECC,
+            )
+        except pynvml.NVMLError_NotSupported:
+            return None
+        return f"{errors} uncorrected ECC errors since boot" if errors else None
+
+    def _used(self) -> int:
+        return int(pynvml.nvmlDeviceGetMemoryInfo(self._handle).used)

@@ -1,0 +1,140 @@
+"""From options and machine to a plan: axes, cells, and which cells cannot run here and why."""
+
+from dataclasses import replace
+
+from harness.core import backends
+from harness.core.cell import Axis, Cell, check_distinct, cross
+from harness.core.errors import UsageError
+from harness.core.order import CaptureOrder, ordering_gate, parse_order
+from harness.core.plan import Plan, PlannedCell
+from harness.core.suite import (
+    BACKEND_ROLES,
+    EngineDeclaration,
+    SuiteDeclarations,
+    SuiteRef,
+    clashes,
+    parse_suite,
+    read_declarations,
+)
+from harness.driver.options import RunOptions
+from harness.driver.preflight import check_model
+
+#: Axes that the engine understands, beside the arguments a suite itself declares.
+ENGINE_AXES = (
+    "order",
+    "backend",
+    *BACKEND_ROLES,
+    "tp",
+    "page_size",
+    "spec_steps",
+    "max_running",
+    "speculative",
+)
+
+
+def make_plan(
+    options: RunOptions, device: str, devices_on_a_node: int, seed: int, in_ci: bool
+) -> Plan:
+    """Decide every cell. Raises UsageError for anything that cannot be meant.
+
+    device: `cpu` or `cuda`; devices_on_a_node: the largest gang that can be leased.
+    """
+    refs = [parse_suite(text) for text in options.suites]
+    declared = {ref.nodeid: read_declarations(ref) for ref in refs}
+    axes = complete_axes(options.axes, device, devices_on_a_node)
+    check_axes(axes, device, devices_on_a_node, list(declared.values()))
+    for ref in refs:
+        _check_models(ref, declared[ref.nodeid], axes)
+    cells = tuple(
+        _plan_cell(ref, declared[ref.nodeid], cell) for ref in refs for cell in cross(axes)
+    )
+    return Plan(cells, options.repeats, seed, options.fixed_seed, in_ci)
+
+
+def complete_axes(given: tuple[Axis, ...], device: str, devices: int) -> list[Axis]:
+    """The given axes and the contract's defaults: order, backend, tp, in this order first."""
+    check_distinct(given)
+    named = {axis.name: axis for axis in given}
+    defaults = [
+        Axis("order", (CaptureOrder.ASCENDING.value, CaptureOrder.DESCENDING.value)),
+        Axis("backend", tuple(backends.available_backends(device))),
+        Axis("tp", (2 if devices >= 2 else 1,)),
+    ]
+    if set(BACKEND_ROLES) <= set(named):
+        defaults.pop(1)
+    first = [named.pop(axis.name, axis) for axis in defaults]
+    return first + [axis for axis in given if axis.name in named]
+
+
+def check_axes(
+    axes: list[Axis], device: str, devices: int, declared: list[SuiteDeclarations]
+) -> None:
+    """Raises UsageError naming what exists for an unknown axis or value."""
+    known = set(ENGINE_AXES) | {
+        name for d in declared for e in (d.module, *d.classes.values()) for name in e.engine_args
+    }
+    for axis in axes:
+        if axis.name not in known and not axis.name.startswith("env:"):
+            raise UsageError(
+                f"unknown axis {axis.name!r}: choose from {', '.join(sorted(known))}, "
+                "or vary an environment variable with --env"
+            )
+        for value in axis.values:
+            _check_value(axis.name, value, device, devices)
+
+
+def _check_value(name: str, value: str | int, device: str, devices: int) -> None:
+    if name == "order":
+        parse_order(str(value))
+    elif name == "backend" or name in BACKEND_ROLES:
+        backends.check_backend(str(value), device)
+    elif name == "tp" and not (isinstance(value, int) and 1 <= value <= devices):
+        raise UsageError(
+            f"--tp {value}: a gang needs that many devices of one node, and there are {devices}"
+        )
+
+
+def _check_models(ref: SuiteRef, declared: SuiteDeclarations, axes: list[Axis]) -> None:
+    tps = [int(v) for axis in axes if axis.name == "tp" for v in axis.values]
+    folders = {
+        str(folder)
+        for one in _declarations_of(ref, declared).values()
+        for name in ("model", "draft_model")
+        if (folder := one.engine_args.get(name)) is not None
+    }
+    for folder in sorted(folders):
+        check_model(folder, ref.path, tps)
+
+
+def _declarations_of(ref: SuiteRef, declared: SuiteDeclarations) -> dict[str, EngineDeclaration]:
+    """What the suite holds: class name to declaration; `""` for plain tests of the module."""
+    if ref.parts and ref.parts[0] in declared.classes:
+        return {ref.parts[0]: declared.classes[ref.parts[0]]}
+    held = {} if ref.parts else dict(declared.classes)
+    if ref.parts or declared.has_plain_tests or not held:
+        held[""] = declared.module
+    return held
+
+
+def _plan_cell(ref: SuiteRef, declared: SuiteDeclarations, cell: Cell) -> PlannedCell:
+    held = _declarations_of(ref, declared)
+    barred = {name: found for name, one in held.items() if (found := clashes(one, cell.as_dict()))}
+    notes = tuple(
+        f"{name or 'plain tests'} not applicable: {'; '.join(found)}"
+        for name, found in barred.items()
+    )
+    planned = PlannedCell(ref.nodeid, cell, notes=notes)
+    if len(barred) == len(held):
+        return replace(planned, refused="; ".join(notes))
+    return replace(planned, deselect=tuple(f"{ref.path}::{name}" for name in barred if name))
+
+
+def gate_order(declaration: EngineDeclaration, cell: Cell, in_ci: bool) -> CaptureOrder:
+    """What the ordering gate decides for one class in one cell."""
+    args = {**declaration.engine_args, **cell.as_dict()}
+    shared = args.get("backend")
+    roles = [args.get(role, shared) for role in BACKEND_ROLES]
+    if cell.get("backend") is not None:
+        roles = [cell.get(role, cell.get("backend")) for role in BACKEND_ROLES]
+    prefill, decode, draft = (str(role) if role is not None else None for role in roles)
+    return ordering_gate(in_ci, prefill, decode, draft)

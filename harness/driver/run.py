@@ -1,0 +1,288 @@
+"""The run: lease, record, decide. One loop; every attempt is stored as it ends."""
+
+import contextlib
+import secrets
+import time
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.attempt.spec import AttemptRecord, AttemptSpec
+from harness.cluster.pool import Gang, Pool
+from harness.core.kinds import Kind
+from harness.core.plan import Plan, PlannedAttempt
+from harness.core.result import AttemptResult, Ending, fold
+from harness.driver.options import RunOptions
+from harness.driver.progress import Progress
+from harness.store.records import Lease
+from harness.store.store import Store
+
+#: How often the loop looks up from waiting, to keep the bar alive and lease freed devices.
+_LOOK_S = 0.2
+
+#: How long attempts in flight may take to die after Ctrl-C.
+_CANCEL_WAIT_S = 15.0
+
+_GRACE_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class InFlight:
+    """An attempt under way."""
+
+    planned: PlannedAttempt
+    replaces: int
+    gang: Gang
+    spec: AttemptSpec
+    started: float
+
+
+class Run:
+    """One run's loop over its queue."""
+
+    def __init__(
+        self,
+        run_id: str,
+        plan: Plan,
+        options: RunOptions,
+        isolation: str,
+        store: Store,
+        pool: Pool,
+        progress: Progress,
+        queue: list[PlannedAttempt],
+    ) -> None:
+        self._run_id = run_id
+        self._plan = plan
+        self._options = options
+        self._isolation = isolation
+        self._store = store
+        self._pool = pool
+        self._progress = progress
+        self._queue = deque((planned, 0) for planned in queue)
+        self._flying: dict[Any, InFlight] = {}
+        self._seen: dict[Any, int] = {}
+        self._empty_suites: set[str] = set()
+
+    def execute(self) -> str:
+        """Run the queue to its end. Returns the run's status: complete, interrupted or failed."""
+        try:
+            while self._queue or self._flying:
+                self._lease_all()
+                for reference in (
+                    self._pool.wait(list(self._flying), _LOOK_S) if self._flying else ()
+                ):
+                    self._end(reference)
+                self._watch()
+        except KeyboardInterrupt:
+            self._progress.say("interrupted: ending the attempts in flight; finished ones are kept")
+            self._cancel_all()
+            return "interrupted"
+        return "complete"
+
+    # --- leasing ---
+
+    def _lease_all(self) -> None:
+        """Start attempts in queue order while gangs are free."""
+        while self._queue:
+            planned, replaces = self._queue[0]
+            if planned.suite in self._empty_suites:
+                self._queue.popleft()
+                continue
+            tp = _tp(planned)
+            gang = self._pool.lease(tp)
+            if gang is None:
+                if not self._flying and self._pool.largest_gang() < tp:
+                    self._drop_unrunnable(tp)
+                    continue
+                return
+            self._queue.popleft()
+            self._start(planned, replaces, gang)
+
+    def _drop_unrunnable(self, tp: int) -> None:
+        before = len(self._queue)
+        self._queue = deque(item for item in self._queue if _tp(item[0]) < tp)
+        self._progress.say(
+            f"no {tp} healthy devices are left on one node: "
+            f"{before - len(self._queue)} attempts are not run; --resume can run them later"
+        )
+
+    def _start(self, planned: PlannedAttempt, replaces: int, gang: Gang) -> None:
+        spec = self._spec(planned, replaces, gang)
+        flying = InFlight(planned, replaces, gang, spec, time.time())
+        unclean = self._pool.unclean(gang)
+        if unclean:
+            reasons = "; ".join(f"{device}: {reason}" for device, reason in unclean.items())
+            self._progress.say(f"quarantined: {reasons}")
+            self._record(
+                flying, fold([], Ending((), infrastructure=f"device not clean: {reasons}"))
+            )
+            self._pool.release(gang)
+            return
+        reference = self._pool.start(gang, spec)
+        self._flying[reference] = flying
+        self._seen[reference] = 0
+
+    def _spec(self, planned: PlannedAttempt, replaces: int, gang: Gang) -> AttemptSpec:
+        attempt_id = f"{self._run_id}.{planned.position}" + (f"r{replaces}" if replaces else "")
+        return make_spec(
+            self._run_id,
+            attempt_id,
+            planned,
+            self._options,
+            self._isolation,
+            gang,
+            self._plan.in_ci,
+        )
+
+    # --- recording ---
+
+    def _end(self, reference: Any) -> None:
+        flying = self._flying.pop(reference)
+        self._seen.pop(reference)
+        outcome = self._pool.collect(flying.gang, reference)
+        self._pool.release(flying.gang)
+        if isinstance(outcome, str):
+            self._progress.say(f"{flying.spec.attempt_id}: {outcome}")
+            self._record(flying, fold([], Ending((), infrastructure=outcome)))
+        else:
+            self._record(flying, fold(outcome.events, ending_of(outcome, flying.spec)), outcome)
+
+    def _record(
+        self, flying: InFlight, result: AttemptResult, record: AttemptRecord | None = None
+    ) -> None:
+        planned = flying.planned
+        identity = {
+            "id": flying.spec.attempt_id,
+            "run_id": self._run_id,
+            "position": planned.position,
+            "replaces": flying.replaces,
+            "suite": planned.suite,
+            "cell": planned.cell.key,
+            "repeat": planned.repeat,
+            "seed": planned.seed,
+        }
+        self._store.add_attempt(identity, result, lease_of(flying, record))
+        self._progress.ended(f"{flying.spec.attempt_id} {planned.cell.label}", result)
+        self._consider(planned, flying.replaces, result)
+
+    def _consider(self, planned: PlannedAttempt, replaces: int, result: AttemptResult) -> None:
+        """What an ended attempt means for the queue."""
+        if result.status == "infra" and replaces < self._options.replace_infra:
+            self._queue.append((planned, replaces + 1))
+            self._progress.extend(1)
+        if result.failure and result.failure.kind is Kind.NO_TESTS:
+            # Every further repeat would collect nothing too.
+            self._empty_suites.add(planned.suite)
+
+    # --- watching and stopping ---
+
+    def _watch(self) -> None:
+        for reference, flying in self._flying.items():
+            events = self._pool.peek(flying.gang, self._seen[reference])
+            self._seen[reference] += len(events)
+            for rank, event in events:
+                if rank == 0:
+                    self._progress.event(flying.spec.attempt_id, event)
+        self._progress.tick()
+
+    def _cancel_all(self) -> None:
+        with _uninterrupted():
+            for flying in self._flying.values():
+                self._pool.cancel(flying.gang)
+            deadline = time.monotonic() + _CANCEL_WAIT_S
+            waiting = list(self._flying)
+            while waiting and time.monotonic() < deadline:
+                ready = self._pool.wait(waiting, _LOOK_S)
+                waiting = [reference for reference in waiting if reference not in ready]
+
+
+@contextlib.contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """A second Ctrl-C must not leave children behind."""
+    import signal
+
+    previous = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, previous)
+
+
+def new_run_id() -> str:
+    """Eight characters that no shell and no file system minds."""
+    return secrets.token_hex(4)
+
+
+def run_folder(run_id: str) -> Path:
+    """Where a run's attempts keep their logs, events and traces."""
+    return Path(".harness/runs").absolute() / run_id
+
+
+def _tp(planned: PlannedAttempt) -> int:
+    return int(planned.cell.get("tp", 1) or 1)
+
+
+def make_spec(
+    run_id: str,
+    attempt_id: str,
+    planned: PlannedAttempt,
+    options: RunOptions,
+    isolation: str,
+    gang: Gang,
+    in_ci: bool,
+) -> AttemptSpec:
+    """All that the supervisor needs for one attempt."""
+    import sys
+
+    devices = [member.device for member in gang.members]
+    return AttemptSpec(
+        run_id=run_id,
+        attempt_id=attempt_id,
+        nodeids=(planned.suite,),
+        deselect=planned.deselect,
+        keyword=options.keyword,
+        axes=planned.cell.as_dict(),
+        seed=planned.seed,
+        repeat=planned.repeat,
+        tp=_tp(planned),
+        timeout_s=options.timeout_s,
+        grace_s=_GRACE_S,
+        folder=str(run_folder(run_id) / attempt_id),
+        isolation=isolation,
+        env=planned.cell.environment(),
+        in_process_reruns=options.in_process_reruns,
+        python=sys.executable,
+        cwd=str(Path.cwd()),
+        device=devices[0].kind,
+        visible_devices=tuple(d.id for d in devices if d.kind == "cuda"),
+        in_ci=in_ci,
+    )
+
+
+def ending_of(record: AttemptRecord, spec: AttemptSpec) -> Ending:
+    """How the processes ended, without the deaths that the supervisor itself caused."""
+    own = [e for e in record.exits if e["rank"] not in record.killed]
+    exits = tuple((int(e["rank"]), e.get("code"), e.get("signal")) for e in own)
+    return Ending(
+        exits=exits,
+        timed_out=record.timed_out,
+        timeout_s=spec.timeout_s,
+        infrastructure=record.error,
+        left_behind=tuple(str(orphan) for orphan in record.orphans),
+    )
+
+
+def lease_of(flying: InFlight, record: AttemptRecord | None) -> Lease:
+    """What the attempt ran on, for the store."""
+    return Lease(
+        devices=tuple(member.device.id for member in flying.gang.members),
+        node=flying.gang.members[0].node,
+        zygote=record.keeper_id if record else "",
+        isolation=flying.spec.isolation,
+        started=flying.started,
+        wall_seconds=record.wall_seconds if record else 0.0,
+        folder=flying.spec.folder,
+        log_tails={str(rank): tail for rank, tail in record.log_tails.items()} if record else {},
+    )

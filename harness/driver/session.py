@@ -1,0 +1,272 @@
+"""The commands around a run: start, resume, rerun one attempt, show, list."""
+
+import json
+import os
+import secrets
+import statistics
+import time
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+
+from harness.cluster.devices import choose_kind, default_slots
+from harness.core.cell import Axis
+from harness.core.errors import NoDeviceError, UsageError
+from harness.core.exits import ExitCode
+from harness.core.order import is_in_ci
+from harness.core.plan import Plan, missing, plan_from_dict, plan_to_dict, schedule
+from harness.driver.fingerprint import fingerprint
+from harness.driver.options import RunOptions
+from harness.driver.planning import make_plan
+from harness.driver.progress import Progress
+from harness.driver.run import Run, new_run_id
+from harness.report.run_json import run_json
+from harness.report.summary import summarise
+from harness.report.table import print_report
+from harness.report.verdict import decide
+from harness.report.words import duration, percent
+from harness.store.open import open_store
+from harness.store.records import RunRecord
+from harness.store.store import Store
+
+#: What a zygote imports before it forks: the cost of an attempt that repeats need not pay.
+_PRELOAD = ("pytest", "torch", "harness.engine.engine", "harness.engine.follower")
+
+
+def start_run(
+    options: RunOptions, location: str | None, json_file: Path | None, verbose: bool
+) -> int:
+    """`harness run`: plan, store the plan, run it, report. Returns the exit code."""
+    from harness.cluster.pool import open_pool
+
+    _check_json_target(json_file)
+    kind = choose_kind(options.device)
+    isolation = choose_isolation(options.isolation, kind)
+    slots = options.slots or default_slots()
+    seed = options.seed if options.seed is not None else secrets.randbelow(1 << 31)
+    in_ci = is_in_ci(os.environ)
+    if options.address is None:
+        # Everything that can be wrong is found before Ray's five seconds are spent.
+        make_plan(options, kind, _local_devices(kind, slots), seed, in_ci)
+    store = Store(open_store(location, write=True))
+    console = Console(stderr=True)
+    try:
+        console.print("starting Ray" if options.address is None else f"joining {options.address}")
+        with open_pool(kind, slots, options.address, supervisor_settings(isolation)) as pool:
+            plan = make_plan(options, kind, pool.largest_gang(), seed, in_ci)
+            record = _new_record(plan, options, kind, isolation, pool.members)
+            store.add_run(record)
+            _print_plan(console, record, plan, options, store, isolation, len(pool.members))
+            return _execute(record, plan, options, store, pool, json_file, verbose, schedule(plan))
+    finally:
+        store.close()
+
+
+def resume_run(
+    name: str, location: str | None, json_file: Path | None, verbose: bool, address: str | None
+) -> int:
+    """`harness run --resume RUN`: finish exactly what is missing of a stored run."""
+    from harness.cluster.pool import open_pool
+
+    _check_json_target(json_file)
+    store = Store(open_store(location, write=True))
+    try:
+        record = store.run(name)
+        plan = plan_from_dict(record.plan)
+        options = _stored_options(record, address)
+        queue = missing(plan, [row.position for row in store.attempts(record.id)])
+        if not queue:
+            return _report(store, record.id, json_file)
+        kind, isolation = record.device, record.options["isolation"]
+        slots = options.slots or default_slots()
+        with open_pool(kind, slots, address, supervisor_settings(isolation)) as pool:
+            store.reopen_run(record.id)
+            Console(stderr=True).print(f"run {record.id}: {len(queue)} attempts are missing")
+            return _execute(record, plan, options, store, pool, json_file, verbose, queue)
+    finally:
+        store.close()
+
+
+def show_run(name: str, location: str | None, json_file: Path | None) -> int:
+    """`harness report`: the same table, from the store alone."""
+    _check_json_target(json_file)
+    store = Store(open_store(location, write=False))
+    try:
+        return _report(store, store.run(name).id, json_file)
+    finally:
+        store.close()
+
+
+def list_runs(location: str | None) -> int:
+    """`harness runs`: one line per stored run."""
+    from rich.table import Table
+
+    store = Store(open_store(location, write=False))
+    try:
+        table = Table(box=None)
+        for name in ("run", "started", "status", "device", "attempts", "failed", "suites"):
+            table.add_column(name)
+        for record in store.runs():
+            rows = store.attempts(record.id)
+            plan = plan_from_dict(record.plan)
+            table.add_row(
+                record.id,
+                time.strftime("%Y-%m-%d %H:%M", time.localtime(record.created)),
+                record.status,
+                record.device,
+                f"{len(rows)}/{len(schedule(plan))}",
+                str(sum(row.status == "failed" for row in rows)),
+                escape(", ".join(dict.fromkeys(planned.suite for planned in plan.cells))),
+            )
+        Console().print(table)
+    finally:
+        store.close()
+    return ExitCode.OK
+
+
+def supervisor_settings(isolation: str) -> dict[str, Any]:
+    """How device actors make their supervisors."""
+    return {"isolation": isolation, "preload": _PRELOAD if isolation == "fork" else ()}
+
+
+def choose_isolation(requested: str | None, kind: str) -> str:
+    """Fork on CPU, spawn on CUDA. Raises UsageError for fork on CUDA."""
+    if requested == "fork" and kind == "cuda":
+        raise UsageError("--isolation fork needs --device cpu: a CUDA context does not survive it")
+    return requested or ("fork" if kind == "cpu" else "spawn")
+
+
+def _local_devices(kind: str, slots: int) -> int:
+    from harness.cluster.devices import gpus
+
+    return slots if kind == "cpu" else len(gpus()[0])
+
+
+def _new_record(
+    plan: Plan, options: RunOptions, kind: str, isolation: str, members: list[Any]
+) -> RunRecord:
+    devices = [{**asdict(member.device), "node": member.node} for member in members]
+    return RunRecord(
+        id=new_run_id(),
+        created=time.time(),
+        seed=plan.seed,
+        device=kind,
+        plan=plan_to_dict(plan),
+        options={**asdict(options), "isolation": isolation},
+        fingerprint=fingerprint(devices),
+    )
+
+
+def _stored_options(record: RunRecord, address: str | None) -> RunOptions:
+    stored = {**record.options, "address": address}
+    stored["axes"] = tuple(Axis(a["name"], tuple(a["values"])) for a in stored["axes"])
+    stored["suites"] = tuple(stored["suites"])
+    return RunOptions(**stored)
+
+
+def _execute(
+    record: RunRecord,
+    plan: Plan,
+    options: RunOptions,
+    store: Store,
+    pool: Any,
+    json_file: Path | None,
+    verbose: bool,
+    queue: list[Any],
+) -> int:
+    total = len(schedule(plan))
+    progress = Progress(total, total - len(queue), verbose)
+    isolation = record.options["isolation"]
+    status = "failed"
+    try:
+        run = Run(record.id, plan, options, isolation, store, pool, progress, queue)
+        status = run.execute()
+    finally:
+        progress.close()
+        store.end_run(record.id, status)
+    return _report(store, record.id, json_file)
+
+
+def _report(store: Store, run_id: str, json_file: Path | None) -> int:
+    summary = summarise(store.run(run_id), store.attempts(run_id), store.test_counts(run_id))
+    verdict = decide(summary)
+    print_report(summary, verdict, Console())
+    if json_file:
+        text = json.dumps(run_json(summary, verdict), indent=1, ensure_ascii=False)
+        json_file.write_text(text + "\n", encoding="utf-8")
+    return verdict.exit_code
+
+
+def _check_json_target(json_file: Path | None) -> None:
+    if json_file and not json_file.absolute().parent.is_dir():
+        raise UsageError(f"--json {json_file}: folder {json_file.parent} does not exist")
+
+
+def _print_plan(
+    console: Console,
+    record: RunRecord,
+    plan: Plan,
+    options: RunOptions,
+    store: Store,
+    isolation: str,
+    devices: int,
+) -> None:
+    from harness.stats.intervals import upper_bound
+
+    cells = plan.runnable
+    seed = f"{'fixed ' if plan.fixed_seed else ''}seed {plan.seed}"
+    console.print(
+        f"run {record.id}: {len(cells)} cells x {plan.repeats} repeats = "
+        f"{len(cells) * plan.repeats} attempts on {devices} {record.device} devices, "
+        f"{isolation}, blocks interleaved in an order from {seed}",
+        soft_wrap=True,
+    )
+    for planned in plan.cells:
+        label = escape(f"{planned.suite} · {planned.cell.label}")
+        console.print(f"  {label}" + (f"  not run: {planned.refused}" if planned.refused else ""))
+    if not cells:
+        raise UsageError("no cell of the plan can run here; each reason stands above")
+    expected = _expected_seconds(store, plan, devices)
+    told = f"about {duration(expected)}" if expected else "unknown, no stored run of these cells"
+    console.print(f"expected time: {told} (at most {options.timeout_s:g} s per attempt)")
+    bound = upper_bound(0, plan.repeats).high
+    console.print(f"0 failures in {plan.repeats} would prove a rate below {percent(bound)} (95 %)")
+
+
+def _expected_seconds(store: Store, plan: Plan, devices: int) -> float | None:
+    """From the medians of the newest runs that measured these cells; None where there are none."""
+    seconds: dict[tuple[str, str], list[float]] = {}
+    for run in store.runs()[:10]:
+        for row in store.attempts(run.id):
+            seconds.setdefault((row.suite, row.cell), []).append(row.wall_seconds)
+    total = 0.0
+    for planned in plan.runnable:
+        known = seconds.get((planned.suite, planned.cell.key))
+        if not known:
+            return None
+        gangs = max(devices // int(planned.cell.get("tp", 1) or 1), 1)
+        total += statistics.median(known) * plan.repeats / gangs
+    return total
+
+
+def rerun_attempt(name: str, location: str | None) -> int:
+    """`harness rerun ATTEMPT`: one attempt again, on the same device where it is free."""
+    from harness.cluster.pool import open_pool
+    from harness.driver.rerun import rerun_once
+
+    store = Store(open_store(location, write=False))
+    try:
+        row = store.attempt(name)
+        record = store.run(row.run_id)
+    finally:
+        store.close()
+    options = replace(_stored_options(record, None), keyword=record.options["keyword"])
+    isolation = record.options["isolation"]
+    slots = options.slots or default_slots()
+    with open_pool(record.device, slots, None, supervisor_settings(isolation)) as pool:
+        if pool.largest_gang() < len(row.devices):
+            raise NoDeviceError(f"attempt {row.id} needs {len(row.devices)} devices of one node")
+        return rerun_once(row, record, options, pool)

@@ -1,0 +1,99 @@
+"""The table a person reads after a run: rates with intervals, never a tick for 0/3."""
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from harness.report.summary import CellSummary, RunSummary
+from harness.report.verdict import Verdict
+from harness.report.words import kinds_text, rate_text
+
+_MIB = 1 << 20
+
+
+def print_report(summary: RunSummary, verdict: Verdict, console: Console) -> None:
+    """Print the run: cells, tests that failed, signatures, what was refused, the verdict."""
+    console.print(_heading(summary), soft_wrap=True)
+    for suite in dict.fromkeys(cell.suite for cell in summary.cells):
+        cells = [cell for cell in summary.cells if cell.suite == suite]
+        console.print(_cell_table(suite, cells))
+        if failing := _test_table(cells):
+            console.print(failing)
+    _print_lists(summary, console)
+    for sentence in verdict.sentences:
+        console.print(f"[bold]•[/] {escape(sentence)}", soft_wrap=True)
+
+
+def _heading(summary: RunSummary) -> str:
+    run = summary.run
+    graphs = f"{summary.graphs} graphs" if summary.graphs else "no graph captured"
+    seed = f"{'fixed ' if summary.plan.fixed_seed else ''}seed {run.seed}"
+    sha = str(run.fingerprint.get("sha") or "no commit")[:12]
+    dirty = " + local changes" if run.fingerprint.get("dirty") else ""
+    return (
+        f"[bold]run {run.id}[/]: {run.status}, {run.device}, {graphs}, {seed}, {escape(sha)}{dirty}"
+    )
+
+
+def _cell_table(suite: str, cells: list[CellSummary]) -> Table:
+    table = Table(title=escape(suite), title_justify="left", title_style="bold")
+    table.add_column("cell")
+    for name in ("failed", "rate, 95 % interval", "infra", "observed order", "pool", "s/attempt"):
+        table.add_column(name, justify="right", no_wrap=name != "rate, 95 % interval")
+    table.add_column("kinds")
+    for cell in cells:
+        table.add_row(
+            escape(cell.cell.label),
+            f"{cell.failed}/{cell.valid}",
+            rate_text(cell.failed, cell.valid, cell.interval),
+            str(cell.infra) if cell.infra else "-",
+            _order(cell),
+            f"{cell.pool_bytes / _MIB:.1f} MiB" if cell.pool_bytes else "-",
+            f"{cell.seconds:.2f}" if cell.seconds else "-",
+            kinds_text(cell.kinds) or "-",
+        )
+    return table
+
+
+def _order(cell: CellSummary) -> str:
+    """The observed order, marked where it is not the requested one."""
+    expected = cell.order_requested
+    plain = cell.order_observed in ("none", "single") or expected in ("gate", "shuffled")
+    wrong = not plain and expected != cell.order_observed
+    return f"[red]{cell.order_observed} (asked: {expected})[/]" if wrong else cell.order_observed
+
+
+def _test_table(cells: list[CellSummary]) -> Table | None:
+    rows = [(cell, test) for cell in cells for test in cell.tests if test.failed or test.precluded]
+    if not rows:
+        return None
+    table = Table(title="tests that did not always pass (exploratory)", title_justify="left")
+    for name in ("test", "cell", "failed", "precluded", "recovered in process", "kinds"):
+        table.add_column(name)
+    for cell, test in rows:
+        table.add_row(
+            escape(test.id.partition("::")[2] or test.id),
+            escape(cell.cell.label),
+            f"{test.failed}/{test.failed + test.passed}",
+            str(test.precluded or "-"),
+            f"{test.recovered}/{test.failed}" if test.recovered else "-",
+            kinds_text(test.kinds),
+        )
+    return table
+
+
+def _print_lists(summary: RunSummary, console: Console) -> None:
+    for signature in summary.signatures[:8]:
+        console.print(
+            f"[dim]{signature.id}[/] {signature.n}x {signature.kind}/{signature.phase}: "
+            f"{escape(signature.signature)}  [dim](e.g. {signature.example})[/]",
+            soft_wrap=True,
+        )
+    for reason in summary.infra_reasons[:8]:
+        console.print(f"[yellow]infrastructure[/] {escape(reason)}", soft_wrap=True)
+    for planned in summary.refused:
+        label = escape(f"{planned.suite} · {planned.cell.label}")
+        console.print(f"[yellow]not run[/] {label}: {escape(planned.refused or '')}")
+    notes = dict.fromkeys(note for cell in summary.cells for note in cell.notes)
+    for note in list(notes)[:8]:
+        console.print(f"[dim]note: {escape(note)}[/]", soft_wrap=True)

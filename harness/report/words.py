@@ -1,0 +1,37 @@
+"""Wordings shared by every format: one way to write a rate, a kind count, a duration."""
+
+from collections.abc import Mapping
+
+from harness.stats.intervals import Interval
+
+
+def percent(value: float) -> str:
+    """A share with the digits that matter: 0.3 %, 7.1 %, 42 %."""
+    shown = 100 * value
+    return f"{shown:.0f} %" if shown >= 10 or shown == 0 else f"{shown:.1f} %"
+
+
+def rate_text(failed: int, valid: int, interval: Interval | None) -> str:
+    """`4.0 % [0.5 %, 13.7 %]`; what zero failures bound; or why there is no interval."""
+    if not valid:
+        return "cannot say: no valid attempt"
+    if interval is None:
+        return f"{percent(failed / valid)} (deterministic: one seed, one observation)"
+    bounds = f"[{percent(interval.low)}, {percent(interval.high)}]"
+    return f"{percent(failed / valid)} {bounds}"
+
+
+def kinds_text(kinds: Mapping[str, int]) -> str:
+    """`illegal-access 3, hang 1`, the most frequent first."""
+    ordered = sorted(kinds.items(), key=lambda item: (-item[1], item[0]))
+    return ", ".join(f"{kind} {n}" for kind, n in ordered)
+
+
+def duration(seconds: float) -> str:
+    """`45 s`, `3 min 20 s`, `2 h 05 min`."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
