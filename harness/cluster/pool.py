@@ -1,4 +1,4 @@
-"""Ray: starts or joins a cluster, holds one actor per device, leases gangs. The only import of ray."""
+"""Ray: starts or joins a cluster, one actor per device, leases gangs. The only import of ray."""
 
 import contextlib
 import os
@@ -106,6 +106,8 @@ class Pool:
 
     def wait(self, references: list[Any], timeout_s: float) -> list[Any]:
         """Those of the references that are ready within `timeout_s`, at least to look."""
+        if not references:
+            return []
         ready, _ = ray.wait(references, num_returns=len(references), timeout=0)
         if not ready:
             ready, _ = ray.wait(references, num_returns=1, timeout=timeout_s)

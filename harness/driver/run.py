@@ -2,6 +2,8 @@
 
 import contextlib
 import secrets
+import signal
+import sys
 import time
 from collections import deque
 from collections.abc import Iterator
@@ -201,8 +203,6 @@ class Run:
 @contextlib.contextmanager
 def _uninterrupted() -> Iterator[None]:
     """A second Ctrl-C must not leave children behind."""
-    import signal
-
     previous = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         yield
@@ -234,8 +234,6 @@ def make_spec(
     in_ci: bool,
 ) -> AttemptSpec:
     """All that the supervisor needs for one attempt."""
-    import sys
-
     devices = [member.device for member in gang.members]
     return AttemptSpec(
         run_id=run_id,

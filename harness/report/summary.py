@@ -105,7 +105,7 @@ class RunSummary:
 def summarise(
     run: RunRecord, attempts: Sequence[AttemptRow], tests: Sequence[TestCount]
 ) -> RunSummary:
-    """Count a stored run. A replaced infrastructure attempt counts as infra beside its successor."""
+    """Count a stored run. A replaced infra attempt counts beside its successor."""
     plan = plan_from_dict(run.plan)
     by_cell: dict[tuple[str, str], list[AttemptRow]] = {}
     for attempt in attempts:

@@ -1,0 +1,78 @@
+"""Kinds and signatures: equal for what a person would call the same, different otherwise."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.core.kinds import Exc, Frame, Kind, kind_of_exception, strongest
+from harness.core.signature import normalise, signature_of
+
+RUNTIME = ("builtins.RuntimeError", "builtins.Exception")
+ACCELERATOR = ("torch.AcceleratorError", *RUNTIME)
+
+
+@pytest.mark.parametrize(
+    ("types", "message", "kind"),
+    [
+        (ACCELERATOR, "CUDA error: an illegal memory access was encountered", "illegal-access"),
+        (ACCELERATOR, "CUDA error: device-side assert triggered", "device-assert"),
+        (ACCELERATOR, "CUDA error: unspecified launch failure", "cuda-error"),
+        (("torch.OutOfMemoryError", *RUNTIME), "CUDA out of memory. Tried to", "out-of-memory"),
+        (("builtins.MemoryError",), "", "out-of-memory"),
+        (RUNTIME, "[gloo/x.cc:1] Connection closed by peer [127.0.0.1]:5", "collective-timeout"),
+        (RUNTIME, "Timed out waiting 60000ms for recv operation", "collective-timeout"),
+        (("harness.engine.parallel.CaptureBarrierTimeout",), "ranks [1]", "collective-timeout"),
+        (("x.NanDetected", "builtins.FloatingPointError"), "verify logits", "nan"),
+        (("x.WrongOutput", "builtins.AssertionError"), "token 5 for 6", "wrong-output"),
+        (("x.CaptureError",), "item() in capture", "capture-error"),
+        (("builtins.AssertionError",), "1 != 2", "assertion"),
+        (("builtins.AssertionError",), "the room is in bloom, score 3", "assertion"),
+        (("builtins.KeyError",), "x", "error"),
+    ],
+)
+def test_an_exception_is_named_by_its_own_words(
+    types: tuple[str, ...], message: str, kind: str
+) -> None:
+    assert kind_of_exception(Exc(types, message), in_setup=False) == kind
+
+
+def test_a_plain_exception_in_set_up_is_a_setup_error_but_a_cuda_error_stays_one() -> None:
+    plain = Exc(("builtins.AssertionError",), "no")
+    assert kind_of_exception(plain, in_setup=True) is Kind.SETUP_ERROR
+    illegal = Exc(ACCELERATOR, "CUDA error: an illegal memory access was encountered")
+    assert kind_of_exception(illegal, in_setup=True) is Kind.ILLEGAL_ACCESS
+
+
+def test_the_strongest_kind_names_an_attempt() -> None:
+    assert strongest([Kind.ASSERTION, Kind.NAN, Kind.WRONG_OUTPUT]) is Kind.NAN
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("at 0x7f00aa12 in block 17", "at 0x7f9912 in block 3"),
+        ("file /tmp/a1/x.py missing", "file /home/u/y.py missing"),
+        ("got 0.123 wanted 1e-5", "got 7 wanted 2.5"),
+        ("id 123e4567-e89b-12d3-a456-426614174000", "id 00000000-e89b-12d3-a456-426614174fff"),
+        ("\x1b[31mred\x1b[0m 1", "red 2"),
+    ],
+)
+def test_two_occurrences_of_one_failure_normalise_alike(one: str, other: str) -> None:
+    assert normalise(one) == normalise(other)
+
+
+def test_different_failures_stay_different() -> None:
+    assert normalise("index out of bounds") != normalise("illegal memory access")
+
+
+def test_a_signature_names_the_innermost_frame_of_the_projects_own() -> None:
+    frames = (Frame("/p/suite.py", 3, "check"), Frame("/x/site-packages/t.py", 9, "inner"))
+    exc = Exc(("builtins.ValueError",), "bad value 3\nmore", frames)
+    assert signature_of(exc) == "ValueError: bad value <n> @ check"
+
+
+@given(st.text(max_size=500))
+def test_normalising_twice_changes_nothing_and_never_raises(text: str) -> None:
+    once = normalise(text)
+    assert len(once) <= 240
+    assert "\n" not in once
