@@ -71,7 +71,7 @@ def test_an_unresolved_gate_has_no_sequence() -> None:
 
 
 def test_an_unknown_order_names_those_that_exist() -> None:
-    with pytest.raises(UsageError, match="'upwards'.*ascending, descending, shuffled, gate"):
+    with pytest.raises(UsageError, match=r"'upwards'.*ascending, descending, shuffled, gate"):
         parse_order("upwards")
 
 

@@ -1,0 +1,175 @@
+"""The store: real SQLite files, killed and corrupted on purpose."""
+
+import shutil
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.core.errors import StoreError, UsageError
+from harness.core.kinds import Kind, Phase
+from harness.core.result import AttemptResult, Capture, Failure, Outcome, TestResult
+from harness.store.open import open_store
+from harness.store.records import Lease, RunRecord
+from harness.store.store import Store
+
+LEASE = Lease(("cpu:0",), "node", "z1", "fork", 1.0, 2.0, "/tmp/x", {"0": "tail"})
+
+
+def run_record(name: str = "abcd1234") -> RunRecord:
+    return RunRecord(name, 1.0, 7, "cpu", {"cells": []}, {}, {"sha": None})
+
+
+def attempt_result(status: str = "passed") -> AttemptResult:
+    failure = Failure(Kind.NAN, Phase.RUN, "sig", "message", "t::a") if status != "passed" else None
+    outcome = Outcome.FAILED if failure else Outcome.PASSED
+    return AttemptResult(
+        status,
+        (TestResult("t::a", outcome, 0.1, failure), TestResult("t::b", Outcome.PASSED, 0.1)),
+        (failure,) if failure else (),
+        Capture(graphs="recorded", requested="ascending", observed="ascending", pool_bytes=3),
+        1.0,
+        {"verify/1": 3},
+        0,
+        (),
+    )
+
+
+def identity(position: int, run: str = "abcd1234") -> dict[str, Any]:
+    return {
+        "id": f"{run}.{position}", "run_id": run, "position": position, "replaces": 0,
+        "suite": "s.py", "cell": "{}", "repeat": position, "seed": position,
+    }  # fmt: skip
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "sub" / "store.sqlite"
+
+
+@pytest.fixture
+def store(path: Path) -> Any:
+    opened = Store(open_store(str(path), write=True))
+    opened.add_run(run_record())
+    yield opened
+    opened.close()
+
+
+def test_an_attempt_comes_back_as_it_was_stored(store: Store) -> None:
+    store.add_attempt(identity(0), attempt_result("failed"), LEASE)
+    (row,) = store.attempts("abcd1234")
+    assert (row.status, row.kind, row.phase, row.failed_test) == ("failed", "nan", "run", "t::a")
+    assert (row.devices, row.replays, row.log_tails) == (["cpu:0"], {"verify/1": 3}, {"0": "tail"})
+
+
+def test_attempts_come_in_lease_order_whatever_the_order_they_ended_in(store: Store) -> None:
+    for position in (2, 0, 1):
+        store.add_attempt(identity(position), attempt_result(), LEASE)
+    assert [row.position for row in store.attempts("abcd1234")] == [0, 1, 2]
+
+
+def test_tests_are_counted_over_valid_attempts_alone(store: Store) -> None:
+    for position, status in enumerate(["passed", "failed", "infra"]):
+        store.add_attempt(identity(position), attempt_result(status), LEASE)
+    counts = {(c.test, c.outcome): c.n for c in store.test_counts("abcd1234")}
+    assert counts == {("t::a", "passed"): 1, ("t::a", "failed"): 1, ("t::b", "passed"): 2}
+
+
+def test_a_run_is_found_by_unique_prefix_and_as_latest(store: Store) -> None:
+    store.add_run(RunRecord("abff0000", 2.0, 7, "cpu", {}, {}, {}))
+    assert store.run("abcd").id == "abcd1234"
+    assert store.run("latest").id == "abff0000"
+    with pytest.raises(UsageError, match="ambiguous"):
+        store.run("ab")
+    with pytest.raises(UsageError, match="no run 'zz'"):
+        store.run("zz")
+
+
+def test_the_file_alone_is_enough_once_a_run_has_ended(store: Store, path: Path) -> None:
+    store.add_attempt(identity(0), attempt_result(), LEASE)
+    store.end_run("abcd1234", "complete")
+    copy = path.with_name("copy.sqlite")
+    shutil.copy(path, copy)
+    copied = Store(open_store(str(copy), write=False))
+    assert len(copied.attempts("abcd1234")) == 1
+    copied.close()
+
+
+def test_a_reader_may_look_while_the_run_writes(store: Store, path: Path) -> None:
+    store.add_attempt(identity(0), attempt_result(), LEASE)
+    reader = Store(open_store(str(path), write=False))
+    assert len(reader.attempts("abcd1234")) == 1
+    store.add_attempt(identity(1), attempt_result(), LEASE)
+    assert len(reader.attempts("abcd1234")) == 2
+    reader.close()
+
+
+def test_a_killed_writer_loses_nothing_that_it_had_committed(path: Path) -> None:
+    code = f"""
+import os, sys
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+from test_store import *
+store = Store(open_store({str(path)!r}, write=True))
+store.add_run(run_record())
+for position in range(5):
+    store.add_attempt(identity(position), attempt_result(), LEASE)
+os.kill(os.getpid(), 9)
+"""
+    subprocess.run([sys.executable, "-c", code], timeout=60, check=False)
+    store = Store(open_store(str(path), write=False))
+    assert len(store.attempts("abcd1234")) == 5
+    store.close()
+
+
+def test_a_reader_does_not_make_a_store(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="no store at"):
+        open_store(str(tmp_path / "none.sqlite"), write=False)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_file_that_is_no_database_is_refused_and_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "notes.sqlite"
+    path.write_bytes(b"these are my notes, not a database" * 40)
+    with pytest.raises(StoreError, match=r"notes\.sqlite"):
+        open_store(str(path), write=True)
+    assert path.read_bytes().startswith(b"these are my notes")
+
+
+def test_somebody_elses_database_is_refused_and_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "other.sqlite"
+    with sqlite3.connect(path) as other:
+        other.execute("CREATE TABLE customers (id)")
+    other.close()
+    with pytest.raises(StoreError, match="belongs to something else: 'customers'"):
+        open_store(str(path), write=True)
+
+
+def test_a_newer_store_is_refused(store: Store, path: Path) -> None:
+    store.close()
+    with sqlite3.connect(path) as newer:
+        newer.execute("UPDATE harness_meta SET schema_version = 99")
+    newer.close()
+    with pytest.raises(StoreError, match=r"schema 99.*upgrade harness"):
+        open_store(str(path), write=True)
+
+
+def test_a_truncated_store_is_refused(store: Store, path: Path) -> None:
+    store.end_run("abcd1234", "complete")
+    store.close()
+    path.write_bytes(path.read_bytes()[:1500])
+    with pytest.raises(StoreError):
+        Store(open_store(str(path), write=False)).runs()
+
+
+def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(StoreError, match="cannot be made"):
+        open_store(str(tmp_path / "file" / "store.sqlite"), write=True)
+
+
+def test_a_bad_url_is_refused() -> None:
+    with pytest.raises(StoreError, match="no database URL"):
+        open_store("://", write=True)
