@@ -1,0 +1,134 @@
+"""The plan: defaults of the contract, refusals with their reasons, nothing that cannot be meant."""
+
+import json
+import struct
+from pathlib import Path
+
+import pytest
+
+from harness.core.cell import Axis
+from harness.core.errors import UsageError
+from harness.core.order import CaptureOrder
+from harness.core.suite import EngineDeclaration
+from harness.driver.options import RunOptions
+from harness.driver.planning import complete_axes, gate_order, make_plan
+from harness.driver.preflight import check_model
+
+PLAIN = "def test_it(): ...\n"
+
+
+@pytest.fixture
+def suite(tmp_path: Path) -> str:
+    path = tmp_path / "test_it.py"
+    path.write_text(PLAIN)
+    return str(path)
+
+
+def plan_of(suite: str, *axes: Axis, devices: int = 2, device: str = "cpu") -> list[str]:
+    options = RunOptions(suites=(suite,), repeats=1, axes=axes)
+    plan = make_plan(options, device, devices, seed=1, in_ci=False)
+    return [planned.cell.label for planned in plan.runnable]
+
+
+def test_the_defaults_are_both_orders_every_backend_and_two_ranks(suite: str) -> None:
+    assert plan_of(suite) == ["ascending · torch_native · tp 2", "descending · torch_native · tp 2"]
+
+
+def test_one_device_means_one_rank(suite: str) -> None:
+    assert plan_of(suite, devices=1)[0].endswith("tp 1")
+
+
+def test_given_axes_replace_the_defaults_and_others_follow() -> None:
+    axes = complete_axes((Axis("env:X", ("a",)), Axis("tp", (1,))), "cpu", 2)
+    assert [axis.name for axis in axes] == ["order", "backend", "tp", "env:X"]
+
+
+@pytest.mark.parametrize(
+    ("axis", "told"),
+    [
+        (Axis("order", ("up",)), "'up': choose from ascending"),
+        (Axis("backend", ("fa9",)), "'fa9': choose from"),
+        (Axis("backend", ("fa3",)), "fa3 has no cpu kernel.*available here: torch_native"),
+        (Axis("tp", (3,)), "there are 2"),
+        (Axis("tp", (0,)), "--tp 0"),
+        (Axis("colour", ("red",)), "unknown axis 'colour'.*page_size.*--env"),
+    ],
+)
+def test_a_value_that_cannot_be_meant_names_what_can(suite: str, axis: Axis, told: str) -> None:
+    with pytest.raises(UsageError, match=told):
+        plan_of(suite, axis)
+
+
+def test_an_argument_that_a_suite_declares_is_an_axis(tmp_path: Path) -> None:
+    path = tmp_path / "test_own.py"
+    path.write_text("engine_args = dict(colour='red')\n" + PLAIN)
+    assert len(plan_of(str(path), Axis("colour", ("red", "blue")), Axis("order", ("gate",)))) == 2
+
+
+def test_a_class_that_a_pin_bars_is_deselected_and_said(tmp_path: Path) -> None:
+    path = tmp_path / "test_two.py"
+    path.write_text(
+        "class TestPinned:\n    engine_args = dict(page_size=4)\n    pinned = ('page_size',)\n"
+        "class TestFree:\n    def test_it(self): ...\n"
+    )
+    options = RunOptions(suites=(str(path),), axes=(Axis("page_size", (1,)),))
+    plan = make_plan(options, "cpu", 1, seed=1, in_ci=False)
+    assert plan.cells[0].deselect == (f"{path}::TestPinned",)
+    assert "TestPinned not applicable: page_size is pinned to 4" in plan.cells[0].notes
+    only = RunOptions(suites=(f"{path}::TestPinned",), axes=(Axis("page_size", (1,)),))
+    refused = make_plan(only, "cpu", 1, seed=1, in_ci=False)
+    assert "page_size is pinned to 4" in (refused.cells[0].refused or "")
+    assert not refused.runnable
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [{"repeats": 0}, {"slots": 0}, {"timeout_s": 0}, {"isolation": "magic"}, {"seed": -1}],
+)
+def test_options_out_of_range_are_refused(bad: dict[str, object]) -> None:
+    with pytest.raises(UsageError):
+        RunOptions(**bad)  # type: ignore[arg-type]
+
+
+def test_the_gate_looks_at_the_backends_that_the_class_really_gets() -> None:
+    declared = EngineDeclaration({"backend": "fa2", "draft_backend": "fa3"})
+    from harness.core.cell import Cell
+
+    assert gate_order(declared, Cell(()), True) is CaptureOrder.ASCENDING
+    assert gate_order(declared, Cell((("backend", "fa2"),)), True) is CaptureOrder.DESCENDING
+
+
+def checkpoint(folder: Path, *, heads: int = 8) -> Path:
+    header = json.dumps({"w": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}}).encode()
+    (folder / "model.safetensors").write_bytes(struct.pack("<Q", len(header)) + header + b"x" * 8)
+    config = {"num_attention_heads": heads, "num_key_value_heads": heads}
+    (folder / "config.json").write_text(json.dumps(config))
+    return folder
+
+
+def test_a_whole_checkpoint_passes(tmp_path: Path) -> None:
+    check_model(str(checkpoint(tmp_path)), "suite.py", [1, 2, 4])
+
+
+def test_a_tp_that_does_not_divide_the_heads_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="--tp 2 does not divide num_attention_heads = 3"):
+        check_model(str(checkpoint(tmp_path, heads=3)), "suite.py", [2])
+
+
+@pytest.mark.parametrize("kept", [0, 4, 12, 60])
+def test_a_truncated_checkpoint_is_refused(tmp_path: Path, kept: int) -> None:
+    path = checkpoint(tmp_path) / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:kept])
+    with pytest.raises(UsageError, match=r"corrupt|truncated"):
+        check_model(str(tmp_path), "suite.py", [1])
+
+
+def test_a_checkpoint_of_noise_is_refused(tmp_path: Path) -> None:
+    (checkpoint(tmp_path) / "model.safetensors").write_bytes(b"\x10" + b"\0" * 7 + b"\xff" * 64)
+    with pytest.raises(UsageError, match="corrupt"):
+        check_model(str(tmp_path), "suite.py", [1])
+
+
+def test_a_missing_model_is_named() -> None:
+    with pytest.raises(UsageError, match=r"'no/such' of suite.py does not exist"):
+        check_model("no/such", "suite.py", [1])
