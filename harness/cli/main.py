@@ -181,11 +181,10 @@ def gate(
 def main() -> None:
     """Console entry: a user's mistake is one line and a documented exit code, no traceback."""
     try:
-        app(standalone_mode=False)
+        # Outside standalone mode a command's typer.Exit comes back as its code.
+        sys.exit(app(standalone_mode=False))
     except HarnessError as error:
         _fail(str(error), error.exit_code)
-    except typer.Exit as stop:
-        sys.exit(stop.exit_code)
     except typer.Abort:
         sys.exit(ExitCode.INTERRUPTED)
     except KeyboardInterrupt:

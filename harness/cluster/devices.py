@@ -4,6 +4,7 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import pynvml
 
@@ -17,11 +18,14 @@ CLEAN_TOLERANCE_BYTES = 64 << 20
 CLEAN_WAIT_S = 10.0
 
 
+DeviceKind = Literal["cpu", "cuda"]
+
+
 @dataclass(frozen=True, slots=True)
 class Device:
     """One GPU, or one CPU slot. `id` is the GPU's UUID, or `cpu:K`."""
 
-    kind: str
+    kind: DeviceKind
     id: str
     name: str
     index: int

@@ -2,10 +2,14 @@
 
 import contextlib
 import os
+import secrets
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
+
+# Read once, as ray is imported: set later it has no effect.
+os.environ.setdefault("RAY_AUTH_MODE", "token")
 
 import ray
 from ray.exceptions import RayActorError, RayError
@@ -165,10 +169,11 @@ def open_pool(
 
 
 def _connect(kind: str, slots: int, address: str | None) -> None:
-    os.environ.setdefault("RAY_AUTH_MODE", "token")
     common: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
     if address is None:
         count = len(gpus()[0]) if kind == "cuda" else 0
+        # A token of this run's own: nothing is written to the home folder, nobody else has it.
+        os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
         # A bare init would join whatever RAY_ADDRESS names.
         ray.init(
             address="local",
@@ -202,7 +207,7 @@ def _check_answers(address: str) -> None:
 
 def _members(kind: str, slots: int, supervisor: dict[str, Any]) -> list[Member]:
     starting = []
-    for node in ray.nodes():
+    for node in ray.nodes():  # type: ignore[no-untyped-call]
         if node["Alive"]:
             for device in _devices_of(node, kind, slots):
                 starting.append((device, _actor(node["NodeID"], device, supervisor)))

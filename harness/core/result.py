@@ -166,7 +166,8 @@ class _Reader:
             self.phase = Phase(name)
 
     def _on_report(self, event: Event) -> None:
-        self.reports.setdefault(wire.text(event, "id"), []).append({**event, "phase": self.phase})
+        phase = _phase_of(wire.text(event, "when"), self.phase)
+        self.reports.setdefault(wire.text(event, "id"), []).append({**event, "phase": phase})
 
     def _on_capture_plan(self, event: Event) -> None:
         self.requested = self.requested or wire.text(event, "requested")
@@ -324,6 +325,13 @@ class _Reader:
             previous = role
         names = {observed_order(run) for run in runs}
         return names.pop() if len(names) == 1 else ("mixed" if names else "none")
+
+
+def _phase_of(when: str, engine: Phase) -> Phase:
+    """pytest knows set-up, call and teardown; only the engine knows that it is capturing."""
+    if engine is Phase.CAPTURE:
+        return engine
+    return {"setup": Phase.SETUP, "teardown": Phase.TEARDOWN}.get(when, Phase.RUN)
 
 
 def _is_bad(report: Event) -> bool:

@@ -28,7 +28,8 @@ def print_doctor(location: str | None) -> int:
     for name in BACKENDS:
         table.add_row(f"backend {name}", _backend(name, bool(found)))
     for name, version in machine["packages"].items():
-        table.add_row(name, version)
+        if name != "ray":
+            table.add_row(name, version)
     table.add_row("ray", _ray())
     table.add_row("store", escape(_store(location)))
     console.print(table, soft_wrap=True)

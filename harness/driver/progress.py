@@ -23,6 +23,8 @@ class Progress:
             file=sys.stderr,
             dynamic_ncols=True,
             smoothing=0.1,
+            # A log file wants a line now and then, not a moving clock.
+            mininterval=0.1 if sys.stderr.isatty() else 30,
         )
 
     def ended(self, name: str, result: AttemptResult) -> None:
@@ -56,7 +58,8 @@ class Progress:
 
     def tick(self) -> None:
         """Keep the clock moving while nothing ends."""
-        self._bar.refresh()
+        if sys.stderr.isatty():
+            self._bar.refresh()
 
     def close(self) -> None:
         """Leave the last state on the screen."""

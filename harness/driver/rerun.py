@@ -5,6 +5,7 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape
 
+from harness.attempt.spec import Isolation
 from harness.cluster.pool import Pool
 from harness.core.exits import ExitCode
 from harness.core.plan import PlannedAttempt, plan_from_dict
@@ -27,8 +28,9 @@ def rerun_once(row: AttemptRow, record: RunRecord, options: RunOptions, pool: Po
     planned = PlannedAttempt(
         row.position, row.suite, cell_of(row.cell), row.repeat, row.seed, _deselected(plan, row)
     )
+    isolation: Isolation = "fork" if row.isolation == "fork" else "spawn"
     spec = make_spec(
-        row.run_id, f"{row.id}.rerun", planned, options, row.isolation, gang, plan.in_ci
+        row.run_id, f"{row.id}.rerun", planned, options, isolation, gang, plan.in_ci
     )
     outcome = pool.collect(gang, pool.start(gang, spec))
     if isinstance(outcome, str):

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.attempt.spec import AttemptRecord, AttemptSpec
+from harness.attempt.spec import AttemptRecord, AttemptSpec, Isolation
 from harness.cluster.pool import Gang, Pool
 from harness.core.kinds import Kind
 from harness.core.plan import Plan, PlannedAttempt
@@ -49,7 +49,7 @@ class Run:
         run_id: str,
         plan: Plan,
         options: RunOptions,
-        isolation: str,
+        isolation: Isolation,
         store: Store,
         pool: Pool,
         progress: Progress,
@@ -229,7 +229,7 @@ def make_spec(
     attempt_id: str,
     planned: PlannedAttempt,
     options: RunOptions,
-    isolation: str,
+    isolation: Isolation,
     gang: Gang,
     in_ci: bool,
 ) -> AttemptSpec:
@@ -247,12 +247,12 @@ def make_spec(
         tp=_tp(planned),
         timeout_s=options.timeout_s,
         grace_s=_GRACE_S,
-        folder=str(run_folder(run_id) / attempt_id),
+        folder=run_folder(run_id) / attempt_id,
         isolation=isolation,
         env=planned.cell.environment(),
         in_process_reruns=options.in_process_reruns,
         python=sys.executable,
-        cwd=str(Path.cwd()),
+        cwd=Path.cwd(),
         device=devices[0].kind,
         visible_devices=tuple(d.id for d in devices if d.kind == "cuda"),
         in_ci=in_ci,
@@ -261,14 +261,13 @@ def make_spec(
 
 def ending_of(record: AttemptRecord, spec: AttemptSpec) -> Ending:
     """How the processes ended, without the deaths that the supervisor itself caused."""
-    own = [e for e in record.exits if e["rank"] not in record.killed]
-    exits = tuple((int(e["rank"]), e.get("code"), e.get("signal")) for e in own)
+    own = [end for end in record.exits if end.rank not in record.killed]
     return Ending(
-        exits=exits,
+        exits=tuple((end.rank, end.code, end.signal) for end in own),
         timed_out=record.timed_out,
         timeout_s=spec.timeout_s,
         infrastructure=record.error,
-        left_behind=tuple(str(orphan) for orphan in record.orphans),
+        left_behind=tuple(record.orphans),
     )
 
 
@@ -281,6 +280,6 @@ def lease_of(flying: InFlight, record: AttemptRecord | None) -> Lease:
         isolation=flying.spec.isolation,
         started=flying.started,
         wall_seconds=record.wall_seconds if record else 0.0,
-        folder=flying.spec.folder,
+        folder=str(flying.spec.folder),
         log_tails={str(rank): tail for rank, tail in record.log_tails.items()} if record else {},
     )

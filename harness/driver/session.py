@@ -4,6 +4,7 @@ import json
 import os
 import secrets
 import statistics
+import sys
 import time
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -129,7 +130,12 @@ def list_runs(location: str | None) -> int:
 
 def supervisor_settings(isolation: str) -> dict[str, Any]:
     """How device actors make their supervisors."""
-    return {"isolation": isolation, "preload": _PRELOAD if isolation == "fork" else ()}
+    return {
+        "python": sys.executable,
+        "isolation": isolation,
+        "cwd": Path.cwd(),
+        "preload": _PRELOAD,
+    }
 
 
 def choose_isolation(requested: str | None, kind: str) -> str:

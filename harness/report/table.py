@@ -1,12 +1,13 @@
 """The table a person reads after a run: rates with intervals, never a tick for 0/3."""
 
+from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from harness.report.summary import CellSummary, RunSummary
 from harness.report.verdict import Verdict
-from harness.report.words import kinds_text, rate_text
+from harness.report.words import common_label, kinds_text, rate_text, varied_label
 
 _MIB = 1 << 20
 
@@ -36,23 +37,35 @@ def _heading(summary: RunSummary) -> str:
 
 
 def _cell_table(suite: str, cells: list[CellSummary]) -> Table:
-    table = Table(title=escape(suite), title_justify="left", title_style="bold")
+    title = " · ".join(part for part in (suite, common_label(cells)) if part)
+    table = _table(title)
     table.add_column("cell")
-    for name in ("failed", "rate, 95 % interval", "infra", "observed order", "pool", "s/attempt"):
-        table.add_column(name, justify="right", no_wrap=name != "rate, 95 % interval")
+    for name in ("failed", "rate [95 %]", "infra", "observed", "pool MiB", "s"):
+        table.add_column(name, justify="right", no_wrap=True)
     table.add_column("kinds")
     for cell in cells:
         table.add_row(
-            escape(cell.cell.label),
+            escape(varied_label(cell, cells)),
             f"{cell.failed}/{cell.valid}",
             rate_text(cell.failed, cell.valid, cell.interval),
             str(cell.infra) if cell.infra else "-",
             _order(cell),
-            f"{cell.pool_bytes / _MIB:.1f} MiB" if cell.pool_bytes else "-",
-            f"{cell.seconds:.2f}" if cell.seconds else "-",
+            f"{cell.pool_bytes / _MIB:.1f}" if cell.pool_bytes else "-",
+            f"{cell.seconds:.1f}" if cell.seconds else "-",
             kinds_text(cell.kinds) or "-",
         )
     return table
+
+
+def _table(title: str) -> Table:
+    return Table(
+        title=escape(title),
+        title_justify="left",
+        title_style="bold",
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1),
+        pad_edge=False,
+    )
 
 
 def _order(cell: CellSummary) -> str:
@@ -67,13 +80,13 @@ def _test_table(cells: list[CellSummary]) -> Table | None:
     rows = [(cell, test) for cell in cells for test in cell.tests if test.failed or test.precluded]
     if not rows:
         return None
-    table = Table(title="tests that did not always pass (exploratory)", title_justify="left")
-    for name in ("test", "cell", "failed", "precluded", "recovered in process", "kinds"):
+    table = _table("tests that did not always pass (exploratory)")
+    for name in ("test", "cell", "failed", "precluded", "recovered", "kinds"):
         table.add_column(name)
     for cell, test in rows:
         table.add_row(
             escape(test.id.partition("::")[2] or test.id),
-            escape(cell.cell.label),
+            escape(varied_label(cell, cells)),
             f"{test.failed}/{test.failed + test.passed}",
             str(test.precluded or "-"),
             f"{test.recovered}/{test.failed}" if test.recovered else "-",

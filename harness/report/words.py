@@ -1,7 +1,9 @@
 """Wordings shared by every format: one way to write a rate, a kind count, a duration."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
+from harness.core.cell import Cell
+from harness.report.summary import CellSummary
 from harness.stats.intervals import Interval
 
 
@@ -35,3 +37,15 @@ def duration(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60:02d} s"
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def varied_label(cell: CellSummary, cells: Sequence[CellSummary]) -> str:
+    """The cell's values on the axes that vary among `cells`; the whole label where none does."""
+    varied = [(n, v) for n, v in cell.cell.axes if len({c.cell.get(n) for c in cells}) > 1]
+    return Cell(tuple(varied or cell.cell.axes)).label
+
+
+def common_label(cells: Sequence[CellSummary]) -> str:
+    """The values that all cells share; empty where they share none or there is one cell."""
+    shared = [(n, v) for n, v in cells[0].cell.axes if len({c.cell.get(n) for c in cells}) == 1]
+    return Cell(tuple(shared)).label if len(cells) > 1 else ""
