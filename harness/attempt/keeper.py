@@ -1,0 +1,143 @@
+"""The supervisor's end of a keeper: a process of the measured interpreter, and a socket to it."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import time
+import uuid
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+_RANK_FOLDER = Path(__file__).resolve().parents[1] / "rank"
+_CLOSE_SECONDS = 5.0
+_READ_BYTES = 1 << 16
+
+Message = dict[str, Any]
+
+
+class KeeperLost(Exception):  # noqa: N818 - a state of affairs, handled by its one caller
+    """The keeper is gone, or never came up."""
+
+
+class KeeperHandle:
+    """A running keeper. `id` names it in records: forks of one zygote are not independent."""
+
+    def __init__(self, process: subprocess.Popen[bytes], sock: socket.socket) -> None:
+        self.id = uuid.uuid4().hex[:12]
+        self.pid = process.pid
+        self._process = process
+        self._socket = sock
+        self._buffer = b""
+        self._ready = False
+
+    @classmethod
+    def start(
+        cls, python: str, cwd: Path, preload: Sequence[str] = (), *, nice: bool = False
+    ) -> "KeeperHandle":
+        """Start one and return at once; it may still be preloading."""
+        ours, theirs = socket.socketpair()
+        command = [python, str(_RANK_FOLDER), "keeper", "--fd", str(theirs.fileno())]
+        command += ["--preload", ",".join(preload)] + ["--nice"] * nice
+        try:
+            # Executed, never forked from here: the supervisor may have threads. In a session of
+            # its own, so that the terminal's interrupt reaches the driver alone.
+            process = subprocess.Popen(
+                command,
+                cwd=cwd,
+                stdin=subprocess.DEVNULL,
+                pass_fds=[theirs.fileno()],
+                start_new_session=True,
+            )
+        except OSError as error:
+            ours.close()
+            raise KeeperLost(f"{python} cannot be started: {error}") from error
+        finally:
+            theirs.close()
+        return cls(process, ours)
+
+    def wait_ready(self, timeout_s: float) -> None:
+        """Wait until it has preloaded. Raises KeeperLost."""
+        deadline = time.monotonic() + timeout_s
+        while not self._ready:
+            self._socket.settimeout(max(deadline - time.monotonic(), 0.001))
+            try:
+                messages = self._receive(0)
+            except TimeoutError:
+                raise KeeperLost(f"keeper was not ready after {timeout_s:g} s") from None
+            self._ready = any(message["event"] == "ready" for message in messages)
+        self._socket.settimeout(None)
+
+    def fileno(self) -> int:
+        """For selectors: readable when `receive` has something."""
+        return self._socket.fileno()
+
+    def start_attempt(self, mode: str, ranks: Sequence[dict[str, Any]], fds: Sequence[int]) -> None:
+        """Start the ranks; their descriptors are indices into `fds`."""
+        self._send({"do": "start", "mode": mode, "ranks": list(ranks)}, fds)
+
+    def terminate(self) -> None:
+        """SIGTERM to the group of every rank."""
+        self._send({"do": "term"})
+
+    def sweep(self, after_s: float = 0.0) -> None:
+        """SIGKILL to all below, ranks included, after that delay; then it reports `clean`."""
+        self._send({"do": "sweep", "after": after_s})
+
+    def receive(self) -> list[Message]:
+        """What has arrived. Raises KeeperLost at end of file."""
+        return self._receive(socket.MSG_DONTWAIT)
+
+    def close(self) -> None:
+        """End it, and with it everything below."""
+        self._socket.close()
+        if not self._ready:
+            self._process.kill()  # still preloading: nothing is below, and it would not notice
+        try:
+            self._process.wait(_CLOSE_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def _send(self, message: Message, fds: Sequence[int] = ()) -> None:
+        data = json.dumps(message).encode() + b"\n"
+        try:
+            sent = socket.send_fds(self._socket, [data], list(fds)) if fds else 0
+            self._socket.sendall(data[sent:])
+        except OSError as error:
+            raise KeeperLost(f"keeper {self.pid} is gone: {error}") from error
+
+    def _receive(self, flags: int) -> list[Message]:
+        try:
+            data = self._socket.recv(_READ_BYTES, flags)
+        except BlockingIOError:
+            return []
+        except ConnectionResetError:
+            data = b""
+        if not data:
+            raise KeeperLost(f"keeper {self.pid} died{self._status()}")
+        *lines, self._buffer = (self._buffer + data).split(b"\n")
+        return [json.loads(line) for line in lines]
+
+    def _status(self) -> str:
+        try:
+            return f" with status {self._process.wait(1.0)}"
+        except subprocess.TimeoutExpired:
+            return ""
+
+
+def kill_marked(attempt_id: str) -> None:
+    """SIGKILL whatever was executed with this attempt's id in its environment.
+
+    Only for when the keeper is gone: the ranks died with it, programs in sessions of their own did
+    not. A fork without an exec shows its parent's environment and stays unseen.
+    """
+    mark = f"HARNESS_ATTEMPT_ID={attempt_id}".encode()
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if mark in (process / "environ").read_bytes().split(b"\0"):
+                os.kill(int(process.name), signal.SIGKILL)
+        except OSError:
+            continue

@@ -1,0 +1,129 @@
+"""What an attempt is given: its folder, each rank's environment, arguments and descriptors."""
+
+import json
+import os
+import shutil
+import socket
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from harness.attempt.spec import AttemptSpec
+
+
+class Launch:
+    """The files and descriptors of one attempt. `release` once the ranks have theirs; `close` ends.
+
+    Temporary folders lie in the system's, not in the attempt's: sockets in them have short paths
+    only.
+    """
+
+    def __init__(self, spec: AttemptSpec) -> None:
+        self._spec = spec
+        self._temporary = Path(tempfile.mkdtemp(prefix="harness-"))
+        self.fds: list[int] = []
+        """The ranks' ends, as they are sent."""
+        self.event_fds: list[int] = []
+        """Our ends of the event pipes, by rank."""
+        spec.folder.mkdir(parents=True, exist_ok=True)
+        given = [self._descriptors(rank) for rank in range(spec.tp)]
+        for name in ("HARNESS_CONTROL_FDS", "HARNESS_BARRIER_FDS"):
+            self._connect(name, given)
+        self.ranks = [self._rank(rank, given[rank]) for rank in range(spec.tp)]
+
+    def release(self) -> None:
+        """Close the ranks' ends: a copy held here would hide a death from its peers."""
+        for fd in self.fds:
+            os.close(fd)
+        self.fds = []
+
+    def close(self) -> None:
+        """Close what is open and remove the temporary folders."""
+        self.release()
+        for fd in self.event_fds:
+            os.close(fd)
+        self.event_fds = []
+        shutil.rmtree(self._temporary, ignore_errors=True)
+
+    def _descriptors(self, rank: int) -> dict[str, list[int]]:
+        ours, theirs = os.pipe()
+        os.set_blocking(ours, False)
+        self.event_fds.append(ours)
+        log_path(self._spec.folder, rank).write_bytes(b"")
+        return {"HARNESS_EVENTS_FD": [self._hand_over(theirs)]}
+
+    def _connect(self, name: str, given: list[dict[str, list[int]]]) -> None:
+        """A stream socket from rank 0 to every other rank."""
+        for rank in range(1, self._spec.tp):
+            zero, other = socket.socketpair()
+            given[0].setdefault(name, []).append(self._hand_over(zero.detach()))
+            given[rank][name] = [self._hand_over(other.detach())]
+
+    def _hand_over(self, fd: int) -> int:
+        self.fds.append(fd)
+        return len(self.fds) - 1
+
+    def _rank(self, rank: int, fds: dict[str, list[int]]) -> dict[str, Any]:
+        folder = self._temporary / f"r{rank}"
+        folder.mkdir()
+        return {
+            "rank": rank,
+            "env": {**environment(self._spec, rank), "TMPDIR": str(folder)},
+            "cwd": str(self._spec.cwd),
+            "log": str(log_path(self._spec.folder, rank).resolve()),
+            "args": pytest_arguments(self._spec) if rank == 0 else [],
+            "fds": fds,
+        }
+
+
+def log_path(folder: Path, rank: int) -> Path:
+    """The file that rank writes its stdout and stderr to, directly: nothing caps its size."""
+    return folder / f"rank{rank}.log"
+
+
+def environment(spec: AttemptSpec, rank: int) -> dict[str, str]:
+    """What the rank's environment has beyond its keeper's. The spec's own extras lose."""
+    given = {
+        "HARNESS_RUN_ID": spec.run_id,
+        "HARNESS_ATTEMPT_ID": spec.attempt_id,
+        "HARNESS_REPEAT": str(spec.repeat),
+        "HARNESS_CELL": json.dumps(dict(spec.axes)),
+        "HARNESS_SEED": str(spec.seed),
+        "HARNESS_RENDEZVOUS": str((spec.folder / "rendezvous").resolve()),
+        "HARNESS_DEVICE": spec.device,
+        "HARNESS_IN_CI": str(int(spec.in_ci)),
+        "RANK": str(rank),
+        "LOCAL_RANK": str(rank),
+        "WORLD_SIZE": str(spec.tp),
+        "OMP_NUM_THREADS": "1",
+        "GLOO_SOCKET_IFNAME": "lo",
+        "NCCL_NVLS_ENABLE": "0",
+    }
+    if spec.follower is not None:
+        given["HARNESS_FOLLOWER"] = spec.follower
+    if spec.visible_devices:
+        given["CUDA_VISIBLE_DEVICES"] = spec.visible_devices[rank]
+    return {**spec.env, **given}
+
+
+def pytest_arguments(spec: AttemptSpec) -> list[str]:
+    """The arguments of rank 0's pytest."""
+    arguments = list(spec.nodeids)
+    for nodeid in spec.deselect:
+        arguments += ["--deselect", nodeid]
+    if spec.keyword is not None:
+        arguments += ["-k", spec.keyword]
+    if spec.in_process_reruns:
+        arguments += ["--reruns", str(spec.in_process_reruns)]
+    return arguments
+
+
+def read_tail(path: Path, limit: int = 32 << 10) -> str:
+    """The last bytes of a log, as text."""
+    try:
+        with path.open("rb") as log:
+            log.seek(0, os.SEEK_END)
+            log.seek(max(log.tell() - limit, 0))
+            return log.read(limit).decode(errors="replace")
+    except OSError:
+        return ""

@@ -1,0 +1,79 @@
+"""What goes into an attempt and what comes out: plain values that pickle."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from harness.core.events import Event
+
+Isolation = Literal["fork", "spawn"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptSpec:
+    """One attempt to make."""
+
+    run_id: str
+    attempt_id: str
+    nodeids: tuple[str, ...]
+    folder: Path
+    """Where its logs, events and trace go; made if absent."""
+    python: str
+    """The interpreter under test."""
+    cwd: Path
+    deselect: tuple[str, ...] = ()
+    keyword: str | None = None
+    axes: Mapping[str, Any] = field(default_factory=dict)
+    seed: int = 0
+    repeat: int = 0
+    tp: int = 1
+    timeout_s: float = 600.0
+    grace_s: float = 5.0
+    """From SIGTERM to SIGKILL, and what followers have to leave once rank 0 finished."""
+    isolation: Isolation = "spawn"
+    env: Mapping[str, str] = field(default_factory=dict)
+    in_process_reruns: int = 0
+    device: Literal["cpu", "cuda"] = "cpu"
+    visible_devices: tuple[str, ...] = ()
+    """CUDA_VISIBLE_DEVICES of each rank."""
+    in_ci: bool = False
+    follower: str | None = None
+    """`module:function` of ranks above 0; None: the engine's."""
+
+
+@dataclass(frozen=True, slots=True)
+class RankExit:
+    """How one rank ended, from its parent's wait."""
+
+    rank: int
+    code: int | None
+    signal: str | None
+    maxrss: int
+    """Peak resident bytes; a fork starts with its zygote's."""
+    cpu_seconds: float
+
+
+@dataclass(slots=True)
+class AttemptRecord:
+    """What the supervisor saw of one attempt."""
+
+    keeper_id: str
+    started: float
+    ended: float = 0.0
+    wall_seconds: float = 0.0
+    """From the request to start the ranks until nothing of them was left."""
+    events: list[tuple[int, Event]] = field(default_factory=list)
+    garbled: int = 0
+    exits: list[RankExit] = field(default_factory=list)
+    """In the order of death."""
+    first_death: int | None = None
+    """The first rank that died of itself: by a signal, with an error, or rank 0 unfinished."""
+    timed_out: bool = False
+    killed: list[int] = field(default_factory=list)
+    """Ranks still alive when the supervisor signalled them."""
+    orphans: list[str] = field(default_factory=list)
+    """`name (pid)` of processes that outlived the ranks and were killed."""
+    log_tails: dict[int, str] = field(default_factory=dict)
+    error: str | None = None
+    """Why the attempt says nothing about the suite: cancelled, keeper lost, processes stuck."""

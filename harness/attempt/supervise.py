@@ -1,0 +1,106 @@
+"""Makes attempts, one at a time: files and keeper in, a record out."""
+
+import os
+import threading
+import time
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+
+from harness.attempt.keeper import KeeperHandle, KeeperLost, kill_marked
+from harness.attempt.launch import Launch, log_path, read_tail
+from harness.attempt.spec import AttemptRecord, AttemptSpec, Isolation
+from harness.attempt.stream import OnEvent, Recorder
+from harness.attempt.watch import Watch
+from harness.attempt.zygotes import Zygotes
+
+
+class Supervisor:
+    """Owns the keepers of one actor. `run` in one thread; `cancel` from any."""
+
+    def __init__(
+        self, python: str, isolation: Isolation, cwd: Path, preload: Sequence[str] = ()
+    ) -> None:
+        self._python = python
+        self._isolation = isolation
+        self._zygotes = Zygotes(python, cwd, preload if isolation == "fork" else ())
+        self._cancel_reader, self._cancel_writer = os.pipe()
+        os.set_blocking(self._cancel_reader, False)
+        self._lock = threading.Lock()
+        self._in_flight = False
+
+    def run(self, spec: AttemptSpec, on_event: OnEvent) -> AttemptRecord:
+        """Make one attempt. Trouble of our own is the record's `error`; `on_event` may raise."""
+        if (spec.python, spec.isolation) != (self._python, self._isolation):
+            raise ValueError(f"this supervisor serves {self._isolation} of {self._python} only")
+        try:
+            keeper = self._zygotes.take()
+        except KeeperLost as error:
+            now = time.time()
+            return AttemptRecord(keeper_id="", started=now, ended=now, error=str(error))
+        record = AttemptRecord(keeper_id=keeper.id, started=time.time())
+        self._set_in_flight(True)
+        try:
+            self._attempt(spec, keeper, record, on_event)
+        finally:
+            self._set_in_flight(False)
+        return record
+
+    def cancel(self) -> None:
+        """Kill the attempt in flight; its record's error says `cancelled`. None: do nothing."""
+        with self._lock:
+            if self._in_flight:
+                os.write(self._cancel_writer, b"x")
+
+    def close(self) -> None:
+        """End the keepers, and whatever is below them."""
+        self._zygotes.close()
+        os.close(self._cancel_reader)
+        os.close(self._cancel_writer)
+
+    def _attempt(
+        self, spec: AttemptSpec, keeper: KeeperHandle, record: AttemptRecord, on_event: OnEvent
+    ) -> None:
+        start = time.perf_counter()
+        clean = False
+        try:
+            with (
+                closing(Launch(spec)) as launch,
+                Recorder(spec.folder, record, on_event) as recorder,
+            ):
+                self._start(launch, spec, keeper, record)
+                if record.error is None:
+                    self._zygotes.prepare()
+                    Watch(
+                        spec, keeper, recorder, record, launch.event_fds, self._cancel_reader
+                    ).run()
+                record.wall_seconds = time.perf_counter() - start
+                recorder.write_trace()
+            clean = record.error in (None, "cancelled")
+        finally:
+            if not clean:
+                self._zygotes.discard()
+                kill_marked(spec.attempt_id)
+        record.ended = time.time()
+        record.log_tails = {rank: read_tail(log_path(spec.folder, rank)) for rank in range(spec.tp)}
+
+    def _start(
+        self, launch: Launch, spec: AttemptSpec, keeper: KeeperHandle, record: AttemptRecord
+    ) -> None:
+        try:
+            keeper.start_attempt(spec.isolation, launch.ranks, launch.fds)
+        except KeeperLost as error:
+            record.error = str(error)
+        launch.release()
+
+    def _set_in_flight(self, value: bool) -> None:
+        with self._lock:
+            self._in_flight = value
+            if not value:
+                self._drain_cancels()
+
+    def _drain_cancels(self) -> None:
+        try:
+            os.read(self._cancel_reader, 4096)
+        except BlockingIOError:
+            return

@@ -1,0 +1,173 @@
+"""The watchdog of one attempt: one loop over the keeper, the ranks' events and the clock.
+
+Deadlines have names, and each name has a method: timeout -> SIGTERM, kill -> SIGKILL, stuck -> give
+up. The ranks' own deaths and the keeper's `clean` move the attempt on.
+"""
+
+import selectors
+import time
+
+from harness.attempt.keeper import KeeperHandle, KeeperLost, Message
+from harness.attempt.spec import AttemptRecord, AttemptSpec, RankExit
+from harness.attempt.stream import LineReader, Recorder
+
+#: After one rank's death, to see which of the others died of themselves.
+SETTLE_SECONDS = 0.2
+#: For helpers that leave by themselves once their parent is gone, before they count as orphans.
+LINGER_SECONDS = 0.2
+#: What SIGKILL may take; longer means a process stuck in the kernel.
+STUCK_SECONDS = 10.0
+# A rank may write faster than we read: other descriptors and the clock get their turn in between.
+_READS_PER_TURN = 16
+
+
+class Watch:
+    """Follows one attempt from its start until nothing of it is left."""
+
+    def __init__(
+        self,
+        spec: AttemptSpec,
+        keeper: KeeperHandle,
+        recorder: Recorder,
+        record: AttemptRecord,
+        event_fds: list[int],
+        cancel_fd: int,
+    ) -> None:
+        self._spec = spec
+        self._keeper = keeper
+        self._recorder = recorder
+        self._record = record
+        self._streams = [LineReader(fd) for fd in event_fds]
+        self._alive = set(range(spec.tp))
+        self._due = {"timeout": time.monotonic() + spec.timeout_s}
+        self._sweeping = False
+        self._over = False
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(keeper, selectors.EVENT_READ, self._read_keeper)
+        self._selector.register(cancel_fd, selectors.EVENT_READ, self._on_cancel)
+        self._cancel_fd = cancel_fd
+        for rank, stream in enumerate(self._streams):
+            self._selector.register(
+                stream.fd, selectors.EVENT_READ, lambda rank=rank: self._read_events(rank)
+            )
+
+    def run(self) -> None:
+        """Loop until clean; what was seen is in the record."""
+        try:
+            while not self._over:
+                for key, _ in self._selector.select(self._patience()):
+                    key.data()
+                self._strike()
+        except KeeperLost as error:
+            self._record.error = self._record.error or str(error)
+        finally:
+            self._selector.close()
+        for rank, stream in enumerate(self._streams):
+            self._drain(rank)
+            if rest := stream.rest():
+                self._recorder.take(rank, rest)
+
+    # --- the clock ---
+
+    def _patience(self) -> float | None:
+        return max(min(self._due.values()) - time.monotonic(), 0.0) if self._due else None
+
+    def _strike(self) -> None:
+        now = time.monotonic()
+        for name in [name for name, at in self._due.items() if at <= now]:
+            if self._due.pop(name, None) is not None:
+                getattr(self, f"_on_{name}")()
+
+    def _on_timeout(self) -> None:
+        self._record.timed_out = True
+        self._mark_killed()
+        self._keeper.terminate()
+        self._due["kill"] = time.monotonic() + self._spec.grace_s
+
+    def _on_kill(self) -> None:
+        self._mark_killed()
+        self._sweep(0.0)
+
+    def _on_stuck(self) -> None:
+        left = ", ".join(f"rank {rank}" for rank in sorted(self._alive)) or "descendants"
+        self._record.error = f"processes survived SIGKILL: {left}"
+        self._over = True
+
+    def _on_cancel(self) -> None:
+        self._selector.unregister(self._cancel_fd)
+        if self._alive:
+            self._record.error = "cancelled"
+            self._on_kill()
+
+    def _mark_killed(self) -> None:
+        self._record.killed += sorted(self._alive - set(self._record.killed))
+
+    def _sweep(self, after_s: float) -> None:
+        if not self._sweeping:
+            self._sweeping = True
+            self._keeper.sweep(after_s)
+            self._due = {"stuck": time.monotonic() + after_s + STUCK_SECONDS}
+
+    # --- the keeper ---
+
+    def _read_keeper(self) -> None:
+        for message in self._keeper.receive():
+            getattr(self, f"_keeper_{message['event']}")(message)
+
+    def _keeper_started(self, _: Message) -> None:
+        """The ranks run; each says so itself, with its `hello`."""
+
+    def _keeper_refused(self, message: Message) -> None:
+        self._record.error = f"keeper refused to start the ranks: {message['why']}"
+        self._over = True
+
+    def _keeper_exited(self, message: Message) -> None:
+        rank = message["rank"]
+        self._drain(rank)
+        self._alive.discard(rank)
+        exited = RankExit(
+            rank, message["code"], message["signal"], message["maxrss"], message["cpu"]
+        )
+        self._record.exits.append(exited)
+        if rank not in self._record.killed and self._is_death(exited):
+            self._on_death(rank)
+        elif rank == 0 and not self._sweeping:
+            # Followers find their sockets at end of file, and leave.
+            self._due = {"kill": time.monotonic() + self._spec.grace_s}
+        if not self._alive:
+            self._sweep(LINGER_SECONDS)
+
+    def _is_death(self, exited: RankExit) -> bool:
+        if exited.rank == 0:
+            return exited.signal is not None or not self._recorder.finished
+        return exited.signal is not None or exited.code != 0
+
+    def _on_death(self, rank: int) -> None:
+        if self._record.first_death is None:
+            self._record.first_death = rank
+        if not self._sweeping:
+            self._due = {"kill": time.monotonic() + SETTLE_SECONDS}
+
+    def _keeper_orphan(self, message: Message) -> None:
+        self._record.orphans.append(f"{message['comm']} ({message['pid']})")
+
+    def _keeper_clean(self, _: Message) -> None:
+        self._over = True
+
+    # --- the ranks ---
+
+    def _read_events(self, rank: int) -> None:
+        stream = self._streams[rank]
+        for line in stream.read() or ():
+            self._recorder.take(rank, line)
+        if not stream.open:
+            self._selector.unregister(stream.fd)
+
+    def _drain(self, rank: int) -> None:
+        stream = self._streams[rank]
+        for _ in range(_READS_PER_TURN):
+            lines = stream.read() if stream.open else None
+            if lines is None:
+                return
+            for line in lines:
+                self._recorder.take(rank, line)

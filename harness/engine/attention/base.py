@@ -1,0 +1,46 @@
+"""What an attention backend is sized by, and the moments at which the engine calls it."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from harness.engine.kv import LayerCache
+
+
+@dataclass(frozen=True, slots=True)
+class AttentionShape:
+    """What a backend sizes its static state by. Heads are this rank's."""
+
+    max_bs: int
+    query_heads: int
+    kv_heads: int
+    head_dim: int
+    pages_per_row: int
+    page_size: int
+    device: torch.device
+    dtype: torch.dtype
+
+
+class AttentionBackend(Protocol):
+    """Causal attention over the paged pool. Rows are requests; a row's queries are consecutive."""
+
+    def init_static_state(self, shape: AttentionShape) -> None:
+        """Allocate what graphs will hold the addresses of. Called once, before any capture."""
+
+    def prepare(self, page_table: Tensor) -> None:
+        """Read the step's page table, [bs, pages_per_row] int64. Called outside graphs."""
+
+    def bind(self, positions: Tensor) -> None:
+        """Fix the query positions, [bs, n] int64, of the next forwards. Called inside graphs."""
+
+    def forward(self, query: Tensor, key: Tensor, value: Tensor, cache: LayerCache) -> Tensor:
+        """Write keys and values to the pool, then attend to every earlier position and itself.
+
+        `query` is [bs, n, query heads, head_dim], `key` and `value` [bs, n, KV heads, head_dim];
+        the answer is [bs, n, query heads * head_dim]. Called inside graphs.
+        """
+
+    def addresses(self) -> dict[str, int]:
+        """Addresses of the static state, by name: evidence for the capture trace."""

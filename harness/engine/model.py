@@ -1,0 +1,127 @@
+"""A Llama decoder, one rank's share: RMSNorm, rotary positions, grouped heads, SwiGLU.
+
+Hidden states are replicated on every rank; heads, intermediate channels and the vocabulary of
+`lm_head` are split. Nothing here depends on a tensor's values, so that all of it can be captured.
+"""
+
+import torch
+from torch import Tensor
+from torch.nn.functional import embedding, linear, rms_norm, silu
+
+from harness.engine.attention.base import AttentionBackend
+from harness.engine.checkpoint import LayerWeights, TargetWeights
+from harness.engine.config import ModelConfig
+from harness.engine.kv import LayerCache
+from harness.engine.parallel import TensorParallel
+
+
+class Rotary:
+    """Tables of rotary positions 0..`positions` - 1, in Hugging Face's split-half convention."""
+
+    def __init__(
+        self, config: ModelConfig, positions: int, device: torch.device, dtype: torch.dtype
+    ) -> None:
+        half = config.head_dim // 2
+        exponents = torch.arange(half, dtype=torch.float64) / half
+        angles = torch.outer(
+            torch.arange(positions, dtype=torch.float64), config.rope_theta**-exponents
+        )
+        cos, sin = angles.cos(), angles.sin()
+        # Rolling by half a head swaps the halves; the sign of rotate-half is kept in the sine.
+        self._cos = torch.cat([cos, cos], dim=-1).to(device, dtype)
+        self._signed_sin = torch.cat([-sin, sin], dim=-1).to(device, dtype)
+
+    def at(self, positions: Tensor) -> tuple[Tensor, Tensor]:
+        """Cosines and signed sines of [bs, n] positions, each [bs, n, 1, head_dim]."""
+        return (
+            embedding(positions, self._cos).unsqueeze(2),
+            embedding(positions, self._signed_sin).unsqueeze(2),
+        )
+
+
+def rotate(heads: Tensor, angles: tuple[Tensor, Tensor]) -> Tensor:
+    """Apply `Rotary.at`'s angles to [bs, n, heads, head_dim]."""
+    cos, signed_sin = angles
+    return torch.addcmul(heads * cos, heads.roll(heads.shape[-1] // 2, -1), signed_sin)
+
+
+class DecoderLayer:
+    """One layer: attention and SwiGLU, each ended by an all-reduce over the ranks."""
+
+    def __init__(self, weights: LayerWeights, config: ModelConfig, group: TensorParallel) -> None:
+        self._weights = weights
+        self._group = group
+        self._eps = config.rms_norm_eps
+        self._head_dim = config.head_dim
+        self._queries = config.num_attention_heads // group.size
+        self._keys = config.num_key_value_heads // group.size
+
+    def forward(
+        self,
+        hidden: Tensor,
+        angles: tuple[Tensor, Tensor],
+        attention: AttentionBackend,
+        cache: LayerCache,
+    ) -> Tensor:
+        """[bs, n, hidden] to the same."""
+        weights, width = self._weights, hidden.shape[-1:]
+        normed = rms_norm(hidden, width, weights.input_norm, self._eps)
+        hidden = hidden + self._attend(normed, angles, attention, cache)
+        normed = rms_norm(hidden, width, weights.post_norm, self._eps)
+        gate, up = linear(normed, weights.gate_up).chunk(2, dim=-1)
+        return hidden + self._group.all_reduce(linear(silu(gate) * up, weights.down))
+
+    def _attend(
+        self,
+        normed: Tensor,
+        angles: tuple[Tensor, Tensor],
+        attention: AttentionBackend,
+        cache: LayerCache,
+    ) -> Tensor:
+        heads = linear(normed, self._weights.qkv).view(*normed.shape[:2], -1, self._head_dim)
+        turned = rotate(heads[:, :, : self._queries + self._keys], angles)
+        attended = attention.forward(
+            turned[:, :, : self._queries],
+            turned[:, :, self._queries :],
+            heads[:, :, self._queries + self._keys :],
+            cache,
+        )
+        return self._group.all_reduce(linear(attended, self._weights.output))
+
+
+class Llama:
+    """The target model of one rank."""
+
+    def __init__(
+        self,
+        config: ModelConfig,
+        weights: TargetWeights,
+        rotary: Rotary,
+        cache: list[LayerCache],
+        group: TensorParallel,
+    ) -> None:
+        self._config = config
+        self._weights = weights
+        self._rotary = rotary
+        self._cache = cache
+        self._group = group
+        self._layers = [DecoderLayer(layer, config, group) for layer in weights.layers]
+
+    def embed(self, tokens: Tensor) -> Tensor:
+        """Token numbers [bs, n] int64 to [bs, n, hidden]."""
+        return embedding(tokens, self._weights.embedding)
+
+    def forward(self, tokens: Tensor, positions: Tensor, attention: AttentionBackend) -> Tensor:
+        """Final-normed hidden states [bs, n, hidden] of [bs, n] tokens at [bs, n] positions."""
+        attention.bind(positions)
+        angles = self._rotary.at(positions)
+        hidden = self.embed(tokens)
+        for layer, cache in zip(self._layers, self._cache, strict=True):
+            hidden = layer.forward(hidden, angles, attention, cache)
+        return rms_norm(hidden, hidden.shape[-1:], self._weights.norm, self._config.rms_norm_eps)
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """[..., hidden] to [..., vocab], whole on every rank."""
+        shares = self._group.all_gather(linear(hidden, self._weights.lm_head))
+        # The last rank's share ends in padding rows where the ranks do not divide the vocabulary.
+        return shares[..., : self._config.vocab_size]

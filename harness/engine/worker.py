@@ -1,0 +1,186 @@
+"""One rank's share of an engine: loaded, started, told what to run, and taken down again."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from harness.core.errors import UsageError
+from harness.engine import checkpoint, parallel
+from harness.engine.attention import make_backend
+from harness.engine.attention.base import AttentionShape
+from harness.engine.barrier import CaptureBarrier
+from harness.engine.channels import Channels
+from harness.engine.config import EngineConfig, ModelConfig
+from harness.engine.eagle import EagleHead
+from harness.engine.graphs.base import GraphPool
+from harness.engine.kv import LayerCache, make_pool
+from harness.engine.model import Llama, Rotary
+from harness.engine.progress import CaptureProgress
+from harness.engine.roles import draft_extend_role, draft_role, target_role
+from harness.engine.runner import GraphRunner, Role
+from harness.engine.steps import Steps
+from harness.rank import wire
+
+StepResult = Tensor | tuple[Tensor, Tensor] | None
+
+
+class Worker:
+    """Built in two halves: `load` meets every error of the user's, `start` needs all ranks."""
+
+    model: ModelConfig
+
+    def __init__(
+        self, config: EngineConfig, channels: Channels, environ: Mapping[str, str]
+    ) -> None:
+        self.config = config
+        self.runner: GraphRunner | None = None
+        self._channels = channels
+        self._environ = environ
+        self._steps: Steps | None = None
+
+    def load(self) -> None:
+        """Check the configuration and read this rank's weights. Raises UsageError."""
+        config, tp = self.config, self._channels.size
+        self.model = checkpoint.read_config(config.model)
+        checkpoint.check_split(self.model, tp, config.model)
+        self._check_context()
+        self._backends = {
+            role: make_backend(name, config, self.model.head_dim)
+            for role, name in (
+                ("prefill", config.prefill_backend),
+                ("decode", config.decode_backend),
+                ("draft", config.draft_backend),
+            )
+        }
+        self._device = _device(config.device, self._environ)
+        self._dtype: torch.dtype = getattr(torch, config.dtype)
+        shard = checkpoint.Shard(self._channels.rank, tp, self._device, self._dtype)
+        self._weights = checkpoint.load_target(config.model, self.model, shard)
+        self._draft = self._load_draft(shard) if config.speculative else None
+
+    def _check_context(self) -> None:
+        limit = self.model.max_position_embeddings
+        if self.config.max_context > limit:
+            raise UsageError(
+                f"max_context {self.config.max_context} exceeds max_position_embeddings {limit} "
+                f"of {self.config.model!r}: lower max_context"
+            )
+
+    def _load_draft(self, shard: checkpoint.Shard) -> tuple[ModelConfig, checkpoint.DraftWeights]:
+        folder = str(self.config.draft_model)
+        shape = checkpoint.read_config(folder)
+        checkpoint.check_draft(self.model, shape, folder)
+        checkpoint.check_split(shape, shard.size, folder)
+        return shape, checkpoint.load_draft(folder, shape, shard)
+
+    @torch.inference_mode()
+    def start(self, serial: int) -> None:
+        """Join the group of this process's `serial`-th engine, then capture.
+
+        Raises CaptureBarrierTimeout, CaptureError, and torch's errors (out of memory among them).
+        """
+        config, channels = self.config, self._channels
+        if self._device.type == "cpu":
+            # Ranks share the cores; one thread each also keeps sums in one order.
+            torch.set_num_threads(1)
+        torch.manual_seed(config.seed)
+        if channels.size > 1:
+            store = parallel.open_store(self._environ, serial, channels.rank, channels.size)
+            parallel.join(
+                channels.rank, channels.size, self._device, store, config.collective_timeout_s
+            )
+        target, head, roles = self._assemble(parallel.TensorParallel(channels.rank, channels.size))
+        barrier = CaptureBarrier(channels.rank, channels.barrier, config.barrier_timeout_s)
+        progress = CaptureProgress(channels.rank, self._environ)
+        self.runner = GraphRunner(config, roles, _make_pool(self._device), barrier, progress)
+        if config.graphs:
+            wire.emit("phase", name="capture")
+            self.runner.capture_all()
+        features = torch.zeros(
+            config.max_running, 1, self.model.hidden_size, device=self._device, dtype=self._dtype
+        )
+        self._steps = Steps(config, target, head, self._backends["prefill"], self.runner, features)
+
+    def _assemble(
+        self, group: parallel.TensorParallel
+    ) -> tuple[Llama, EagleHead | None, list[Role]]:
+        """The models over one page table, and the roles to capture, in capture order."""
+        config, device = self.config, self._device
+        for backend in self._backends.values():
+            backend.init_static_state(self._attention_shape(self.model))
+        positions = config.pages_per_row * config.page_size
+        rotary = Rotary(self.model, positions, device, self._dtype)
+        cache = self._make_cache(self.model, self.model.num_hidden_layers)
+        target = Llama(self.model, self._weights, rotary, cache, group)
+        roles = [target_role(config, target, self._backends["decode"], device)]
+        if self._draft is None:
+            return target, None, roles
+        shape, weights = self._draft
+        self._backends["draft"].init_static_state(self._attention_shape(shape))
+        rotary = Rotary(shape, positions, device, self._dtype)
+        head = EagleHead(shape, weights, target, rotary, self._make_cache(shape, 1)[0], group)
+        attention, hidden = self._backends["draft"], shape.hidden_size
+        roles.append(draft_role(config, head, attention, device, hidden, self._dtype))
+        roles.append(draft_extend_role(config, head, attention, device, hidden, self._dtype))
+        return target, head, roles
+
+    def _attention_shape(self, model: ModelConfig) -> AttentionShape:
+        return AttentionShape(
+            max_bs=self.config.max_bs,
+            query_heads=model.num_attention_heads // self._channels.size,
+            kv_heads=model.num_key_value_heads // self._channels.size,
+            head_dim=model.head_dim,
+            pages_per_row=self.config.pages_per_row,
+            page_size=self.config.page_size,
+            device=self._device,
+            dtype=self._dtype,
+        )
+
+    def _make_cache(self, model: ModelConfig, layers: int) -> list[LayerCache]:
+        return make_pool(
+            layers,
+            self.config.num_pages,
+            self.config.page_size,
+            model.num_key_value_heads // self._channels.size,
+            model.head_dim,
+            device=self._device,
+            dtype=self._dtype,
+        )
+
+    @torch.inference_mode()
+    def execute(self, op: str, arguments: dict[str, Any]) -> StepResult:
+        """Run one command of `Steps.operations`. What it answers is valid until the next."""
+        assert self._steps is not None
+        return self._steps.operations[op](**arguments)
+
+    def close(self) -> None:
+        """Free the graphs, then leave the group: graphs hold its collectives."""
+        wire.emit("phase", name="teardown")
+        self._steps = None
+        if self.runner is not None:
+            self.runner.close()
+        parallel.leave()
+
+
+def _make_pool(device: torch.device) -> GraphPool:
+    if device.type == "cuda":
+        from harness.engine.graphs.cuda import CudaPool
+
+        return CudaPool(device)
+    from harness.engine.graphs.recorded import RecordedPool
+
+    return RecordedPool()
+
+
+def _device(name: str, environ: Mapping[str, str]) -> torch.device:
+    """This rank's device: its only visible one, or that of its local rank. Raises UsageError."""
+    if name == "cpu":
+        return torch.device("cpu")
+    visible = torch.cuda.device_count()
+    index = int(environ.get("LOCAL_RANK", "0")) if visible > 1 else 0
+    if index >= visible:
+        raise UsageError(f"device 'cuda': {visible} CUDA devices are visible here; use cpu")
+    torch.cuda.set_device(index)
+    return torch.device("cuda", index)

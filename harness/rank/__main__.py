@@ -1,0 +1,34 @@
+"""`python DIR/harness/rank keeper|entry ...`: this copy, run by path.
+
+It loads itself under a name of its own: the interpreter under test may have its own `harness`, and
+must not find ours in its place, nor this folder's `wire` or `plugin` as top-level modules.
+"""
+
+import importlib
+import importlib.util
+import sys
+from pathlib import Path
+
+_NAME = "_harness_rank"
+_FOLDER = Path(__file__).resolve().parent
+
+
+def _load(module: str) -> object:
+    spec = importlib.util.spec_from_file_location(
+        _NAME, _FOLDER / "__init__.py", submodule_search_locations=[str(_FOLDER)]
+    )
+    if spec is None or spec.loader is None:
+        raise ImportError(f"cannot load {_FOLDER}")
+    package = importlib.util.module_from_spec(spec)
+    sys.modules[_NAME] = package
+    spec.loader.exec_module(package)
+    return importlib.import_module(f"{_NAME}.{module}")
+
+
+if __name__ == "__main__":
+    # Python put this folder first; tests expect the working directory, as under `python -m pytest`.
+    sys.path[0] = str(Path.cwd())
+    if len(sys.argv) < 2 or sys.argv[1] not in ("keeper", "entry"):
+        sys.exit("usage: python harness/rank {keeper|entry} ...")
+    role = _load(sys.argv[1])
+    role.main(sys.argv[2:])  # type: ignore[attr-defined]

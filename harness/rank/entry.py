@@ -1,0 +1,85 @@
+"""One rank's main function: rank 0 runs pytest, the others the follower."""
+
+import contextlib
+import faulthandler
+import importlib
+import io
+import os
+import signal
+import sys
+import tempfile
+import time
+import traceback
+from collections.abc import Sequence
+from typing import NoReturn
+
+from . import wire
+
+_DEFAULT_FOLLOWER = "harness.engine.follower:main"
+_FD_VARIABLES = ("HARNESS_EVENTS_FD", "HARNESS_CONTROL_FDS", "HARNESS_BARRIER_FDS")
+
+
+def main(arguments: Sequence[str]) -> NoReturn:
+    """Run this rank, with pytest's arguments where it is rank 0, and leave the process."""
+    _prepare()
+    wire.emit("hello", v=1, pid=os.getpid())
+    leading = os.environ.get("RANK", "0") == "0"
+    _leave(_lead(arguments) if leading else _follow())
+
+
+def _prepare() -> None:
+    wire.configure(None)
+    # A module that was preloaded before the fork may have cached the keeper's folder.
+    tempfile.tempdir = None
+    # Taken before pytest captures descriptors, which swallow what a passing set-up prints.
+    log = os.dup(1)
+    os.environ["HARNESS_LOG_FD"] = str(log)
+    # The watchdog's SIGTERM leaves the stacks of a hang in the log, and then kills.
+    faulthandler.register(signal.SIGTERM, file=log, all_threads=True, chain=True)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(line_buffering=True)  # a crash must not take the last lines along
+    _keep_descriptors_private()
+
+
+def _keep_descriptors_private() -> None:
+    """Programs that a test executes get none of ours, or they would hold a peer's socket open."""
+    for name in _FD_VARIABLES:
+        for fd in filter(str.isdigit, os.environ.get(name, "").split(",")):
+            with contextlib.suppress(OSError):
+                os.set_inheritable(int(fd), False)
+
+
+def _lead(arguments: Sequence[str]) -> int:
+    import pytest
+
+    from .plugin import WirePlugin
+
+    sys.argv = ["pytest", *arguments]
+    start = time.perf_counter()
+    # The cache would carry one attempt's failures into the next.
+    status = pytest.main([*arguments, "-p", "no:cacheprovider"], plugins=[WirePlugin()])
+    seconds = time.perf_counter() - start
+    wire.emit("finish", exitstatus=int(status), inside_seconds=seconds)
+    return int(status)
+
+
+def _follow() -> int:
+    module, _, name = os.environ.get("HARNESS_FOLLOWER", _DEFAULT_FOLLOWER).partition(":")
+    try:
+        result = getattr(importlib.import_module(module), name)()
+    except SystemExit as error:
+        return error.code if isinstance(error.code, int) else int(error.code is not None)
+    except BaseException as error:
+        traceback.print_exc()
+        wire.emit("note", text=f"follower ended by {type(error).__name__}: {error}")
+        return 1
+    return result if isinstance(result, int) else 0
+
+
+def _leave(status: int) -> NoReturn:
+    """Leave at once: an exit handler or a thread that hangs is not part of the test."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            stream.flush()
+    os._exit(status & 0xFF)

@@ -1,0 +1,221 @@
+"""The keeper: parent and subreaper of every rank of an attempt. Trusted, and single-threaded.
+
+The supervisor speaks JSON lines over one stream socket:
+
+    -> start {mode: fork|spawn, ranks: [{rank, env, cwd, log, args, fds: {VARIABLE: [index]}}]}
+       with the descriptors that `fds` counts into, in the order of their indices
+    <- started {pids} | refused {why}
+    <- exited {rank, pid, code, signal, maxrss, cpu}
+    -> term                  SIGTERM to the group of each rank that is left
+    -> sweep {after: s}      SIGKILL, after s seconds, to whatever is left below
+    <- orphan {pid, comm}    one that was no rank
+    <- clean                 nothing is left below
+
+and `ready {threads, preload_seconds}` once at the start. At end of file it kills all and leaves.
+With modules preloaded it is the zygote that ranks are forked from.
+"""
+
+import argparse
+import errno
+import gc
+import importlib
+import json
+import os
+import selectors
+import signal
+import socket
+import time
+import traceback
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any, NoReturn
+
+from . import launch, processes
+
+_MAX_MESSAGE = 8 << 20
+_MAX_FDS = 253  # the kernel's limit for one message
+_SWEEP_PAUSE = 0.01
+_END_LIMIT = 30.0
+
+
+class Keeper:
+    """Serves one supervisor, one attempt at a time."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._socket = sock
+        self._buffer = b""
+        self._fds: list[int] = []
+        self._ranks: dict[int, int] = {}
+        self._sweep_at: float | None = None
+        self._orphans: set[int] = set()
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(sock, selectors.EVENT_READ, self._read_requests)
+        self._wake_on_child_death()
+
+    def serve(self) -> NoReturn:
+        """Loop until the supervisor is gone."""
+        while True:
+            pause = None if self._sweep_at is None else _SWEEP_PAUSE
+            for key, _ in self._selector.select(pause):
+                key.data()
+            any_left = self._reap()
+            if self._sweep_at is not None:
+                self._sweep(any_left)
+
+    def send(self, event: str, **keys: object) -> None:
+        """Tell the supervisor; one that is gone shows as end of file in the loop."""
+        with suppress(OSError):
+            self._socket.sendall(json.dumps({"event": event, **keys}).encode() + b"\n")
+
+    def _wake_on_child_death(self) -> None:
+        reader, writer = os.pipe()
+        os.set_blocking(reader, False)
+        os.set_blocking(writer, False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)  # the wake-up needs some handler
+        signal.set_wakeup_fd(writer)
+        self._selector.register(reader, selectors.EVENT_READ, lambda: os.read(reader, 4096))
+
+    # --- requests ---
+
+    def _read_requests(self) -> None:
+        try:
+            data, fds, _, _ = socket.recv_fds(self._socket, 1 << 16, _MAX_FDS)
+        except ConnectionResetError:
+            data, fds = b"", []
+        self._fds += fds
+        self._buffer += data
+        if not data or len(self._buffer) > _MAX_MESSAGE:
+            self._end()
+        *lines, self._buffer = self._buffer.split(b"\n")
+        for line in lines:
+            request = json.loads(line)
+            getattr(self, f"_do_{request['do']}")(request)
+
+    def _do_start(self, request: dict[str, Any]) -> None:
+        fds, self._fds = self._fds, []
+        threads = processes.thread_count()
+        if request["mode"] == "fork" and threads != 1:
+            self.send("refused", why=f"{threads} threads after preloading: a fork could deadlock")
+        else:
+            self._ranks = {
+                launch.start_rank(rank, fds, request["mode"]): rank["rank"]
+                for rank in request["ranks"]
+            }
+            self.send("started", pids=list(self._ranks))
+        # A copy kept here would hide a rank's death from the peers that wait for end of file.
+        for fd in fds:
+            os.close(fd)
+
+    def _do_term(self, _: dict[str, Any]) -> None:
+        for pid in self._ranks:  # not yet reaped, so the group is still theirs
+            with suppress(ProcessLookupError):
+                os.killpg(pid, signal.SIGTERM)
+
+    def _do_sweep(self, request: dict[str, Any]) -> None:
+        self._sweep_at = time.monotonic() + request["after"]
+        self._orphans = set()
+
+    # --- the processes below ---
+
+    def _reap(self) -> bool:
+        """Collect the dead; False where there is no child at all, so nothing below either."""
+        while True:
+            try:
+                pid, status, usage = os.wait4(-1, os.WNOHANG)
+            except ChildProcessError:
+                return False
+            if pid == 0:
+                return True
+            if pid in self._ranks:
+                cpu = usage.ru_utime + usage.ru_stime
+                self._report_exit(pid, os.waitstatus_to_exitcode(status), usage.ru_maxrss, cpu)
+
+    def _report_exit(self, pid: int, code: int, maxrss_kib: int, cpu: float) -> None:
+        self.send(
+            "exited",
+            rank=self._ranks.pop(pid),
+            pid=pid,
+            code=code if code >= 0 else None,
+            signal=_signal_name(-code) if code < 0 else None,
+            maxrss=maxrss_kib * 1024,
+            cpu=cpu,
+        )
+
+    def _sweep(self, any_left: bool) -> None:
+        if not any_left:
+            self._sweep_at = None
+            self.send("clean")
+        elif self._sweep_at is not None and time.monotonic() >= self._sweep_at:
+            self._kill_below()
+
+    def _kill_below(self) -> None:
+        for pid in processes.descendants(os.getpid()):
+            if pid not in self._ranks and pid not in self._orphans:
+                self._orphans.add(pid)
+                self.send("orphan", pid=pid, comm=processes.command_name(pid))
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+    def _end(self) -> NoReturn:
+        """Kill all below and leave; a process stuck in the kernel may outlast our patience."""
+        limit = time.monotonic() + _END_LIMIT
+        while self._reap() and time.monotonic() < limit:
+            self._kill_below()
+            time.sleep(_SWEEP_PAUSE)
+        os._exit(0)
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # real-time signals have no names
+        return f"SIG{number}"
+
+
+def preload(names: Sequence[str]) -> None:
+    """Import what the ranks will need. One that fails here fails in the rank, where it counts."""
+    # One parallel operation before a fork would hang every child that starts another.
+    os.environ["OMP_NUM_THREADS"] = "1"
+    # Otherwise asking whether there is a GPU initialises CUDA, which does not survive a fork.
+    os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"] = "1"
+    for name in names:
+        try:
+            importlib.import_module(name)
+        except Exception:
+            traceback.print_exc()
+    gc.collect()
+    gc.freeze()  # keeps the collector from touching, and so copying, the shared pages
+
+
+def _be_nice() -> int | None:
+    """Step back while others measure; None where the way up again would be barred."""
+    try:
+        before = os.getpriority(os.PRIO_PROCESS, 0)
+        os.setpriority(os.PRIO_PROCESS, 0, before - 1)
+        os.setpriority(os.PRIO_PROCESS, 0, 19)
+    except OSError as error:
+        if error.errno not in (errno.EACCES, errno.EPERM):
+            raise
+        return None
+    return before
+
+
+def main(arguments: Sequence[str]) -> NoReturn:
+    """`keeper --fd N [--preload A,B] [--nice]`: serve the supervisor at the other end of N."""
+    parser = argparse.ArgumentParser(prog="keeper")
+    parser.add_argument("--fd", type=int, required=True)
+    parser.add_argument("--preload", default="")
+    parser.add_argument("--nice", action="store_true")
+    options = parser.parse_args(arguments)
+    sock = socket.socket(fileno=options.fd)
+    sock.set_inheritable(False)
+    processes.become_subreaper()
+    priority = _be_nice() if options.nice else None
+    start = time.monotonic()
+    preload([name for name in options.preload.split(",") if name])
+    if priority is not None:
+        os.setpriority(os.PRIO_PROCESS, 0, priority)
+    keeper = Keeper(sock)
+    seconds = time.monotonic() - start
+    keeper.send("ready", threads=processes.thread_count(), preload_seconds=seconds)
+    keeper.serve()

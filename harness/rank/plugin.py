@@ -1,0 +1,121 @@
+"""The pytest plugin of rank 0: streams what pytest knows, as it happens, and decides nothing.
+
+Every report of every phase goes out, because the last one alone misleads: a test whose subtest
+failed may report that it passed, and a set-up that failed and was rerun leaves one rerun report.
+"""
+
+from collections.abc import Generator
+from typing import Any
+
+import pytest
+
+from .exceptions import ExcDict, describe, described_text
+from .wire import emit
+
+# A line of the wire is bounded; a suite's list of ids is not.
+_IDS_PER_EVENT = 500
+
+
+class WirePlugin:
+    """Register one instance with `pytest.main(plugins=[...])`."""
+
+    def __init__(self) -> None:
+        # Held, not only named by id(): pytest raises the same object again for each test of the
+        # class, and an id must not be given to another exception in between.
+        self._shared_failures: list[BaseException] = []
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Called after collection and deselection."""
+        ids = [item.nodeid for item in session.items]
+        for start in range(0, max(len(ids), 1), _IDS_PER_EVENT):
+            emit("collected", tests=ids[start : start + _IDS_PER_EVENT])
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_make_collect_report(
+        self,
+    ) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+        """Called around each collection; the exception is gone once it returned."""
+        report = yield
+        call: pytest.CallInfo[object] | None = getattr(report, "call", None)
+        if call is not None and call.excinfo is not None:
+            error = call.excinfo.value
+            # pytest wraps an import that failed in a text of its own.
+            vars(report).update(harness_exc=describe(error.__cause__ or error))
+        return report
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """Called for each module and class that was collected, or could not be."""
+        if report.failed:
+            emit("collect_error", id=report.nodeid, exc=_exc(report))
+
+    def pytest_internalerror(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+        """Called when pytest or a plugin of it broke."""
+        emit("note", text=f"pytest internal error: {excinfo.exconly()}")
+
+    def pytest_runtest_logstart(self, nodeid: str) -> None:
+        """Called before a test's set-up, once, however often it is rerun."""
+        emit("test_start", id=nodeid)
+
+    def pytest_runtest_logfinish(self, nodeid: str) -> None:
+        """Called after a test's teardown, its last rerun included."""
+        emit("test_end", id=nodeid)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_fixture_setup(
+        self, fixturedef: pytest.FixtureDef[Any]
+    ) -> Generator[None, object, object]:
+        """Called around each fixture; setUpClass and setup_module are fixtures to pytest."""
+        try:
+            return (yield)
+        except BaseException as error:
+            if fixturedef.scope != "function":
+                self._shared_failures.append(error)
+            raise
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_makereport(
+        self, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """Called to make each report; subtests copy its attributes into their own."""
+        report = yield
+        if call.excinfo is not None:
+            error = call.excinfo.value
+            shared = any(error is known for known in self._shared_failures)
+            vars(report).update(harness_exc=describe(error), harness_class_setup=shared)
+        return report
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Called with every report, of subtests and reruns too."""
+        emit(
+            "report",
+            id=report.nodeid,
+            when=report.when,
+            outcome=report.outcome,
+            seconds=report.duration,
+            exc=_exc(report),
+            subtest=_subtest(report),
+            class_setup=_is_class_setup(report),
+        )
+
+
+def _exc(report: pytest.TestReport | pytest.CollectReport) -> ExcDict | None:
+    exc: ExcDict | None = getattr(report, "harness_exc", None)
+    if exc is None and report.failed:
+        # A strict xfail that passed, and a test failed for its subtests, have a text alone.
+        return described_text(report.longreprtext)
+    return exc
+
+
+def _is_class_setup(report: pytest.TestReport) -> bool:
+    shared = bool(getattr(report, "harness_class_setup", False))
+    return shared and report.when == "setup" and report.outcome != "skipped"
+
+
+def _subtest(report: pytest.TestReport) -> str | None:
+    context = getattr(report, "context", None)
+    if context is None:
+        return None
+    parts = [context.msg] if context.msg else []
+    parts += [f"{key}={value}" for key, value in context.kwargs.items()]
+    return ", ".join(parts) or "subtest"

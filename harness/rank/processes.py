@@ -1,0 +1,63 @@
+"""What Linux offers for keeping processes together: death signals, subreapers, the process tree."""
+
+import ctypes
+import os
+from pathlib import Path
+
+_PR_SET_PDEATHSIG = 1
+_PR_SET_CHILD_SUBREAPER = 36
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def become_subreaper() -> None:
+    """Adopt descendants whose own parent died, instead of losing them to init."""
+    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+def die_with_parent(parent: int, signal: int) -> None:
+    """Have the kernel send `signal` to this process once `parent` is gone."""
+    _prctl(_PR_SET_PDEATHSIG, signal)
+    # The parent may have died before the call: then the signal never comes.
+    if os.getppid() != parent:
+        os.kill(os.getpid(), signal)
+
+
+def thread_count() -> int:
+    """Threads of this process; forking with more than one is not safe."""
+    return len(list(Path("/proc/self/task").iterdir()))
+
+
+def descendants(root: int) -> list[int]:
+    """Every process below `root`, whatever group or session it moved to."""
+    children: dict[int, list[int]] = {}
+    for process in Path("/proc").glob("[0-9]*"):
+        parent = _parent(process)
+        if parent is not None:
+            children.setdefault(parent, []).append(int(process.name))
+    found = list(children.get(root, ()))
+    for pid in found:
+        found += children.get(pid, ())
+    return found
+
+
+def command_name(pid: int) -> str:
+    """The short name of a process, or `?` where it is gone."""
+    try:
+        return Path(f"/proc/{pid}/comm").read_text(errors="replace").strip()
+    except OSError:
+        return "?"
+
+
+def _prctl(option: int, value: int) -> None:
+    if _libc.prctl(option, value, 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), f"prctl({option})")
+
+
+def _parent(process: Path) -> int | None:
+    try:
+        stat = (process / "stat").read_text(errors="replace")
+    except OSError:
+        return None
+    # The name, in parentheses, may hold anything, parentheses too.
+    return int(stat.rpartition(")")[2].split()[1])

@@ -1,0 +1,37 @@
+"""What both controls run: greedy parity with the reference in batches of every captured size."""
+
+import unittest
+
+import problems
+
+from harness.engine.engine import Engine
+from harness.engine.oracle import check_greedy
+from harness.engine.reference import Reference
+
+NEAR_TIE = {"float32": 1e-3, "bfloat16": 0.5}
+
+
+class ParityControl(unittest.TestCase):
+    """A subclass says which engine; the checks are the same, fault or not."""
+
+    engine: Engine
+
+    @classmethod
+    def build(cls, engine_args: dict[str, object]) -> None:
+        """Build the engine on the tiny model of this folder's parent."""
+        models = problems.MODELS
+        located = {"model": str(models / "target"), "draft_model": str(models / "draft")}
+        cls.engine = Engine.from_cell({**engine_args, **located})
+
+    @classmethod
+    def tearDownClass(cls) -> None:
+        cls.engine.close()
+
+    def check_parity(self) -> None:
+        """Answer batches that fit each captured graph exactly, and compare every token."""
+        reference = Reference(self.engine.model_path)
+        for size in self.engine.config.cuda_graph_bs:
+            prompts = [p.prompt for p in problems.draw(size, f"control {size}")]
+            answers = self.engine.generate(prompts, problems.ANSWER_TOKENS)
+            check_greedy(reference, prompts, answers, NEAR_TIE[self.engine.config.dtype])
+        self.assertGreater(sum(self.engine.stats.replays.values()), 0, "no graph was replayed")

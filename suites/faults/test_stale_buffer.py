@@ -1,0 +1,75 @@
+"""The positive control: a buffer that grows during capture, in one attempt seed out of five.
+
+Mechanism (TensorRT-LLM#16319, FlashInfer#4398, vLLM#52553): attention metadata is sized on demand.
+Captured in ascending order it grows at every larger batch, and the graphs captured before keep the
+address of the buffer that was replaced; nobody writes there any more, so they read other rows'
+pages. Captured in descending order the first buffer is the largest, and none is replaced. The
+rate follows the capture order, and yet the order is not the cause: the growing buffer is.
+
+In the field such a fault waits for an input that asks for it. Here the attempt's seed does: it is
+armed where a hash of the seed falls in one fifth, so the true rate is 0.2 in ascending order and 0
+in descending order. It is patched in from outside and on rank 0 alone, which is enough to spoil
+the sum that all ranks share.
+"""
+
+import hashlib
+import os
+from unittest import mock
+
+from faults.control import ParityControl
+from torch import Tensor
+
+from harness.engine.attention.base import AttentionShape
+from harness.engine.attention.torch_native import TorchNative
+
+#: The share of attempt seeds that arm the fault.
+RATE = 0.2
+
+
+def is_armed(seed: int) -> bool:
+    """Whether this attempt's seed asks for the fault. Uniform over seeds, and repeatable."""
+    digest = hashlib.sha256(f"stale buffer {seed}".encode()).digest()
+    return int.from_bytes(digest[:8]) / 2**64 < RATE
+
+
+class GrowingTorchNative(TorchNative):
+    """TorchNative, but with metadata that is sized by the largest batch seen so far."""
+
+    def init_static_state(self, shape: AttentionShape) -> None:
+        """Start with room for one row."""
+        super().init_static_state(shape)
+        self._gather, self._table = self._gather[:1].clone(), self._table[:1].clone()
+
+    def prepare(self, page_table: Tensor) -> None:
+        """Grow where the batch is larger than any before: the old buffers are left behind."""
+        rows = page_table.shape[0]
+        if rows > self._gather.shape[0]:
+            self._gather = self._gather.new_zeros(rows, self._gather.shape[1])
+            self._table = self._table.new_zeros(rows, self._table.shape[1])
+        super().prepare(page_table)
+
+
+class TestStaleBuffer(ParityControl):
+    """The clean control with the fault in one attempt seed out of five."""
+
+    engine_args = dict(
+        model="suites/models/arith/target",
+        draft_model="suites/models/arith/draft",
+        backend="torch_native",
+        cuda_graph_bs=[1, 2, 4],
+        max_running=4,
+        max_context=48,
+    )
+    pinned = ("backend",)
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        if not is_armed(int(os.environ.get("HARNESS_SEED", "0"))):
+            cls.build(cls.engine_args)
+            return
+        factory = "harness.engine.attention.torch_native.TorchNative"
+        with mock.patch(factory, GrowingTorchNative):
+            cls.build(cls.engine_args)
+
+    def test_answers_are_the_references(self) -> None:
+        self.check_parity()

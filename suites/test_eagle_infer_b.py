@@ -1,0 +1,164 @@
+"""EAGLE speculative decoding through captured graphs: the suite of sglang#26532, on a tiny model.
+
+Every test proves that graphs were replayed: an engine that quietly fell back to eager steps would
+stop exercising what is measured here.
+"""
+
+import contextlib
+import unittest
+from collections.abc import Iterator
+
+import problems
+
+from harness.engine.engine import Engine, Generation
+from harness.engine.oracle import WrongOutput, check_greedy
+from harness.engine.reference import Reference
+from harness.engine.scheduler import Request
+
+#: Sums of four numbers of order 1 in another order of operations differ by a few float32 ulps;
+#: logits here are below 64, so 1e-3 is 100 ulps. bf16 has 2**16 times fewer values between.
+NEAR_TIE = {"float32": 1e-3, "bfloat16": 0.5}
+
+#: |decode - rescore| of a log-probability, per dtype: rounding, not corruption.
+LOGPROB_DELTA = {"float32": 1e-3, "bfloat16": 0.25}
+
+#: Of 5 tokens a step at most; the model's own README states what was measured.
+MIN_ACCEPT_LENGTH = 2.5
+
+MIN_ACCURACY = 0.95
+
+
+class TestEagleBasic(unittest.TestCase):
+    """Chain drafting, one engine for all tests, as upstream's one server per class."""
+
+    engine_args = dict(
+        model="suites/models/arith/target",
+        draft_model="suites/models/arith/draft",
+        cuda_graph_bs=[1, 2, 4, 8],
+        max_running=8,
+        max_context=48,
+        spec_steps=4,
+    )
+
+    engine: Engine
+    reference: Reference
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        cls.engine = Engine.from_cell(located(cls.engine_args))
+        cls.reference = Reference(cls.engine.model_path)
+
+    @classmethod
+    def tearDownClass(cls) -> None:
+        cls.engine.close()
+
+    @contextlib.contextmanager
+    def graphs_replayed(self) -> Iterator[None]:
+        """Fail where the body replayed no graph, or ran a step outside the graphs."""
+        before = self.engine.stats
+        yield
+        after = self.engine.stats
+        self.assertGreater(sum(after.replays.values()), sum(before.replays.values()))
+        self.assertEqual(after.eager, before.eager, "a step fell back to eager")
+
+    def answers(self, drawn: list[problems.Problem]) -> list[Generation]:
+        return self.engine.generate([p.prompt for p in drawn], problems.ANSWER_TOKENS)
+
+    def check_parity(self, drawn: list[problems.Problem], answers: list[Generation]) -> None:
+        epsilon = NEAR_TIE[self.engine.config.dtype]
+        check_greedy(self.reference, [p.prompt for p in drawn], answers, epsilon)
+
+    def test_held_out_sums_are_right(self) -> None:
+        drawn = problems.draw(40, "accuracy")
+        with self.graphs_replayed():
+            answers = self.answers(drawn)
+        right = sum(problems.is_right(p, a.tokens) for p, a in zip(drawn, answers, strict=True))
+        self.assertGreaterEqual(right / len(drawn), MIN_ACCURACY)
+
+    def test_drafts_are_accepted(self) -> None:
+        with self.graphs_replayed():
+            answers = self.answers(problems.draw(16, "accept"))
+        lengths = [length for answer in answers for length in answer.accept_lengths]
+        self.assertGreater(sum(lengths) / len(lengths), MIN_ACCEPT_LENGTH)
+
+    def test_greedy_answers_are_the_references(self) -> None:
+        drawn = problems.draw(24, "parity")
+        with self.graphs_replayed():
+            answers = self.answers(drawn)
+        self.check_parity(drawn, answers)
+
+    def test_logprobs_of_decoding_and_rescoring_match(self) -> None:
+        drawn = problems.draw(4, "logprobs")
+        with self.graphs_replayed():
+            answers = self.engine.generate(
+                [p.prompt for p in drawn],
+                problems.ANSWER_TOKENS,
+                temperature=1.0,
+                return_logprob=True,
+            )
+        for problem, answer in zip(drawn, answers, strict=True):
+            rescored = self.engine.score(problem.prompt, answer.tokens)
+            worst = max(abs(a - b) for a, b in zip(answer.logprobs, rescored, strict=True))
+            if worst > LOGPROB_DELTA[self.engine.config.dtype]:
+                raise WrongOutput(f"decoding and rescoring differ by {worst:.4g}")
+
+    def test_one_token_requests(self) -> None:
+        drawn = problems.draw(8, "one token")
+        answers = self.engine.generate([p.prompt for p in drawn], 1)
+        self.assertEqual([len(answer.tokens) for answer in answers], [1] * 8)
+        # One token comes from prefill alone; the second proves that graphs go on from there.
+        with self.graphs_replayed():
+            answers = self.engine.generate([p.prompt for p in drawn], 2)
+        self.assertEqual([len(answer.tokens) for answer in answers], [2] * 8)
+        self.check_parity(drawn, answers)
+
+    def test_aborting_under_load_leaves_the_others_right(self) -> None:
+        drawn = problems.draw(12, "abort")
+        chance = problems.attempt_random("who is aborted")
+        free = self.engine.free_pages
+        with self.graphs_replayed():
+            requests = [self.engine.submit(p.prompt, problems.ANSWER_TOKENS) for p in drawn]
+            doomed = chance.sample(requests, 5)
+            while self.engine.step():
+                if doomed:
+                    self.engine.abort(doomed.pop().id)
+        self.assertEqual(self.engine.free_pages, free, "aborted requests kept their pages")
+        self.check_parity(drawn, [as_generation(request) for request in requests])
+
+    def test_batches_cross_every_captured_size_growing_and_shrinking(self) -> None:
+        drawn = problems.draw(8, "sizes")
+        with self.graphs_replayed():
+            before = self.engine.stats.replays
+            # One request joins at each step and leaves in turn, so every size is met twice.
+            requests = []
+            for problem in drawn:
+                requests.append(self.engine.submit(problem.prompt, problems.ANSWER_TOKENS))
+                self.engine.step()
+            while self.engine.step():
+                continue
+            for size in (8, 5, 3, 2, 1):
+                self.check_parity(drawn[:size], self.answers(drawn[:size]))
+        self.check_parity(drawn, [as_generation(request) for request in requests])
+        after = self.engine.stats.replays
+        for size in self.engine.config.cuda_graph_bs:
+            key = f"verify/{size}"
+            self.assertGreater(after.get(key, 0), before.get(key, 0), f"{key} was not replayed")
+
+
+def located(engine_args: dict[str, object]) -> dict[str, object]:
+    """The arguments with model paths that hold from any working folder."""
+    folder = problems.MODELS
+    return {
+        **engine_args,
+        "model": str(folder / "target"),
+        "draft_model": str(folder / "draft"),
+    }
+
+
+def as_generation(request: Request) -> Generation:
+    """What a request submitted by hand has come to."""
+    return Generation(list(request.tokens), [], request.finish_reason, list(request.accept_lengths))
+
+
+if __name__ == "__main__":
+    unittest.main()

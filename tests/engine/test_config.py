@@ -1,0 +1,83 @@
+"""How arguments, cell and environment become a configuration, and what each mistake says."""
+
+import pytest
+
+from harness.core.errors import UsageError
+from harness.core.order import CaptureOrder
+from harness.engine.attention import available, capabilities, names
+from harness.engine.config import build_config, config_from_dict
+
+ARGS = {"model": "target", "draft_model": "draft"}
+
+
+def test_the_cell_overrides_the_suite_and_backend_sets_three_roles() -> None:
+    args = {**ARGS, "order": "ascending", "draft_backend": "flex"}
+    config = build_config(args, {"order": "descending", "backend": "fa3", "env:A": "b"}, {})
+    roles = (config.prefill_backend, config.decode_backend, config.draft_backend)
+    assert roles == ("fa3",) * 3
+    assert config.order is CaptureOrder.DESCENDING
+
+
+def test_the_ranks_environment_gives_defaults() -> None:
+    environ = {"HARNESS_SEED": "7", "WORLD_SIZE": "2", "HARNESS_IN_CI": "1"}
+    config = build_config(ARGS, {}, environ)
+    assert (config.seed, config.tp, config.in_ci, config.device) == (7, 2, True, "cpu")
+    assert (config.dtype, config.cuda_graph_bs) == ("float32", (1, 2, 4, 8))
+
+
+def test_the_gate_is_resolved_from_the_backends_and_ci() -> None:
+    config = build_config(ARGS, {"order": "gate", "backend": "fa3"}, {"HARNESS_IN_CI": "1"})
+    assert config.resolved_order is CaptureOrder.ASCENDING
+    assert build_config(ARGS, {"order": "gate"}, {}).resolved_order is CaptureOrder.DESCENDING
+
+
+def test_a_configuration_survives_the_way_to_a_follower() -> None:
+    import json
+
+    config = build_config(ARGS, {"order": "shuffled", "seed": 3}, {})
+    assert config_from_dict(json.loads(json.dumps(config.as_dict()))) == config
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        ({"colour": 1}, "engine argument 'colour'"),
+        ({"page_size": "x"}, "'page_size' cannot be 'x': a whole number"),
+        ({"page_size": True}, "'page_size' cannot be True"),
+        ({"graphs": "maybe"}, "'graphs' cannot be 'maybe'"),
+        ({"cuda_graph_bs": []}, "'cuda_graph_bs'"),
+        ({"cuda_graph_bs": [0, 1]}, "batch sizes start at 1"),
+        ({"order": "sideways"}, "capture order 'sideways'"),
+        ({"page_size": 0}, "page_size 0"),
+        ({"page_size": 1024}, "page_size 1024 is not supported"),
+        ({"max_total_tokens": 10}, "max_total_tokens 10 cannot hold one request"),
+        ({"temperature": -1}, "temperature"),
+        ({"temperature": float("nan")}, "temperature"),
+        ({"device": "tpu"}, "device 'tpu'"),
+        ({"dtype": "int4"}, "dtype 'int4'"),
+        ({"draft_model": None}, "needs 'draft_model'"),
+        ({"tp": 4}, "tp 4 needs 4 ranks, but 1 run"),
+    ],
+)
+def test_a_mistake_is_one_line_that_names_it(args: dict[str, object], said: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        build_config({**ARGS, **args}, {}, {})
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_model_is_needed() -> None:
+    with pytest.raises(UsageError, match="no model"):
+        build_config({}, {}, {})
+
+
+def test_every_backend_has_a_row_and_a_reason_where_it_cannot_run() -> None:
+    assert names() == ["torch_native", "fa2", "fa3", "flex"]
+    assert available("torch_native", "cpu") is None
+    assert available("fa3", "cuda") == (
+        "fa3: needs CUDA and flash_attn_interface or fa3_fwd_interface; "
+        "not implemented in this version"
+    )
+    assert capabilities("torch_native").paged == "gathered"
+    with pytest.raises(UsageError, match="choose from torch_native"):
+        available("fa9", "cpu")

@@ -1,0 +1,65 @@
+"""CUDA graphs, where there is a device: the contract of recorded graphs, and the engine on them."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from harness.engine.engine import Engine
+from harness.engine.graphs.base import CaptureError, Outputs
+from harness.engine.oracle import check_greedy
+from harness.engine.reference import Reference
+
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device"),
+]
+
+PROMPTS = [[3, 4, 5], [7], [9, 10, 11, 12], [2, 2, 2], [8, 9]]
+
+
+def test_a_replay_equals_an_eager_run_on_fresh_inputs() -> None:
+    from harness.engine.graphs.cuda import CudaPool
+
+    device = torch.device("cuda", 0)
+    pool, values = CudaPool(device), torch.randn(64, 64, device=device)
+
+    def step() -> Outputs:
+        return {"x": (values @ values).relu() + 1}
+
+    pool.warm_up(step)
+    graph = pool.capture(step)
+    for _ in range(3):
+        values.normal_()
+        graph.replay()
+        assert torch.equal(graph.outputs["x"], step()["x"])
+    assert pool.pool_bytes() > 0
+
+
+def test_reading_a_value_in_capture_raises() -> None:
+    from harness.engine.graphs.cuda import CudaPool
+
+    device = torch.device("cuda", 0)
+    pool, values = CudaPool(device), torch.randn(4, device=device)
+    with pytest.raises(CaptureError):
+        pool.capture(lambda: {"x": torch.full((2,), values.sum().item(), device=device)})
+
+
+@pytest.mark.parametrize("changes", [{}, {"page_size": 4}, {"speculative": False}], ids=str)
+def test_the_engine_on_cuda_graphs_answers_as_the_reference(
+    engine_args: dict[str, object], models: Path, changes: dict[str, object]
+) -> None:
+    args = {**engine_args, **changes, "device": "cuda", "dtype": "float32"}
+    with Engine.from_cell(args) as engine:
+        generations = engine.generate(PROMPTS, 12)
+        assert engine.stats.eager == 0
+    check_greedy(Reference(str(models / "target")), PROMPTS, generations, 1e-2)
+
+
+def test_the_engine_in_bfloat16_stays_near_the_reference(
+    engine_args: dict[str, object], models: Path
+) -> None:
+    with Engine.from_cell({**engine_args, "device": "cuda"}) as engine:
+        assert engine.config.dtype == "bfloat16"
+        generations = engine.generate(PROMPTS, 12)
+    check_greedy(Reference(str(models / "target")), PROMPTS, generations, 0.2)

@@ -1,0 +1,22 @@
+"""Two tests that pass."""
+
+import os
+from pathlib import Path
+
+
+def test_one() -> None:
+    assert os.environ["HARNESS_SEED"]
+
+
+def test_writes_what_it_sees_of_its_environment() -> None:
+    names = [
+        "HARNESS_ATTEMPT_ID",
+        "HARNESS_CELL",
+        "RANK",
+        "TMPDIR",
+        "COLOUR",
+        "CUDA_VISIBLE_DEVICES",
+    ]
+    seen = [f"{name}={os.environ.get(name)}" for name in names]
+    Path(os.environ["TMPDIR"], "seen").write_text("here")
+    os.write(int(os.environ["HARNESS_LOG_FD"]), "\n".join(["", *seen, ""]).encode())
