@@ -17,6 +17,9 @@ from harness.core.kinds import Exc, Kind, Phase, kind_of_exception, strongest
 from harness.core.order import observed_order
 from harness.core.signature import signature_of
 
+#: pytest's exit statuses that say it did not run what was asked, whatever the reports say.
+_GAVE_UP = {2: "interrupted", 3: "internal error"}
+
 
 class Outcome(StrEnum):
     """A test's result in one attempt."""
@@ -196,10 +199,8 @@ class _Reader:
         failures += [t.failure for t in tests if t.failure and t.failure not in failures]
         if process and process not in failures:
             failures.append(process)
-        if not failures and not ending.infrastructure and not self._ran_something(tests):
-            failures.append(
-                Failure(Kind.NO_TESTS, Phase.SETUP, "no tests collected", "no tests collected")
-            )
+        if not failures:
+            failures += self._session_failures(tests)
         status = "failed" if failures else "passed"
         return AttemptResult(
             status="infra" if ending.infrastructure else status,
@@ -215,8 +216,15 @@ class _Reader:
     def _known_tests(self) -> list[str]:
         return list(dict.fromkeys([*self.collected, *self.reports]))
 
-    def _ran_something(self, tests: list[TestResult]) -> bool:
-        return any(t.outcome is not Outcome.PRECLUDED for t in tests)
+    def _session_failures(self, tests: list[TestResult]) -> list[Failure]:
+        """What is wrong although no test and no process failed: nothing ran, or pytest gave up."""
+        status = int(wire.number(self.finish or {}, "exitstatus"))
+        if status in _GAVE_UP:
+            message = f"pytest ended with status {status}: {_GAVE_UP[status]}"
+            return [Failure(Kind.ERROR, Phase.RUN, message, message)]
+        if any(test.outcome is not Outcome.PRECLUDED for test in tests):
+            return []
+        return [Failure(Kind.NO_TESTS, Phase.SETUP, "no tests collected", "no tests collected")]
 
     def _process_failure(self, ending: Ending) -> Failure | None:
         """The failure of the process itself, charged to the test that was running."""
@@ -281,9 +289,17 @@ class _Reader:
                 reran,
                 reran and not final_bad,
             )
-        if test not in self.ended and self.finish is None:
-            return TestResult(test, Outcome.PRECLUDED, seconds)
+        if test not in self.ended:
+            return self._unended(test, seconds)
         return TestResult(test, _clean_outcome(reports), seconds)
+
+    def _unended(self, test: str, seconds: float) -> TestResult:
+        """A test without its end: the one that ended the session, or one never reached."""
+        if test != self.current:
+            return TestResult(test, Outcome.PRECLUDED, seconds)
+        message = f"the session was ended in {test}"
+        failure = Failure(Kind.EARLY_EXIT, self.phase, self._at("session ended"), message, test)
+        return TestResult(test, Outcome.FAILED, seconds, failure)
 
     def _worst(self, test: str, bad: list[Event]) -> Failure:
         failures = [

@@ -1,5 +1,7 @@
 """The table a person reads after a run: rates with intervals, never a tick for 0/3."""
 
+from collections.abc import Callable
+
 from rich import box
 from rich.console import Console
 from rich.markup import escape
@@ -39,19 +41,14 @@ def _heading(summary: RunSummary) -> str:
 def _cell_table(suite: str, cells: list[CellSummary]) -> Table:
     title = " · ".join(part for part in (suite, common_label(cells)) if part)
     table = _table(title)
-    table.add_column("cell")
-    for name in ("failed", "rate [95 %]", "infra", "observed", "pool MiB", "s"):
+    table.add_column("cell", no_wrap=True)
+    for name in _COLUMNS:
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("kinds")
     for cell in cells:
         table.add_row(
             escape(varied_label(cell, cells)),
-            f"{cell.failed}/{cell.valid}",
-            rate_text(cell.failed, cell.valid, cell.interval),
-            str(cell.infra) if cell.infra else "-",
-            _order(cell),
-            f"{cell.pool_bytes / _MIB:.1f}" if cell.pool_bytes else "-",
-            f"{cell.seconds:.1f}" if cell.seconds else "-",
+            *(text(cell) for text in _COLUMNS.values()),
             kinds_text(cell.kinds) or "-",
         )
     return table
@@ -65,6 +62,7 @@ def _table(title: str) -> Table:
         box=box.SIMPLE_HEAD,
         padding=(0, 1),
         pad_edge=False,
+        collapse_padding=True,
     )
 
 
@@ -74,6 +72,16 @@ def _order(cell: CellSummary) -> str:
     plain = cell.order_observed in ("none", "single") or expected in ("gate", "shuffled")
     wrong = not plain and expected != cell.order_observed
     return f"[red]{cell.order_observed} (asked: {expected})[/]" if wrong else cell.order_observed
+
+
+_COLUMNS: dict[str, Callable[[CellSummary], str]] = {
+    "failed": lambda cell: f"{cell.failed}/{cell.valid}",
+    "rate [95 %]": lambda cell: rate_text(cell.failed, cell.valid, cell.interval),
+    "infra": lambda cell: str(cell.infra or "-"),
+    "observed": _order,
+    "MiB": lambda cell: f"{cell.pool_bytes / _MIB:.1f}" if cell.pool_bytes else "-",
+    "s": lambda cell: f"{cell.seconds:.1f}" if cell.seconds else "-",
+}
 
 
 def _test_table(cells: list[CellSummary]) -> Table | None:

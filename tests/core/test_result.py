@@ -193,3 +193,16 @@ def test_a_deeply_nested_line_is_garbled() -> None:
 
 def test_an_event_survives_its_line() -> None:
     assert parse_line(json.dumps({"event": "hello", "v": 1}).encode()) == {"event": "hello", "v": 1}
+
+
+def test_a_test_that_ends_the_session_has_failed_though_pytest_says_zero() -> None:
+    result = folded(ran(A, report(A)), event("test_start", id=B), report(B, when="setup"))
+    assert outcomes(result) == {A: Outcome.PASSED, B: Outcome.FAILED}
+    assert result.failure and result.failure.kind is Kind.EARLY_EXIT
+
+
+@pytest.mark.parametrize("status", [2, 3])
+def test_a_session_that_gave_up_has_failed(status: int) -> None:
+    events = [event("collected", tests=[A]), *ran(A, report(A))]
+    result = fold([*events, event("finish", exitstatus=status)], CLEAN)
+    assert result.failure and result.failure.kind is Kind.ERROR

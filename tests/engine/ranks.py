@@ -1,4 +1,4 @@
-"""Starts real ranks, as the supervisor does: a process each, inherited sockets, a file to meet at."""
+"""Starts real ranks, as the supervisor does: processes, inherited sockets, a file to meet at."""
 
 import json
 import os
@@ -42,6 +42,7 @@ def run_ranks(
                 **os.environ,
                 "PYTHONPATH": str(ROOT),
                 "RANK": str(rank),
+                "LOCAL_RANK": str(rank),
                 "WORLD_SIZE": str(tp),
                 "HARNESS_CONTROL_FDS": numbers[0],
                 "HARNESS_BARRIER_FDS": numbers[1],

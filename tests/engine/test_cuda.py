@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from ranks import run_ranks
 
-from harness.engine.engine import Engine
+from harness.engine.engine import Engine, Generation
 from harness.engine.graphs.base import CaptureError, Outputs
 from harness.engine.oracle import check_greedy
 from harness.engine.reference import Reference
@@ -63,3 +64,27 @@ def test_the_engine_in_bfloat16_stays_near_the_reference(
         assert engine.config.dtype == "bfloat16"
         generations = engine.generate(PROMPTS, 12)
     check_greedy(Reference(str(models / "target")), PROMPTS, generations, 0.2)
+
+
+GENERATE = """
+import json, sys
+from harness.engine.engine import Engine
+given = json.loads(sys.argv[1])
+with Engine.from_cell(given["args"]) as engine:
+    tokens = [g.tokens for g in engine.generate(given["prompts"], 12)]
+print(json.dumps(tokens))
+"""
+
+
+@pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs two CUDA devices")
+def test_two_ranks_over_nccl_answer_as_the_reference(
+    engine_args: dict[str, object], models: Path, tmp_path: Path
+) -> None:
+    args = {**engine_args, "device": "cuda", "dtype": "float32"}
+    ended = run_ranks(GENERATE, tmp_path, argument={"args": args, "prompts": PROMPTS})
+    assert ended.codes == [0, 0], ended.errors
+    generations = [Generation(tokens, [], None, []) for tokens in ended.answer]
+    check_greedy(Reference(str(models / "target")), PROMPTS, generations, 1e-2)
+    (captured,) = [event for event in ended.events if event["event"] == "captured"]
+    assert captured["graphs"] == "cuda"
+    assert captured["pool_bytes"] > 0
