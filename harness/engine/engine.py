@@ -4,7 +4,6 @@ import contextlib
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
@@ -16,39 +15,11 @@ from harness.engine.channels import ChannelClosed, Channels, open_channels, rece
 from harness.engine.config import EngineConfig, build_config, pages_for
 from harness.engine.kv import PageAllocator
 from harness.engine.oracle import NanDetected
+from harness.engine.results import EngineStats, Generation
 from harness.engine.sampling import Sampled, accepted_prefix, sample
-from harness.engine.scheduler import FinishReason, Request, Scheduler
+from harness.engine.scheduler import Request, Scheduler
 from harness.engine.worker import StepResult, Worker
 from harness.rank import wire
-
-
-@dataclass(frozen=True, slots=True)
-class Generation:
-    """What came of one prompt.
-
-    `logprobs` (natural, of the target at temperature 1) is empty unless asked for;
-    `accept_lengths` holds the tokens that each verify step emitted, the bonus token included.
-    """
-
-    tokens: list[int]
-    logprobs: list[float]
-    finish_reason: FinishReason | None
-    accept_lengths: list[int]
-
-
-@dataclass(frozen=True, slots=True)
-class EngineStats:
-    """Counts since the engine was built. `replays` is by `role/bs`; `eager` counts steps."""
-
-    replays: dict[str, int]
-    eager: int
-    verified_rows: int
-    emitted_tokens: int
-
-    @property
-    def mean_accept_length(self) -> float:
-        """Tokens emitted per request and verify step, bonus included; 0 before the first."""
-        return self.emitted_tokens / self.verified_rows if self.verified_rows else 0.0
 
 
 class Engine:
@@ -131,10 +102,14 @@ class Engine:
         while any(request.finish_reason is None for request in requests):
             self.step()
         return [
-            Generation(r.tokens, r.logprobs if return_logprob else [], r.finish_reason,
-                       r.accept_lengths)
-            for r in requests
-        ]  # fmt: skip
+            Generation(
+                tokens=request.tokens,
+                logprobs=request.logprobs if return_logprob else [],
+                finish_reason=request.finish_reason,
+                accept_lengths=request.accept_lengths,
+            )
+            for request in requests
+        ]
 
     def submit(
         self, prompt: Sequence[int], max_new_tokens: int, temperature: float | None = None

@@ -45,9 +45,10 @@ class Request:
 
 
 class Scheduler:
-    """First come, first served. A request takes all pages it can ever need when it is admitted,
+    """First come, first served.
 
-    so a running one never waits for memory; `pages_needed(tokens)` says how many that is.
+    A request takes all the pages it can ever need when it is admitted, so a running one never
+    waits for memory; `pages_needed(tokens)` says how many that is.
     """
 
     def __init__(

@@ -1,5 +1,7 @@
 """How arguments, cell and environment become a configuration, and what each mistake says."""
 
+import json
+
 import pytest
 
 from harness.core.errors import UsageError
@@ -32,8 +34,6 @@ def test_the_gate_is_resolved_from_the_backends_and_ci() -> None:
 
 
 def test_a_configuration_survives_the_way_to_a_follower() -> None:
-    import json
-
     config = build_config(ARGS, {"order": "shuffled", "seed": 3}, {})
     assert config_from_dict(json.loads(json.dumps(config.as_dict()))) == config
 

@@ -6,10 +6,11 @@ import pytest
 import torch
 from ranks import run_ranks
 
-from harness.engine.engine import Engine, Generation
+from harness.engine.engine import Engine
 from harness.engine.graphs.base import CaptureError, Outputs
 from harness.engine.oracle import check_greedy
 from harness.engine.reference import Reference
+from harness.engine.results import Generation
 
 pytestmark = [
     pytest.mark.gpu,

@@ -1,10 +1,12 @@
 """Two real ranks over real Gloo answer as one does, and survive each other's mistakes."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
-from ranks import run_ranks
+from ranks import ROOT, run_ranks
 
 from harness.engine.engine import Engine
 
@@ -12,9 +14,13 @@ PROMPTS = [[3, 4, 5], [7], [9, 10, 11, 12], [2, 2, 2], [8, 9]]
 
 GENERATE_TWICE = """
 import json, sys
+from harness.core.errors import UsageError
 from harness.engine.engine import Engine
 given = json.loads(sys.argv[1])
-answers = []
+try:
+    Engine.from_cell({**given["args"], "model": "/nowhere"})
+except UsageError as error:
+    answers = [str(error)]
 for _ in range(2):
     with Engine.from_cell(given["args"]) as engine:
         generations = engine.generate(given["prompts"], 12, return_logprob=True)
@@ -23,18 +29,16 @@ for _ in range(2):
 print(json.dumps(answers))
 """
 
-REFUSED_THEN_BUILT = """
-import json, sys
-from harness.core.errors import UsageError
+UNDER_TORCHRUN = """
+import sys
+from harness.engine import torchrun
+if torchrun.follow_if_follower():
+    sys.exit()
 from harness.engine.engine import Engine
-given = json.loads(sys.argv[1])
-try:
-    Engine.from_cell({**given["args"], "model": "/nowhere"})
-except UsageError as error:
-    message = str(error)
-with Engine.from_cell(given["args"]) as engine:
-    tokens = engine.generate(given["prompts"], 2)[0].tokens
-print(json.dumps([message, tokens]))
+model, draft = sys.argv[1:]
+for _ in range(2):
+    with Engine.from_cell({"model": model, "draft_model": draft, "max_context": 40}) as engine:
+        print(engine.generate([[3, 4, 5]], 12)[0].tokens)
 """
 
 DIES_AT_BARRIER = """
@@ -52,14 +56,18 @@ Engine.from_cell(json.loads(sys.argv[1]))
 """
 
 
-def test_two_ranks_answer_as_one_and_a_second_engine_answers_again(
+def test_two_ranks_answer_as_one_engine_after_engine_and_after_a_refusal(
     engine_args: dict[str, object], tmp_path: Path
 ) -> None:
     with Engine.from_cell(engine_args) as engine:
         alone = engine.generate(PROMPTS, 12, return_logprob=True)
-    ended = run_ranks(GENERATE_TWICE, tmp_path, argument={"args": engine_args, "prompts": PROMPTS})
+    given = {"args": engine_args, "prompts": PROMPTS}
+    ended = run_ranks(GENERATE_TWICE, tmp_path, argument=given)
     assert ended.codes == [0, 0], ended.errors
-    for tokens, logprobs, scored in ended.answer:
+    refused, *answers = ended.answer
+    assert "'/nowhere'" in refused
+    assert len(answers) == 2
+    for tokens, logprobs, scored in answers:
         assert tokens == [generation.tokens for generation in alone]
         assert logprobs == pytest.approx(alone[0].logprobs, abs=1e-4)
         assert scored == pytest.approx(alone[0].logprobs, abs=1e-4)
@@ -69,14 +77,24 @@ def test_two_ranks_answer_as_one_and_a_second_engine_answers_again(
     assert "Capturing batches (bs=4 avail_mem=" in (tmp_path / "log").read_text()
 
 
-def test_a_checkpoint_refused_on_every_rank_leaves_the_ranks_ready_for_the_next_engine(
-    engine_args: dict[str, object], tmp_path: Path
+def test_plain_torchrun_gives_the_ranks_the_same_channels(
+    engine_args: dict[str, object], models: Path, tmp_path: Path
 ) -> None:
-    given: dict[str, Any] = {"args": engine_args, "prompts": PROMPTS}
-    ended = run_ranks(REFUSED_THEN_BUILT, tmp_path, argument=given)
-    assert ended.codes == [0, 0], ended.errors
-    assert "'/nowhere'" in ended.answer[0]
-    assert len(ended.answer[1]) == 2
+    with Engine.from_cell(engine_args) as engine:
+        alone = engine.generate([[3, 4, 5]], 12)[0].tokens
+    script = tmp_path / "suite.py"
+    script.write_text(UNDER_TORCHRUN)
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    ended = subprocess.run(
+        [*launch, str(script), str(models / "target"), str(models / "draft")],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.splitlines() == [str(alone)] * 2
 
 
 def test_a_rank_that_dies_at_the_barrier_is_named_by_the_barrier(

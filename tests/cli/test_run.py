@@ -1,0 +1,220 @@
+"""`harness run` for real: real Ray, real processes, suites that misbehave, one run for all."""
+
+import os
+import signal
+import sqlite3
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from .conftest import COMMAND, OUTCOMES, Done, clean_environ
+
+CASES = {
+    "passes.py": (0, {}),
+    "fails.py": (2, {"error": 2}),
+    "lies.py": (2, {"assertion": 2}),
+    "subtests.py": (2, {"assertion": 2}),
+    "reruns.py": (2, {"assertion": 2}),
+    "class_setup.py": (2, {"setup-error": 2}),
+    "dies.py::test_segfaults": (2, {"signal": 2}),
+    "dies.py::test_leaves_with_success": (2, {"early-exit": 2}),
+    "dies.py::test_prints_a_summary_and_leaves": (2, {"early-exit": 2}),
+    "quits.py": (2, {"early-exit": 2}),
+    "hangs.py::test_sleeps_and_ignores_sigterm": (2, {"hang": 2}),
+    "leaves_child.py::test_leaves_a_child": (0, {}),
+}
+
+
+@pytest.fixture(scope="module")
+def measured(harness: Callable[..., Done]) -> Done:
+    suites = [OUTCOMES / name for name in CASES]
+    return harness(
+        "run", *suites, "--repeats", 2, "--order", "ascending", "--tp", 1, "--timeout", 8,
+        "--seed", 5, json_file=True,
+    )  # fmt: skip
+
+
+def cell(done: Done, name: str) -> dict[str, Any]:
+    return next(c for c in done.run["cells"] if c["suite"].endswith(name))
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_each_outcome_has_its_kind_and_denominator(measured: Done, name: str) -> None:
+    failed, kinds = CASES[name]
+    found = cell(measured, name)
+    assert (found["failed"], found["kinds"]) == (failed, kinds), measured.err
+    assert found["attempts"] == 2
+    assert found["infra"] == 0
+
+
+def test_a_run_with_failures_exits_1_and_shows_intervals(measured: Done) -> None:
+    assert measured.code == 1
+    assert "100 % [16 %, 100 %]" in measured.out
+    assert "[0 %, 84 %]" in measured.out
+
+
+def test_the_json_is_the_contracts(measured: Done) -> None:
+    assert measured.run["schema"] == "harness.run/1"
+    run = measured.run["run"]
+    assert (run["seed"], run["device"], run["status"]) == (5, "cpu", "complete")
+    passing = cell(measured, "passes.py")
+    assert passing["axes"] == {"order": "ascending", "backend": "torch_native", "tp": 1}
+    assert passing["rate"] == 0
+    assert passing["interval"]["method"] == "clopper-pearson"
+
+
+def test_a_class_whose_set_up_failed_counts_once_and_precludes_its_tests(measured: Done) -> None:
+    tests = {t["id"].rpartition("::")[2]: t for t in cell(measured, "class_setup.py")["tests"]}
+    assert tests["test_one"]["precluded"] == 2
+    assert tests["test_one"]["failed"] == 0
+    assert tests["test_of_its_own_fixture"]["failed"] == 2
+
+
+def test_reruns_are_failures_that_recovered(measured: Done) -> None:
+    tests = {t["id"].rpartition("::")[2]: t for t in cell(measured, "reruns.py")["tests"]}
+    assert (tests["test_fails_once"]["failed"], tests["test_fails_once"]["recovered"]) == (2, 2)
+
+
+def test_a_child_that_left_its_session_is_reaped_and_said(measured: Done) -> None:
+    notes = cell(measured, "leaves_child.py::test_leaves_a_child")["notes"]
+    assert any("left behind and reaped: sleep" in note for note in notes)
+
+
+def test_the_plan_says_what_zero_failures_would_prove(measured: Done) -> None:
+    assert "0 failures in 2 would prove a rate below 78 %" in measured.err
+
+
+def test_report_shows_the_same_table_from_the_store_alone(
+    harness: Callable[..., Done], measured: Done
+) -> None:
+    shown = harness("report")
+    assert (shown.code, shown.out) == (measured.code, measured.out)
+
+
+def test_runs_lists_it(harness: Callable[..., Done], measured: Done) -> None:
+    assert measured.run["run"]["id"] in harness("runs").out
+
+
+@pytest.mark.usefixtures("measured")
+def test_rerun_makes_one_attempt_again_with_its_seed(
+    harness: Callable[..., Done], folder: Path
+) -> None:
+    with sqlite3.connect(folder / ".harness/store.sqlite") as store:
+        query = "SELECT id, seed FROM attempt WHERE suite LIKE '%fails.py'"
+        attempt, seed = store.execute(query).fetchone()
+    store.close()
+    again = harness("rerun", attempt)
+    assert again.code == 1
+    assert f"{attempt}, seed {seed}" in again.out
+    assert "now:  failed, error" in again.out
+
+
+def test_logs_events_and_trace_stay_in_the_attempts_folder(measured: Done, folder: Path) -> None:
+    run = measured.run["run"]["id"]
+    attempts = [folder / ".harness/runs" / run / f"{run}.{n}" for n in range(2 * len(CASES))]
+    assert all(attempt.is_dir() for attempt in attempts)
+    for name in ("rank0.log", "events.jsonl", "trace.json"):
+        assert (attempts[0] / name).is_file()
+
+
+def test_a_suite_that_collects_nothing_exits_4_after_one_attempt(
+    harness: Callable[..., Done],
+) -> None:
+    done = harness(
+        "run", OUTCOMES / "empty.py", "--repeats", 20, "--tp", 1, "--order", "gate", json_file=True
+    )
+    assert done.code == 4
+    assert "collected no test" in done.out
+    assert done.run["cells"][0]["attempts"] <= 2
+
+
+def test_ctrl_c_keeps_what_had_finished_and_leaves_no_process(folder: Path) -> None:
+    suites = [str(OUTCOMES / "flakes.py"), str(OUTCOMES / "hangs.py::test_sleeps")]
+    options = ["--repeats", "3", "--order", "ascending", "--tp", "1", "--store", "int.sqlite"]
+    process = subprocess.Popen(
+        [*COMMAND, "run", *suites, *options],
+        cwd=folder,
+        env=clean_environ(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    wait_for_attempts(folder / "int.sqlite", 1)
+    below = psutil.Process(process.pid).children(recursive=True)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert "interrupted with" in out
+    assert "harness run --resume" in out
+    _, alive = psutil.wait_procs(below, timeout=10)
+    assert not [p for p in alive if p.status() != psutil.STATUS_ZOMBIE]
+
+
+def wait_for_attempts(path: Path, count: int) -> None:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        if path.exists():
+            try:
+                with sqlite3.connect(path) as store:
+                    if store.execute("SELECT count(*) FROM attempt").fetchone()[0] >= count:
+                        return
+            except sqlite3.OperationalError:
+                continue  # not made yet
+            finally:
+                store.close()
+        time.sleep(0.2)
+    raise TimeoutError(f"no {count} attempts in {path}")
+
+
+def test_a_killed_run_loses_only_the_attempts_in_flight_and_resumes(
+    harness: Callable[..., Done], folder: Path
+) -> None:
+    options = ["--repeats", "12", "--order", "ascending", "--tp", "1", "--store", "kill.sqlite"]
+    process = subprocess.Popen(
+        [*COMMAND, "run", str(OUTCOMES / "flakes.py"), *options, "--seed", "3"],
+        cwd=folder,
+        env=clean_environ(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    wait_for_attempts(folder / "kill.sqlite", 2)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    done = harness("run", "--resume", "latest", "--store", "kill.sqlite", json_file=True)
+    found = done.run["cells"][0]
+    assert (found["attempts"], found["planned"]) == (12, 12)
+    assert done.run["run"]["status"] == "complete"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "told"),
+    [
+        (["run"], 2, "name a suite"),
+        (["run", "absent.py"], 2, "suite file 'absent.py' does not exist"),
+        (["run", OUTCOMES / "passes.py", "--repeats", 0], 2, "--repeats 0"),
+        (["run", OUTCOMES / "passes.py", "--order", "up"], 2, "unknown capture order 'up'"),
+        (["run", OUTCOMES / "passes.py", "--backend", "fa3"], 2, "fa3 has no cpu kernel"),
+        (["run", OUTCOMES / "passes.py", "--axis", "colour=red"], 2, "unknown axis 'colour'"),
+        (["run", OUTCOMES / "passes.py", "--tp", 99], 2, "--tp 99"),
+        (["run", OUTCOMES / "passes.py", "--device", "cuda"], 5, "no GPU here"),
+        (["run", OUTCOMES / "passes.py", "--json", "no/such/out.json"], 2, "folder no/such"),
+        (["run", OUTCOMES / "passes.py", "--address", "127.0.0.1:9"], 2, "does not answer"),
+        (["run", OUTCOMES / "passes.py", "--store", "/proc/no/s.sqlite"], 6, "--store"),
+        (["run", OUTCOMES / "passes.py", "--nonsense"], 2, "No such option"),
+        (["report", "--store", "none.sqlite"], 6, "no store at none.sqlite"),
+        (["gate", "absent.py"], 2, "does not exist"),
+    ],
+)
+def test_a_users_mistake_is_one_line_and_a_documented_code(
+    harness: Callable[..., Done], arguments: list[object], code: int, told: str
+) -> None:
+    done = harness(*arguments)
+    assert done.code == code, done.err
+    assert told in done.err
+    assert "Traceback" not in done.err
+    assert sum(line.startswith("harness: ") for line in done.err.splitlines()) == 1
