@@ -6,44 +6,46 @@ backend. Looking does not import: neither torch nor a kernel library is loaded t
 
 import importlib.util
 from dataclasses import dataclass
+from typing import Literal
 
 from harness.core.errors import UsageError, unknown_value
 
 
 @dataclass(frozen=True, slots=True)
 class BackendSpec:
-    """One row of the table. `modules`: any one of them makes the backend importable."""
+    """One row of the table. Empty `page_sizes` or `head_dims` means any."""
 
     devices: tuple[str, ...]
-    paged: str
-    """`native`: reads the page table; `gathered`: its pages are gathered inside the graph."""
+    paged: Literal["native", "gathered"]
+    """`native` reads the page table; `gathered` has pages copied to a workspace in the graph."""
+    page_sizes: tuple[int, ...]
     dtypes: tuple[str, ...]
     head_dims: tuple[int, ...]
-    """Supported head dims; empty for any."""
     split_control: bool
+    """Whether the number of KV splits can be fixed at capture."""
     modules: tuple[str, ...]
-    implemented: bool = True
+    """Any one of them makes the backend importable."""
+    implemented: bool
 
+
+_HALF = ("bfloat16", "float16")
 
 BACKENDS: dict[str, BackendSpec] = {
     "torch_native": BackendSpec(
-        ("cpu", "cuda"), "gathered", ("float32", "bfloat16", "float16"), (), False, ("torch",)
+        ("cpu", "cuda"), "gathered", (), ("float32", *_HALF), (), False, ("torch",), True
     ),
-    "fa2": BackendSpec(
-        ("cuda",), "native", ("bfloat16", "float16"), (64, 128), False, ("flash_attn",), False
-    ),
+    "fa2": BackendSpec(("cuda",), "native", (256,), _HALF, (64, 128), True, ("flash_attn",), False),
     "fa3": BackendSpec(
         ("cuda",),
         "gathered",
+        (),
         ("bfloat16",),
         (64, 128),
         True,
         ("flash_attn_interface", "fa3_fwd_interface"),
         False,
     ),
-    "flex": BackendSpec(
-        ("cuda",), "gathered", ("bfloat16", "float16"), (64, 128), False, ("torch",), False
-    ),
+    "flex": BackendSpec(("cuda",), "gathered", (), _HALF, (64, 128), False, ("torch",), False),
 }
 
 

@@ -4,9 +4,10 @@ import json
 
 import pytest
 
+from harness.core.backends import BACKENDS
 from harness.core.errors import UsageError
 from harness.core.order import CaptureOrder
-from harness.engine.attention import available, capabilities, names
+from harness.engine.attention import FACTORIES
 from harness.engine.config import build_config, config_from_dict
 
 ARGS = {"model": "target", "draft_model": "draft"}
@@ -71,13 +72,6 @@ def test_a_model_is_needed() -> None:
         build_config({}, {}, {})
 
 
-def test_every_backend_has_a_row_and_a_reason_where_it_cannot_run() -> None:
-    assert names() == ["torch_native", "fa2", "fa3", "flex"]
-    assert available("torch_native", "cpu") is None
-    assert available("fa3", "cuda") == (
-        "fa3: needs CUDA and flash_attn_interface or fa3_fwd_interface; "
-        "not implemented in this version"
-    )
-    assert capabilities("torch_native").paged == "gathered"
-    with pytest.raises(UsageError, match="choose from torch_native"):
-        available("fa9", "cpu")
+def test_what_is_implemented_is_what_can_be_made() -> None:
+    implemented = {name for name, row in BACKENDS.items() if row.implemented}
+    assert implemented == set(FACTORIES)
