@@ -48,7 +48,8 @@ class LayerWeights:
 class TargetWeights:
     """The decoder of one rank: `embedding` [vocab, hidden], `lm_head` [vocab / ranks, hidden].
 
-    `lm_head` is padded with zero rows where the ranks do not divide the vocabulary.
+    `lm_head` is padded with zero rows where the ranks do not divide the vocabulary, and whole
+    where `splits_vocabulary` says that it is not worth splitting.
     """
 
     embedding: Tensor
@@ -177,7 +178,7 @@ def load_target(folder: str, config: ModelConfig, shard: Shard) -> TargetWeights
                 for layer in range(config.num_hidden_layers)
             ),
             norm=reader.whole("model.norm.weight", shape[1:]),
-            lm_head=_load_head(reader, f"{head_name}.weight", shape, shard),
+            lm_head=_load_head(reader, f"{head_name}.weight", config, shard),
         )
 
 
@@ -224,9 +225,10 @@ def _load_layer(
     )
 
 
-def _load_head(
-    reader: SafetensorsReader, name: str, shape: tuple[int, int], shard: Shard
-) -> Tensor:
+def _load_head(reader: SafetensorsReader, name: str, config: ModelConfig, shard: Shard) -> Tensor:
+    shape = (config.vocab_size, config.hidden_size)
+    if not config.splits_vocabulary:
+        return reader.whole(name, shape)
     part = reader.part(name, shape, 0, shard.rank, shard.size)
     padding = -(-shape[0] // shard.size) - part.shape[0]
     return torch.nn.functional.pad(part, (0, 0, 0, padding))

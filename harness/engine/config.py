@@ -11,6 +11,8 @@ from harness.core.order import CaptureOrder, ordering_gate, parse_order
 from harness.core.suite import BACKEND_ROLES
 
 DEVICES = ("cpu", "cuda")
+#: Below this vocabulary gathering the ranks' logits takes longer than computing them all.
+SPLIT_VOCABULARY = 4096
 DTYPES = ("float32", "bfloat16", "float16")
 
 
@@ -30,6 +32,11 @@ class ModelConfig:
     max_position_embeddings: int
     tie_word_embeddings: bool
     eos_token_ids: tuple[int, ...]
+
+    @property
+    def splits_vocabulary(self) -> bool:
+        """Whether ranks share `lm_head`; each holds a small one whole."""
+        return self.vocab_size >= SPLIT_VOCABULARY
 
 
 @dataclass(frozen=True, slots=True)

@@ -121,8 +121,8 @@ class Engine:
 
     def step(self) -> bool:
         """Prefill what can be admitted, then run one decode step. False when nothing is left."""
-        for request in self._scheduler.admit():
-            self._prefill(request)
+        for requests in _by_prompt_length(self._scheduler.admit()):
+            self._prefill(requests)
         running = self._scheduler.running
         if running and self.config.speculative:
             self._speculate(running)
@@ -163,15 +163,28 @@ class Engine:
         scored: list[float] = predicted.gather(-1, chosen).squeeze(-1).tolist()
         return scored
 
-    def _prefill(self, request: Request) -> None:
-        row = request.row
+    def _prefill(self, requests: list[Request]) -> None:
+        """Run prompts of one length together."""
+        rows = [request.row for request in requests]
         logits = _on_cpu(
-            self._command("prefill", row=row, tokens=request.prompt, pages=request.pages)
+            self._command(
+                "prefill",
+                rows=rows,
+                tokens=[request.prompt for request in requests],
+                pages=[request.pages for request in requests],
+            )
         )
-        sampled = self._sample("prefill", logits, [request])
-        self._scheduler.record(request, sampled.tokens[0], sampled.logprobs[0])
-        if self.config.speculative and request.finish_reason is None:
-            self._command("draft_prefill", row=row, tokens=[*request.prompt[1:], request.tokens[0]])
+        sampled = self._sample("prefill", logits, requests)
+        if self.config.speculative:
+            shifted = [
+                [*request.prompt[1:], tokens[0]]
+                for request, tokens in zip(requests, sampled.tokens, strict=True)
+            ]
+            self._command("draft_prefill", rows=rows, tokens=shifted)
+        for request, tokens, logprobs in zip(
+            requests, sampled.tokens, sampled.logprobs, strict=True
+        ):
+            self._scheduler.record(request, tokens, logprobs)
 
     def _decode(self, running: list[Request]) -> None:
         logits = _on_cpu(self._command("decode", **_batch(running)))
@@ -262,6 +275,14 @@ def _load_everywhere(
     if failure:
         raise failure
     return worker
+
+
+def _by_prompt_length(requests: list[Request]) -> list[list[Request]]:
+    """Requests whose prompts fit one rectangular batch, in order of arrival."""
+    groups: dict[int, list[Request]] = {}
+    for request in requests:
+        groups.setdefault(len(request.prompt), []).append(request)
+    return list(groups.values())
 
 
 def _batch(running: list[Request]) -> dict[str, list[int]]:

@@ -122,6 +122,9 @@ class Llama:
 
     def logits(self, hidden: Tensor) -> Tensor:
         """[..., hidden] to [..., vocab], whole on every rank."""
-        shares = self._group.all_gather(linear(hidden, self._weights.lm_head))
+        logits = linear(hidden, self._weights.lm_head)
+        if not self._config.splits_vocabulary:
+            return logits
+        shares = self._group.all_gather(logits)
         # The last rank's share ends in padding rows where the ranks do not divide the vocabulary.
         return shares[..., : self._config.vocab_size]

@@ -48,33 +48,36 @@ class Steps:
             "decode": self.decode,
         }
 
-    def prefill(self, row: int, tokens: list[int], pages: list[int]) -> Tensor:
-        """Run a prompt into `pages`, which `row` owns from now on. Logits [1, 1, vocab]."""
-        self._page_table[row].zero_()
-        self._page_table[row, : len(pages)] = self._numbers(pages)
-        self._prompt_hidden = self._run_prompt(tokens, self._page_table[row : row + 1])
+    def prefill(self, rows: list[int], tokens: list[list[int]], pages: list[list[int]]) -> Tensor:
+        """Run prompts of one length into `pages`, which `rows` own from now on.
+
+        Logits [rows, 1, vocab], of what follows each prompt.
+        """
+        for row, owned in zip(rows, pages, strict=True):
+            self._page_table[row].zero_()
+            self._page_table[row, : len(owned)] = self._numbers(owned)
+        self._prompt_hidden = self._run_prompts(tokens, self._page_table[self._numbers(rows)])
         return self._target.logits(self._prompt_hidden[:, -1:])
 
     def score(self, tokens: list[int], pages: list[int]) -> Tensor:
         """Run a prompt into borrowed pages. Logits of every position, [1, n, vocab]."""
         page_table = torch.zeros_like(self._page_table[:1])
         page_table[0, : len(pages)] = self._numbers(pages)
-        return self._target.logits(self._run_prompt(tokens, page_table))
+        return self._target.logits(self._run_prompts([tokens], page_table))
 
-    def _run_prompt(self, tokens: list[int], page_table: Tensor) -> Tensor:
+    def _run_prompts(self, tokens: list[list[int]], page_table: Tensor) -> Tensor:
         self._attention.prepare(page_table)
-        positions = self._numbers([list(range(len(tokens)))])
-        return self._target.forward(self._numbers([tokens]), positions, self._attention)
+        return self._target.forward(self._numbers(tokens), self._places(tokens), self._attention)
 
-    def draft_prefill(self, row: int, tokens: list[int]) -> None:
-        """Run the head over the prompt that was just prefilled; `tokens` are those one later."""
+    def draft_prefill(self, rows: list[int], tokens: list[list[int]]) -> None:
+        """Run the head over the prompts just prefilled; `tokens` are those one later."""
         assert self._head is not None
-        self._attention.prepare(self._page_table[row : row + 1])
-        positions = self._numbers([list(range(len(tokens)))])
+        index = self._numbers(rows)
+        self._attention.prepare(self._page_table[index])
         features = self._head.forward(
-            self._numbers([tokens]), self._prompt_hidden, positions, self._attention
+            self._numbers(tokens), self._prompt_hidden, self._places(tokens), self._attention
         )
-        self._features[row] = features[0, -1:]
+        self._features[index] = features[:, -1:]
 
     def decode(self, rows: list[int], tokens: list[int], positions: list[int]) -> Tensor:
         """One token per row. Logits [rows, 1, vocab]."""
@@ -131,6 +134,11 @@ class Steps:
     def _consecutive(self, starts: Tensor) -> Tensor:
         """[rows, 1] first positions to [rows, query_len]."""
         return starts + torch.arange(self._config.query_len, device=starts.device)
+
+    def _places(self, tokens: list[list[int]]) -> Tensor:
+        """Positions from 0 of rows of one length, [rows, n]."""
+        length = len(tokens[0])
+        return torch.arange(length, device=self._features.device).expand(len(tokens), -1)
 
     def _numbers(self, values: object) -> Tensor:
         return torch.tensor(values, dtype=torch.int64, device=self._features.device)

@@ -93,7 +93,10 @@ def test_the_model_is_the_reference_in_float64(tmp_path: Path, changes: dict[str
     torch.testing.assert_close(torch.cat(logits, 1)[0], wanted, rtol=1e-9, atol=1e-9)
 
 
-def test_the_ranks_shares_of_a_checkpoint_join_to_the_whole(models: Path) -> None:
+def test_the_ranks_shares_of_a_checkpoint_join_to_the_whole(
+    models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("harness.engine.config.SPLIT_VOCABULARY", 1)
     folder = str(models / "target")
     config = checkpoint.read_config(folder)
     whole, *parts = (
