@@ -69,7 +69,7 @@ class TestEagleBasic(unittest.TestCase):
         check_greedy(self.reference, [p.prompt for p in drawn], answers, epsilon)
 
     def test_held_out_sums_are_right(self) -> None:
-        drawn = problems.draw(40, "accuracy")
+        drawn = problems.draw(32, "accuracy")
         with self.graphs_replayed():
             answers = self.answers(drawn)
         right = sum(problems.is_right(p, a.tokens) for p, a in zip(drawn, answers, strict=True))
@@ -77,12 +77,12 @@ class TestEagleBasic(unittest.TestCase):
 
     def test_drafts_are_accepted(self) -> None:
         with self.graphs_replayed():
-            answers = self.answers(problems.draw(16, "accept"))
+            answers = self.answers(problems.draw(8, "accept"))
         lengths = [length for answer in answers for length in answer.accept_lengths]
         self.assertGreater(sum(lengths) / len(lengths), MIN_ACCEPT_LENGTH)
 
     def test_greedy_answers_are_the_references(self) -> None:
-        drawn = problems.draw(24, "parity")
+        drawn = problems.draw(16, "parity")
         with self.graphs_replayed():
             answers = self.answers(drawn)
         self.check_parity(drawn, answers)
@@ -127,17 +127,20 @@ class TestEagleBasic(unittest.TestCase):
 
     def test_batches_cross_every_captured_size_growing_and_shrinking(self) -> None:
         drawn = problems.draw(8, "sizes")
+        # Joining in groups makes the batch grow; the last four are cut at different lengths and
+        # leave one by one.
+        joining = [drawn[:1], drawn[1:2], drawn[2:4], drawn[4:]]
+        limits = [problems.ANSWER_TOKENS] * 4 + [5, 10, 15, problems.ANSWER_TOKENS]
+        before = self.engine.stats.replays
+        requests: list[Request] = []
         with self.graphs_replayed():
-            before = self.engine.stats.replays
-            # One request joins at each step and leaves in turn, so every size is met twice.
-            requests = []
-            for problem in drawn:
-                requests.append(self.engine.submit(problem.prompt, problems.ANSWER_TOKENS))
+            for group in joining:
+                for problem in group:
+                    limit = limits[len(requests)]
+                    requests.append(self.engine.submit(problem.prompt, limit))
                 self.engine.step()
             while self.engine.step():
                 continue
-            for size in (8, 5, 3, 2, 1):
-                self.check_parity(drawn[:size], self.answers(drawn[:size]))
         self.check_parity(drawn, [as_generation(request) for request in requests])
         after = self.engine.stats.replays
         for size in self.engine.config.cuda_graph_bs:

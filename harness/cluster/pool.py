@@ -173,6 +173,8 @@ def _connect(kind: str, slots: int, address: str | None) -> None:
     if address is None:
         count = len(gpus()[0]) if kind == "cuda" else 0
         # A token of this run's own: nothing is written to the home folder, nobody else has it.
+        # Ray starts its workers at nice 15, and the ranks below them would inherit it.
+        os.environ.setdefault("RAY_worker_niceness", "0")
         os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
         # A bare init would join whatever RAY_ADDRESS names.
         ray.init(
