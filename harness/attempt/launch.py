@@ -89,6 +89,7 @@ def environment(spec: AttemptSpec, rank: int) -> dict[str, str]:
         "HARNESS_REPEAT": str(spec.repeat),
         "HARNESS_CELL": json.dumps(dict(spec.axes)),
         "HARNESS_SEED": str(spec.seed),
+        "HARNESS_DESELECT": json.dumps(spec.deselect),
         "HARNESS_RENDEZVOUS": str((spec.folder / "rendezvous").resolve()),
         "HARNESS_DEVICE": spec.device,
         "HARNESS_IN_CI": str(int(spec.in_ci)),
@@ -109,8 +110,6 @@ def environment(spec: AttemptSpec, rank: int) -> dict[str, str]:
 def pytest_arguments(spec: AttemptSpec) -> list[str]:
     """The arguments of rank 0's pytest."""
     arguments = list(spec.nodeids)
-    for nodeid in spec.deselect:
-        arguments += ["--deselect", nodeid]
     if spec.keyword is not None:
         arguments += ["-k", spec.keyword]
     if spec.in_process_reruns:

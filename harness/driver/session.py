@@ -7,7 +7,6 @@ import statistics
 import sys
 import time
 from dataclasses import asdict, replace
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
@@ -131,12 +130,11 @@ def list_runs(location: str | None) -> int:
 
 def supervisor_settings(isolation: str) -> dict[str, Any]:
     """How device actors make their supervisors."""
-    plugins = dict.fromkeys(entry.module for entry in entry_points(group="pytest11"))
     return {
         "python": sys.executable,
         "isolation": isolation,
         "cwd": Path.cwd(),
-        "preload": (*_PRELOAD, *plugins),
+        "preload": _PRELOAD,
     }
 
 

@@ -4,7 +4,10 @@ Every report of every phase goes out, because the last one alone misleads: a tes
 failed may report that it passed, and a set-up that failed and was rerun leaves one rerun report.
 """
 
+import json
+import os
 from collections.abc import Generator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,6 +26,24 @@ class WirePlugin:
         # Held, not only named by id(): pytest raises the same object again for each test of the
         # class, and an id must not be given to another exception in between.
         self._shared_failures: list[BaseException] = []
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection_modifyitems(
+        self, config: pytest.Config, items: list[pytest.Item]
+    ) -> None:
+        """Called once all is collected. Drops what HARNESS_DESELECT names.
+
+        pytest's own --deselect compares with ids below a root folder that only pytest knows.
+        """
+        barred = [
+            (Path(path).resolve(), rest)
+            for name in json.loads(os.environ.get("HARNESS_DESELECT", "[]"))
+            for path, _, rest in [name.partition("::")]
+        ]
+        dropped = [item for item in items if any(_is_under(item, *one) for one in barred)]
+        if dropped:
+            config.hook.pytest_deselected(items=dropped)
+            items[:] = [item for item in items if item not in dropped]
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Called after collection and deselection."""
@@ -119,3 +140,9 @@ def _subtest(report: pytest.TestReport) -> str | None:
     parts = [context.msg] if context.msg else []
     parts += [f"{key}={value}" for key, value in context.kwargs.items()]
     return ", ".join(parts) or "subtest"
+
+
+def _is_under(item: pytest.Item, path: Path, rest: str) -> bool:
+    """Whether the item stands in this file, in this class or as this test."""
+    inside = item.nodeid.partition("::")[2]
+    return item.path.resolve() == path and (inside == rest or inside.startswith(f"{rest}::"))

@@ -118,11 +118,11 @@ def _contrast(
     if infra:
         sentence = f"cannot say whether {arm} and {base} differ{where}: {counts}, {infra}"
     elif not complete:
-        sentence = f"not decided, the plan was not completed: {arm} {counts} {base}{where}"
+        sentence = f"not decided{where}, the plan was not completed: {arm} {counts} for {base}"
     elif p_adjusted <= ALPHA:
         sentence = _decided(arm, base, where, comparison, counts, p_adjusted)
     else:
-        sentence = f"undecided: {arm} {counts} for {base}{where}{_range(comparison)}"
+        sentence = f"undecided{where}: {arm} {counts} for {base}{_range(comparison)}"
     return _made(pair, comparison, p_adjusted, sentence)
 
 

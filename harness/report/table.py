@@ -110,6 +110,9 @@ def _print_lists(summary: RunSummary, console: Console) -> None:
             f"{escape(signature.signature)}  [dim](e.g. {signature.example})[/]",
             soft_wrap=True,
         )
+    if summary.signatures:
+        example = summary.signatures[0].example
+        console.print(f"[dim]logs: .harness/runs/{summary.run.id}/{example}[/]", soft_wrap=True)
     for reason in summary.infra_reasons[:8]:
         console.print(f"[yellow]infrastructure[/] {escape(reason)}", soft_wrap=True)
     for planned in summary.refused:

@@ -78,6 +78,13 @@ def test_deselection_keyword_and_reruns_reach_pytest(run: Run) -> None:
     assert named(record, "collected")[0]["tests"] == ["fails.py::test_passes"]
 
 
+def test_deselection_holds_whatever_folder_pytest_takes_for_its_root(run: Run) -> None:
+    outcomes = Path(__file__).parents[1] / "outcomes"
+    name = f"{outcomes.name}/fails.py"
+    record = run(name, deselect=(f"{name}::test_passes",), cwd=outcomes.parent)
+    assert named(record, "collected")[0]["tests"] == ["fails.py::test_fails"]
+
+
 def test_a_flake_follows_the_attempts_seed_forked_as_spawned(
     run: Run, isolation: Isolation
 ) -> None:
