@@ -5,6 +5,7 @@ The table that the pull request with the gate made by hand, for every class of a
 
 import os
 
+from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -26,26 +27,39 @@ def print_gate(suite: str, location: str | None) -> int:
     ref = parse_suite(suite)
     declared = read_declarations(ref)
     in_ci = is_in_ci(os.environ)
-    table = Table(title=f"ordering gate, {'in CI' if in_ci else 'not in CI'}: {escape(suite)}")
-    for name in ("class", *BACKEND_ROLES, "batch sizes", "gate here", "gate in CI", "observed"):
-        table.add_column(name.replace("_", " "))
+    table = Table(
+        title=f"ordering gate, {'in CI' if in_ci else 'not in CI'}: {escape(suite)}",
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+    )
+    columns = (
+        "class",
+        "prefill, decode, draft",
+        "batch sizes",
+        "gate here",
+        "gate in CI",
+        "observed",
+    )
+    for name in columns:
+        table.add_column(name)
     seen = _observations(suite, location)
-    for name, one in {
-        **declared.classes,
-        **({"": declared.module} if not declared.classes else {}),
-    }.items():
-        backend = one.engine_args.get("backend")
-        roles = [str(one.engine_args.get(role, backend) or "per cell") for role in BACKEND_ROLES]
+    for name, one in (declared.classes or {"": declared.module}).items():
         table.add_row(
             escape(name or "(module)"),
-            *roles,
-            str(one.engine_args.get("cuda_graph_bs", "default")),
+            _backends(one),
+            escape(str(one.engine_args.get("cuda_graph_bs", "default"))),
             _decision(one, in_ci),
             _decision(one, True),
-            escape(", ".join(seen) or "no run stored"),
+            escape("\n".join(seen) or "no run stored"),
         )
     Console().print(table)
     return ExitCode.OK
+
+
+def _backends(one: EngineDeclaration) -> str:
+    backend = one.engine_args.get("backend")
+    roles = [str(one.engine_args.get(role, backend) or "") for role in BACKEND_ROLES]
+    return ", ".join(roles) if any(roles) else "the cell's"
 
 
 def _decision(one: EngineDeclaration, in_ci: bool) -> str:

@@ -49,7 +49,7 @@ def _cell_table(suite: str, cells: list[CellSummary]) -> Table:
         table.add_row(
             escape(varied_label(cell, cells)),
             *(text(cell) for text in _COLUMNS.values()),
-            kinds_text(cell.kinds) or "-",
+            escape(kinds_text(cell.kinds)) or "-",
         )
     return table
 
@@ -98,7 +98,7 @@ def _test_table(cells: list[CellSummary]) -> Table | None:
             f"{test.failed}/{test.failed + test.passed}",
             str(test.precluded or "-"),
             f"{test.recovered}/{test.failed}" if test.recovered else "-",
-            kinds_text(test.kinds),
+            escape(kinds_text(test.kinds)),
         )
     return table
 
@@ -106,8 +106,8 @@ def _test_table(cells: list[CellSummary]) -> Table | None:
 def _print_lists(summary: RunSummary, console: Console) -> None:
     for signature in summary.signatures[:8]:
         console.print(
-            f"[dim]{signature.id}[/] {signature.n}x {signature.kind}/{signature.phase}: "
-            f"{escape(signature.signature)}  [dim](e.g. {signature.example})[/]",
+            f"[dim]{signature.id}[/] {signature.n}x "
+            f"{escape(f'{signature.kind}/{signature.phase}: {signature.signature}')}  [dim](e.g. {signature.example})[/]",
             soft_wrap=True,
         )
     if summary.signatures:

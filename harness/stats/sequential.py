@@ -61,14 +61,16 @@ def completed_prefix(in_lease_order: Sequence[T | None]) -> list[T]:
 
     Membership does not depend on how long any attempt takes, so time to finish cannot select.
     """
-    return [item for item in takewhile(lambda item: item is not None, in_lease_order) if item]
+    finished = takewhile(lambda item: item is not None, in_lease_order)
+    return [item for item in finished if item is not None]
 
 
 def mixture(planned: tuple[float, float] = PLANNED) -> list[tuple[float, float, float]]:
     """(weight, rate, reference rate) of the alternatives: half planned, quarter edges, quarter
     interior. The planned pair is put with its larger rate first."""
     high, low = max(planned), min(planned)
-    check_rate(high), check_rate(low)
+    check_rate(high)
+    check_rate(low)
     if high == low:
         raise RateError(f"equal rates of {high} and {low} leave nothing to decide")
     edges = [(0.25 / len(EDGES), *pair) for pair in EDGES]

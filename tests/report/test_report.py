@@ -1,0 +1,155 @@
+"""Counting a stored run, its sentences and its exit code."""
+
+import io
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from harness.core.cell import Cell
+from harness.core.exits import ExitCode
+from harness.core.plan import Plan, PlannedCell, plan_to_dict, schedule
+from harness.report.run_json import run_json
+from harness.report.summary import RunSummary, summarise
+from harness.report.table import print_report
+from harness.report.verdict import decide
+from harness.store.records import AttemptRow, RunRecord
+
+ASCENDING, DESCENDING = (Cell((("order", o), ("tp", 1))) for o in ("ascending", "descending"))
+
+
+def attempt(position: int, cell: Cell, status: str, kind: str | None) -> AttemptRow:
+    failed = status != "passed"
+    return AttemptRow(
+        id=f"r.{position}", run_id="r", position=position, replaces=0, suite="s.py",
+        cell=cell.key, repeat=0, seed=position, status=status, kind=kind if failed else None,
+        phase="run" if failed else None, signature=f"sig {kind}" if failed else None,
+        message="m" if failed else None, failed_test=None, devices=["cpu:0"], node="n",
+        zygote="z", isolation="fork", started=1.0, wall_seconds=2.0, inside_seconds=1.9,
+        graphs="recorded", order_requested=str(cell.get("order")),
+        order_observed=str(cell.get("order")), pool_bytes=1 << 20, peak_bytes=1 << 19,
+        capture_seconds=0.5, trace=[], replays={}, notes=[], folder="f", log_tails={},
+    )  # fmt: skip
+
+
+def summary_of(
+    failed: dict[Cell, int],
+    repeats: int = 50,
+    *,
+    infra: dict[Cell, int] | None = None,
+    run_status: str = "complete",
+    missing: int = 0,
+    kind: str = "wrong-output",
+    fixed_seed: bool = False,
+) -> RunSummary:
+    cells = (PlannedCell("s.py", ASCENDING), PlannedCell("s.py", DESCENDING))
+    plan = Plan(cells, repeats, 7, fixed_seed, in_ci=False)
+    left = {cell: {"failed": failed.get(cell, 0), "infra": (infra or {}).get(cell, 0)}
+            for cell in (ASCENDING, DESCENDING)}  # fmt: skip
+    rows = []
+    for planned in schedule(plan)[: 2 * repeats - missing]:
+        status = next((s for s in ("failed", "infra") if left[planned.cell][s] > 0), "passed")
+        if status != "passed":
+            left[planned.cell][status] -= 1
+        rows.append(attempt(planned.position, planned.cell, status, kind))
+    run = RunRecord("r", 1.0, 7, "cpu", plan_to_dict(plan), {}, {"sha": "abc"}, run_status, 2.0)
+    return summarise(run, rows, [])
+
+
+def test_a_difference_is_a_sentence_that_cannot_be_misread() -> None:
+    verdict = decide(summary_of({ASCENDING: 2, DESCENDING: 10}))
+    assert verdict.contrasts[0].sentence == (
+        "descending fails more often than ascending: 10/50 against 2/50, "
+        "difference 16 points [3, 29], p = 0.021 (Boschloo, Holm)"
+    )
+    assert verdict.exit_code is ExitCode.FAILURES
+
+
+def test_the_sentence_is_turned_with_the_sign() -> None:
+    (contrast,) = decide(summary_of({ASCENDING: 10, DESCENDING: 2})).contrasts
+    assert "descending fails less often than ascending: 2/50 against 10/50" in contrast.sentence
+    assert "[3, 29]" in contrast.sentence
+
+
+def test_no_significance_is_undecided_and_never_no_difference() -> None:
+    (contrast,) = decide(summary_of({ASCENDING: 1}, 4)).contrasts
+    assert contrast.sentence.startswith("undecided: descending 0/4 against 1/4 for ascending")
+
+
+def test_clean_cells_say_what_they_bound() -> None:
+    verdict = decide(summary_of({}))
+    assert verdict.exit_code is ExitCode.OK
+    assert any("0/50 bounds a cell's failure rate below 5.8 %" in s for s in verdict.sentences)
+
+
+def test_infrastructure_that_depends_on_the_cell_means_cannot_say() -> None:
+    summary = summary_of({ASCENDING: 10}, infra={DESCENDING: 12})
+    (contrast,) = decide(summary).contrasts
+    assert contrast.sentence.startswith("cannot say whether descending and ascending differ")
+    assert summary.cells[1].valid == 38
+
+
+def test_a_cell_without_a_valid_attempt_exits_5() -> None:
+    verdict = decide(summary_of({}, 5, infra={ASCENDING: 5}))
+    assert verdict.exit_code is ExitCode.NO_VALID_ATTEMPT
+    assert any("cannot say anything of ascending" in sentence for sentence in verdict.sentences)
+
+
+def test_a_run_cut_short_prints_the_sequence_and_decides_nothing() -> None:
+    summary = summary_of({DESCENDING: 9}, 20, run_status="interrupted", missing=4)
+    verdict = decide(summary)
+    assert verdict.exit_code is ExitCode.INTERRUPTED
+    interval = summary.cells[0].interval
+    assert interval
+    assert interval.method == "beta-binomial confidence sequence"
+    assert verdict.contrasts[0].sentence.startswith("not decided")
+
+
+def test_one_fixed_seed_is_one_observation() -> None:
+    summary = summary_of({}, fixed_seed=True)
+    verdict = decide(summary)
+    assert summary.cells[0].interval is None
+    assert verdict.contrasts == []
+    assert any("no rate is claimed" in sentence for sentence in verdict.sentences)
+
+
+def test_collecting_nothing_exits_4() -> None:
+    verdict = decide(summary_of({ASCENDING: 1, DESCENDING: 1}, 1, kind="no-tests"))
+    assert verdict.exit_code is ExitCode.NO_TESTS
+
+
+@pytest.mark.parametrize("columns", [80, 100])
+def test_the_table_shows_bounds_and_never_a_tick(columns: int) -> None:
+    summary = summary_of({DESCENDING: 10})
+    out = io.StringIO()
+    print_report(summary, decide(summary), Console(file=out, width=columns))
+    text = out.getvalue()
+    assert "0 % [0 %, 7.1 %]" in text
+    assert "20 % [10 %, 34 %]" in text
+    assert "recorded graphs" in text
+    assert not set("✓✔✅") & set(text)
+
+
+def test_an_order_that_was_not_the_requested_one_is_marked() -> None:
+    summary = summary_of({})
+    summary.cells[0].order_observed = "descending"
+    out = io.StringIO()
+    print_report(summary, decide(summary), Console(file=out, width=120))
+    assert "descending (asked: ascending)" in out.getvalue()
+
+
+def test_hostile_text_is_shown_and_not_interpreted() -> None:
+    summary = summary_of({DESCENDING: 1}, 2, kind="[bold red]x[/nonsense]")
+    out = io.StringIO()
+    print_report(summary, decide(summary), Console(file=out, width=200))
+    assert "[bold red]x[/nonsense]" in out.getvalue()
+
+
+def test_the_json_has_the_contracts_keys() -> None:
+    summary = summary_of({DESCENDING: 10})
+    document: dict[str, Any] = run_json(summary, decide(summary))
+    assert document["schema"] == "harness.run/1"
+    cell = document["cells"][1]
+    assert (cell["attempts"], cell["failed"], cell["kinds"]) == (50, 10, {"wrong-output": 10})
+    assert cell["order"] == {"requested": "descending", "observed": "descending"}
+    assert document["contrasts"][0]["counts"] == [10, 50, 0, 50]
