@@ -89,7 +89,7 @@ class AttemptResult:
     """An attempt, decided."""
 
     status: str
-    """passed, failed or infra."""
+    """passed, failed, infra, or censored: killed in flight, so that its outcome is unknown."""
     tests: tuple[TestResult, ...]
     failures: tuple[Failure, ...]
     capture: Capture
@@ -113,6 +113,11 @@ def fold(events: list[tuple[int, Event]], ending: Ending) -> AttemptResult:
     for rank, event in events:
         reader.take(rank, event)
     return reader.result(ending)
+
+
+def censored() -> AttemptResult:
+    """An attempt that an interrupted run killed in flight: it might have passed or failed."""
+    return AttemptResult("censored", (), (), Capture(), 0.0, {}, 0, ())
 
 
 class _Reader:

@@ -15,7 +15,7 @@ from harness.attempt.spec import AttemptRecord, AttemptSpec, Isolation
 from harness.cluster.pool import Gang, Pool
 from harness.core.kinds import Kind
 from harness.core.plan import Plan, PlannedAttempt
-from harness.core.result import AttemptResult, Ending, fold
+from harness.core.result import AttemptResult, Ending, censored, fold
 from harness.driver.options import RunOptions
 from harness.driver.progress import Progress
 from harness.store.records import Lease
@@ -155,7 +155,13 @@ class Run:
         self, flying: InFlight, result: AttemptResult, record: AttemptRecord | None = None
     ) -> None:
         planned = flying.planned
-        identity = {
+        self._store.add_attempt(self._identity(flying), result, lease_of(flying, record))
+        self._progress.ended(f"{flying.spec.attempt_id} {planned.cell.label}", result)
+        self._consider(planned, flying.replaces, result)
+
+    def _identity(self, flying: InFlight) -> dict[str, Any]:
+        planned = flying.planned
+        return {
             "id": flying.spec.attempt_id,
             "run_id": self._run_id,
             "position": planned.position,
@@ -165,9 +171,6 @@ class Run:
             "repeat": planned.repeat,
             "seed": planned.seed,
         }
-        self._store.add_attempt(identity, result, lease_of(flying, record))
-        self._progress.ended(f"{flying.spec.attempt_id} {planned.cell.label}", result)
-        self._consider(planned, flying.replaces, result)
 
     def _consider(self, planned: PlannedAttempt, replaces: int, result: AttemptResult) -> None:
         """What an ended attempt means for the queue."""
@@ -198,6 +201,8 @@ class Run:
             while waiting and time.monotonic() < deadline:
                 ready = self._pool.wait(waiting, _LOOK_S)
                 waiting = [reference for reference in waiting if reference not in ready]
+            for flying in self._flying.values():
+                self._store.add_attempt(self._identity(flying), censored(), lease_of(flying, None))
 
 
 @contextlib.contextmanager

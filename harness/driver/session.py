@@ -78,7 +78,8 @@ def resume_run(
         record = store.run(name)
         plan = plan_from_dict(record.plan)
         options = _stored_options(record, address)
-        queue = missing(plan, [row.position for row in store.attempts(record.id)])
+        known = [row for row in store.attempts(record.id) if row.status != "censored"]
+        queue = missing(plan, [row.position for row in known])
         if not queue:
             return _report(store, record.id, json_file)
         kind, isolation = record.device, record.options["isolation"]

@@ -53,6 +53,7 @@ def _cell(cell: CellSummary) -> dict[str, Any]:
         "passed": cell.passed,
         "failed": cell.failed,
         "infra": cell.infra,
+        "censored": cell.censored,
         "precluded": sum(test.precluded for test in cell.tests),
         "kinds": cell.kinds,
         "rate": cell.rate,

@@ -43,6 +43,7 @@ class CellSummary:
     passed: int
     failed: int
     infra: int
+    censored: int
     unfinished: int
     kinds: dict[str, int]
     interval: Interval | None
@@ -61,6 +62,12 @@ class CellSummary:
     def valid(self) -> int:
         """Attempts that count: passed and failed."""
         return self.passed + self.failed
+
+    @property
+    def worst_case(self) -> tuple[float, float]:
+        """The rate if every censored attempt had passed, and if every one had failed."""
+        n = self.valid + self.censored
+        return (self.failed / n, (self.failed + self.censored) / n) if n else (0.0, 1.0)
 
     @property
     def rate(self) -> float | None:
@@ -111,7 +118,8 @@ def summarise(
     for attempt in attempts:
         by_cell.setdefault((attempt.suite, attempt.cell), []).append(attempt)
     tests_of = _tests_by_cell(tests)
-    finished = len({attempt.position for attempt in attempts}) == len(schedule(plan))
+    ended = {attempt.position for attempt in attempts if attempt.status != "censored"}
+    finished = len(ended) == len(schedule(plan))
     cells = [
         _cell(plan, planned, by_cell.get(key, []), tests_of.get(key, []), finished)
         for planned in plan.runnable
@@ -145,7 +153,8 @@ def _cell(
         passed=passed,
         failed=failed,
         infra=status["infra"],
-        unfinished=max(plan.repeats - len({row.position for row in rows}), 0),
+        censored=status["censored"],
+        unfinished=plan.repeats - len({r.position for r in rows if r.status != "censored"}),
         kinds=dict(Counter(row.kind for row in rows if row.status == "failed" and row.kind)),
         interval=_interval(plan, failed, failed + passed, finished),
         order_requested=last.order_requested if last else str(planned.cell.get("order", "")),

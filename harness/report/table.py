@@ -105,10 +105,10 @@ def _test_table(cells: list[CellSummary]) -> Table | None:
 
 def _print_lists(summary: RunSummary, console: Console) -> None:
     for signature in summary.signatures[:8]:
+        what = f"{signature.kind}/{signature.phase}: {signature.signature}"
+        example = f"[dim](e.g. {signature.example})[/]"
         console.print(
-            f"[dim]{signature.id}[/] {signature.n}x "
-            f"{escape(f'{signature.kind}/{signature.phase}: {signature.signature}')}  [dim](e.g. {signature.example})[/]",
-            soft_wrap=True,
+            f"[dim]{signature.id}[/] {signature.n}x {escape(what)}  {example}", soft_wrap=True
         )
     if summary.signatures:
         example = summary.signatures[0].example

@@ -59,6 +59,7 @@ def _headline(summary: RunSummary, outcome: str) -> list[str]:
             f"interrupted with {left} attempts not run: intervals are anytime-valid; "
             f"harness run --resume {summary.run.id} finishes them"
         )
+        told += [_censored(cell, cells) for cell in cells if cell.censored]
     if outcome == "cannot-say":
         told += [f"cannot say anything of {_name(c, cells)}: no valid attempt" for c in cells
                  if c.valid == 0]  # fmt: skip
@@ -75,6 +76,14 @@ def _kinds(cells: Sequence[CellSummary]) -> str:
         for kind, n in cell.kinds.items():
             total[kind] = total.get(kind, 0) + n
     return f" ({kinds_text(total)})" if total else ""
+
+
+def _censored(cell: CellSummary, cells: Sequence[CellSummary]) -> str:
+    low, high = (percent(bound) for bound in cell.worst_case)
+    return (
+        f"{_name(cell, cells)}: {cell.censored} killed in flight are censored; had they all passed "
+        f"or all failed, the rate would be {low} or {high}"
+    )
 
 
 def _deterministic(failed: int, valid: int) -> str:

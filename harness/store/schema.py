@@ -45,7 +45,7 @@ attempt = Table(
     Column("cell", Text, nullable=False),  # Cell.key
     Column("repeat", Integer, nullable=False),
     Column("seed", Integer, nullable=False),
-    Column("status", String(8), nullable=False),  # passed, failed, infra
+    Column("status", String(8), nullable=False),  # passed, failed, infra, censored
     Column("kind", String(24)),
     Column("phase", String(12)),
     Column("signature", Text),

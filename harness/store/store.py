@@ -49,9 +49,11 @@ class Store:
         self._checkpoint()
 
     def reopen_run(self, run_id: str) -> None:
-        """Mark a run as running again, for `--resume`."""
-        table = schema.run
+        """Mark a run as running again, for `--resume`: its censored attempts are made anew."""
+        table, attempt = schema.run, schema.attempt
+        unknown = (attempt.c.run_id == run_id) & (attempt.c.status == "censored")
         with self._begin() as connection:
+            connection.execute(attempt.delete().where(unknown))
             connection.execute(
                 table.update().where(table.c.id == run_id).values(status="running", ended=None)
             )
@@ -115,7 +117,7 @@ class Store:
         query = (
             sa.select(*keys, sa.func.count().label("n"))
             .join(a, a.c.id == t.c.attempt_id)
-            .where(a.c.run_id == run_id, a.c.status != "infra")
+            .where(a.c.run_id == run_id, a.c.status.in_(("passed", "failed")))
             .group_by(*keys)
         )
         with self._connect() as connection:

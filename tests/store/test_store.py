@@ -11,7 +11,14 @@ import pytest
 
 from harness.core.errors import StoreError, UsageError
 from harness.core.kinds import Kind, Phase
-from harness.core.result import AttemptResult, Capture, Failure, Outcome, TestResult
+from harness.core.result import (
+    AttemptResult,
+    Capture,
+    Failure,
+    Outcome,
+    TestResult,
+    censored,
+)
 from harness.store.open import open_store
 from harness.store.records import Lease, RunRecord
 from harness.store.store import Store
@@ -173,3 +180,10 @@ def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
 def test_a_bad_url_is_refused() -> None:
     with pytest.raises(StoreError, match="no database URL"):
         open_store("://", write=True)
+
+
+def test_resuming_makes_censored_attempts_anew_and_keeps_the_rest(store: Store) -> None:
+    store.add_attempt(identity(0), attempt_result(), LEASE)
+    store.add_attempt(identity(1), censored(), LEASE)
+    store.reopen_run("abcd1234")
+    assert [row.position for row in store.attempts("abcd1234")] == [0]
