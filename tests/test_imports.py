@@ -18,9 +18,8 @@ ALLOWED = {
     "engine": {"core", "rank.wire"},
     "cluster": {"attempt", "core"},
     "report": {"stats", "store", "core"},
-    "bot": {"report", "store", "stats", "core"},
     "driver": {"cluster", "report", "attempt", "store", "stats", "core"},
-    "cli": {"driver", "bot", "report", "store", "stats", "core"},
+    "cli": {"driver", "core"},
 }
 
 #: Libraries that only one package may import.
