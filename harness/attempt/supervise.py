@@ -4,7 +4,7 @@ import os
 import threading
 import time
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 from harness.attempt.keeper import KeeperHandle, KeeperLost, kill_marked
@@ -45,6 +45,11 @@ class Supervisor:
         finally:
             self._set_in_flight(False)
         return record
+
+    def warm(self) -> None:
+        """Have a keeper ready. One that does not come up is the next attempt's trouble to tell."""
+        with suppress(KeeperLost):
+            self._zygotes.warm()
 
     def cancel(self) -> None:
         """Kill the attempt in flight; its record's error says `cancelled`. None: do nothing."""

@@ -36,6 +36,11 @@ class Zygotes:
         self._served += 1
         return keeper
 
+    def warm(self) -> None:
+        """Have a keeper ready, so that the first attempt does not wait. Raises KeeperLost."""
+        if self._current is None:
+            self._promote()
+
     def prepare(self) -> None:
         """Start preloading the next one, niced, if it is time. To be called while one serves."""
         if self._preload and self._served >= _PREPARE_AT and self._next is None:

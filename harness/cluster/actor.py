@@ -31,12 +31,19 @@ class DeviceActor:
         """Called before each lease: why the device may not be used, None where it is clean."""
         return self._health.unclean() if self._health else None
 
-    def run_attempt(self, spec: AttemptSpec) -> AttemptRecord:
-        """Run one attempt that this actor leads, to its end."""
+    def warm(self) -> None:
+        """Called before the first lease, of actors that may lead: their zygote is no attempt's."""
+        self._supervise().warm()
+
+    def _supervise(self) -> Supervisor:
         if self._supervisor is None:
             self._supervisor = Supervisor(**self._settings)
+        return self._supervisor
+
+    def run_attempt(self, spec: AttemptSpec) -> AttemptRecord:
+        """Run one attempt that this actor leads, to its end."""
         self._events = []
-        return self._supervisor.run(spec, lambda rank, event: self._events.append((rank, event)))
+        return self._supervise().run(spec, lambda rank, event: self._events.append((rank, event)))
 
     def peek(self, start: int) -> list[tuple[int, dict[str, Any]]]:
         """Events of the attempt in flight from number `start` on. Called while it runs."""

@@ -62,6 +62,15 @@ class Pool:
         nodes = [m.node for m in self.members if not m.quarantined]
         return max((nodes.count(node) for node in nodes), default=0)
 
+    def warm(self, tp: int) -> None:
+        """Have the actors that lead gangs of `tp` start their zygotes, and wait for them."""
+        by_node: dict[str, list[Member]] = {}
+        for member in self.members:
+            by_node.setdefault(member.node, []).append(member)
+        leaders = [m for free in by_node.values() for m in free[::tp]]
+        warming = [leader.actor.warm.remote() for leader in leaders]
+        ray.wait(warming, num_returns=len(warming), timeout=ACTOR_WAIT_S)
+
     def lease(self, tp: int) -> Gang | None:
         """Lease `tp` free, healthy devices of one node; None while there are not enough."""
         by_node: dict[str, list[Member]] = {}

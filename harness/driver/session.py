@@ -185,6 +185,7 @@ def _execute(
     queue: list[Any],
 ) -> int:
     total = len(schedule(plan))
+    pool.warm(min(int(planned.cell.get("tp", 1) or 1) for planned in plan.runnable))
     progress = Progress(total, total - len(queue), verbose)
     isolation = record.options["isolation"]
     status = "failed"
