@@ -40,12 +40,17 @@ def duration(seconds: float) -> str:
 
 
 def varied_label(cell: CellSummary, cells: Sequence[CellSummary]) -> str:
-    """The cell's values on the axes that vary among `cells`; the whole label where none does."""
-    varied = [(n, v) for n, v in cell.cell.axes if len({c.cell.get(n) for c in cells}) > 1]
-    return Cell(tuple(varied or cell.cell.axes)).label
+    """The cell's values on the axes that vary among `cells`; the first axis where none does."""
+    names = _varied(cells) or {cell.cell.axes[0][0]}
+    return Cell(tuple((n, v) for n, v in cell.cell.axes if n in names)).label
 
 
 def common_label(cells: Sequence[CellSummary]) -> str:
-    """The values that all cells share; empty where they share none or there is one cell."""
-    shared = [(n, v) for n, v in cells[0].cell.axes if len({c.cell.get(n) for c in cells}) == 1]
-    return Cell(tuple(shared)).label if len(cells) > 1 else ""
+    """The values that all cells share, less what `varied_label` shows; empty where none is."""
+    axes = cells[0].cell.axes
+    shown = _varied(cells) or {axes[0][0]}
+    return Cell(tuple((n, v) for n, v in axes if n not in shown)).label
+
+
+def _varied(cells: Sequence[CellSummary]) -> set[str]:
+    return {n for n, _ in cells[0].cell.axes if len({c.cell.get(n) for c in cells}) > 1}
