@@ -36,6 +36,15 @@ def draw(count: int, salt: str) -> list[Problem]:
     ]
 
 
+def draw_open(count: int, salt: str) -> list[list[int]]:
+    """Prompts of `count` held-out problems cut before the `+`.
+
+    What follows is a guess, so drafts are rejected at varying lengths, and log-probabilities are
+    far enough from 0 to differ: those of an answer that the model is sure of are not.
+    """
+    return [problem.prompt[: problem.prompt.index(_IDS["+"])] for problem in draw(count, salt)]
+
+
 def encode(text: str) -> list[int]:
     """Token ids of a text."""
     return [_IDS[character] for character in text]

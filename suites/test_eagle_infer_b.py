@@ -9,22 +9,17 @@ import unittest
 from collections.abc import Iterator
 
 import problems
+from tolerances import rounding
 
 from harness.engine.engine import Engine, Generation
 from harness.engine.oracle import WrongOutput, check_greedy
 from harness.engine.reference import Reference
 from harness.engine.scheduler import Request
 
-#: Sums of four numbers of order 1 in another order of operations differ by a few float32 ulps;
-#: logits here are below 64, so 1e-3 is 100 ulps. bf16 has 2**16 times fewer values between.
-NEAR_TIE = {"float32": 1e-3, "bfloat16": 0.5}
+#: Of 5 tokens a step at most. The mean of 8 held-out problems was 4.31 at worst in 20,000 draws.
+MIN_ACCEPT_LENGTH = 4.0
 
-#: |decode - rescore| of a log-probability, per dtype: rounding, not corruption.
-LOGPROB_DELTA = {"float32": 1e-3, "bfloat16": 0.25}
-
-#: Of 5 tokens a step at most; the model's own README states what was measured.
-MIN_ACCEPT_LENGTH = 2.5
-
+#: Measured: 1.000 of the 200 held-out problems.
 MIN_ACCURACY = 0.95
 
 
@@ -61,91 +56,91 @@ class TestEagleBasic(unittest.TestCase):
         self.assertGreater(sum(after.replays.values()), sum(before.replays.values()))
         self.assertEqual(after.eager, before.eager, "a step fell back to eager")
 
-    def answers(self, drawn: list[problems.Problem]) -> list[Generation]:
-        return self.engine.generate([p.prompt for p in drawn], problems.ANSWER_TOKENS)
-
-    def check_parity(self, drawn: list[problems.Problem], answers: list[Generation]) -> None:
-        epsilon = NEAR_TIE[self.engine.config.dtype]
-        check_greedy(self.reference, [p.prompt for p in drawn], answers, epsilon)
+    def check_parity(self, prompts: list[list[int]], answers: list[Generation]) -> None:
+        check_greedy(self.reference, prompts, answers, rounding(self.engine.config.dtype))
 
     def test_held_out_sums_are_right(self) -> None:
-        drawn = problems.draw(32, "accuracy")
+        drawn = problems.draw(16, "accuracy")
         with self.graphs_replayed():
-            answers = self.answers(drawn)
+            answers = self.engine.generate(prompts_of(drawn), problems.ANSWER_TOKENS)
         right = sum(problems.is_right(p, a.tokens) for p, a in zip(drawn, answers, strict=True))
         self.assertGreaterEqual(right / len(drawn), MIN_ACCURACY)
 
     def test_drafts_are_accepted(self) -> None:
+        prompts = prompts_of(problems.draw(8, "accept"))
         with self.graphs_replayed():
-            answers = self.answers(problems.draw(8, "accept"))
+            answers = self.engine.generate(prompts, problems.ANSWER_TOKENS)
         lengths = [length for answer in answers for length in answer.accept_lengths]
         self.assertGreater(sum(lengths) / len(lengths), MIN_ACCEPT_LENGTH)
 
     def test_greedy_answers_are_the_references(self) -> None:
-        drawn = problems.draw(16, "parity")
+        # Sure answers beside guesses: rows of one batch accept different numbers of drafts.
+        prompts = prompts_of(problems.draw(4, "parity")) + problems.draw_open(4, "guesses")
         with self.graphs_replayed():
-            answers = self.answers(drawn)
-        self.check_parity(drawn, answers)
+            answers = self.engine.generate(prompts, problems.ANSWER_TOKENS)
+        self.check_parity(prompts, answers)
 
     def test_logprobs_of_decoding_and_rescoring_match(self) -> None:
-        drawn = problems.draw(4, "logprobs")
+        prompts = problems.draw_open(4, "logprobs")
         with self.graphs_replayed():
-            answers = self.engine.generate(
-                [p.prompt for p in drawn],
-                problems.ANSWER_TOKENS,
-                temperature=1.0,
-                return_logprob=True,
-            )
-        for problem, answer in zip(drawn, answers, strict=True):
-            rescored = self.engine.score(problem.prompt, answer.tokens)
+            answers = self.engine.generate(prompts, 12, temperature=1.0, return_logprob=True)
+        for prompt, answer in zip(prompts, answers, strict=True):
+            rescored = self.engine.score(prompt, answer.tokens)
             worst = max(abs(a - b) for a, b in zip(answer.logprobs, rescored, strict=True))
-            if worst > LOGPROB_DELTA[self.engine.config.dtype]:
+            # Not `worst > bound`: a NaN differs too.
+            if not worst <= rounding(self.engine.config.dtype):
                 raise WrongOutput(f"decoding and rescoring differ by {worst:.4g}")
 
     def test_one_token_requests(self) -> None:
-        drawn = problems.draw(8, "one token")
-        answers = self.engine.generate([p.prompt for p in drawn], 1)
+        prompts = prompts_of(problems.draw(8, "one token"))
+        answers = self.engine.generate(prompts, 1)
         self.assertEqual([len(answer.tokens) for answer in answers], [1] * 8)
         # One token comes from prefill alone; the second proves that graphs go on from there.
         with self.graphs_replayed():
-            answers = self.engine.generate([p.prompt for p in drawn], 2)
+            answers = self.engine.generate(prompts, 2)
         self.assertEqual([len(answer.tokens) for answer in answers], [2] * 8)
-        self.check_parity(drawn, answers)
+        self.check_parity(prompts, answers)
 
     def test_aborting_under_load_leaves_the_others_right(self) -> None:
-        drawn = problems.draw(12, "abort")
+        prompts = prompts_of(problems.draw(10, "abort"))
         chance = problems.attempt_random("who is aborted")
         free = self.engine.free_pages
         with self.graphs_replayed():
-            requests = [self.engine.submit(p.prompt, problems.ANSWER_TOKENS) for p in drawn]
-            doomed = chance.sample(requests, 5)
+            requests = [self.engine.submit(prompt, 12) for prompt in prompts]
+            doomed = chance.sample(requests, 4)
             while self.engine.step():
                 if doomed:
                     self.engine.abort(doomed.pop().id)
+        # The first to go cannot have finished: one step emits 5 tokens at most.
+        self.assertIn("abort", [request.finish_reason for request in requests])
         self.assertEqual(self.engine.free_pages, free, "aborted requests kept their pages")
-        self.check_parity(drawn, [as_generation(request) for request in requests])
+        self.check_parity(prompts, [as_generation(request) for request in requests])
 
     def test_batches_cross_every_captured_size_growing_and_shrinking(self) -> None:
-        drawn = problems.draw(8, "sizes")
+        prompts = prompts_of(problems.draw(8, "sizes"))
         # Joining in groups makes the batch grow; the last four are cut at different lengths and
         # leave one by one.
-        joining = [drawn[:1], drawn[1:2], drawn[2:4], drawn[4:]]
+        joining = [prompts[:1], prompts[1:2], prompts[2:4], prompts[4:]]
         limits = [problems.ANSWER_TOKENS] * 4 + [5, 10, 15, problems.ANSWER_TOKENS]
         before = self.engine.stats.replays
         requests: list[Request] = []
         with self.graphs_replayed():
             for group in joining:
-                for problem in group:
-                    limit = limits[len(requests)]
-                    requests.append(self.engine.submit(problem.prompt, limit))
+                for prompt in group:
+                    requests.append(self.engine.submit(prompt, limits[len(requests)]))
                 self.engine.step()
             while self.engine.step():
                 continue
-        self.check_parity(drawn, [as_generation(request) for request in requests])
+        self.check_parity(prompts, [as_generation(request) for request in requests])
         after = self.engine.stats.replays
         for size in self.engine.config.cuda_graph_bs:
             key = f"verify/{size}"
             self.assertGreater(after.get(key, 0), before.get(key, 0), f"{key} was not replayed")
+
+
+def prompts_of(drawn: list[problems.Problem]) -> list[list[int]]:
+    """The prompts alone."""
+    return [problem.prompt for problem in drawn]
 
 
 def located(engine_args: dict[str, object]) -> dict[str, object]:

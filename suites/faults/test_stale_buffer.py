@@ -12,11 +12,9 @@ in descending order. It is patched in from outside and on rank 0 alone, which is
 the sum that all ranks share.
 """
 
-import hashlib
-import os
 from unittest import mock
 
-from faults.control import ParityControl
+from faults.control import ParityControl, attempt_seed, falls_in
 from torch import Tensor
 
 from harness.engine.attention.base import AttentionShape
@@ -27,9 +25,8 @@ RATE = 0.2
 
 
 def is_armed(seed: int) -> bool:
-    """Whether this attempt's seed asks for the fault. Uniform over seeds, and repeatable."""
-    digest = hashlib.sha256(f"stale buffer {seed}".encode()).digest()
-    return int.from_bytes(digest[:8]) / 2**64 < RATE
+    """Whether this attempt's seed asks for the fault."""
+    return falls_in(RATE, "stale buffer", seed)
 
 
 class GrowingTorchNative(TorchNative):
@@ -64,7 +61,7 @@ class TestStaleBuffer(ParityControl):
 
     @classmethod
     def setUpClass(cls) -> None:
-        if not is_armed(int(os.environ.get("HARNESS_SEED", "0"))):
+        if not is_armed(attempt_seed()):
             cls.build(cls.engine_args)
             return
         factory = "harness.engine.attention.torch_native.TorchNative"

@@ -15,6 +15,7 @@ import itertools
 import json
 import random
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
@@ -200,7 +201,9 @@ def train_draft(target: Target, pairs: list[tuple[int, int]], steps: int) -> Dra
     return draft
 
 
-def epochs(module: nn.Module, pairs: list[tuple[int, int]], steps: int, rate: float):
+def epochs(
+    module: nn.Module, pairs: list[tuple[int, int]], steps: int, rate: float
+) -> Iterator[tuple[int, Tensor, Tensor, torch.optim.Optimizer]]:
     """Yield (step, tokens, mask, optimiser) with warm-up and cosine decay."""
     optimiser = torch.optim.AdamW(module.parameters(), lr=rate, weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, rate, total_steps=steps + 1)
@@ -307,7 +310,7 @@ def main() -> None:
     draft = train_draft(target.requires_grad_(False), training, options.draft_steps)
     rounded(draft)
     save(draft, options.out / "draft", architectures=["EagleDraft"], num_hidden_layers=1,
-         target_vocab_size=len(CHARACTERS))  # fmt: skip
+         target_vocab_size=len(CHARACTERS), feature="post_norm")  # fmt: skip
     (options.out / "vocab.json").write_text(json.dumps(CHARACTERS) + "\n")
     (options.out / "heldout.json").write_text(json.dumps(held_out) + "\n")
     print(f"accept length {accept_length(target, draft, held_out):.2f} of {DRAFT_STEPS + 1}, "

@@ -1,0 +1,41 @@
+"""The driver must be able to read what each shipped suite says of its engine."""
+
+from pathlib import Path
+
+import pytest
+
+from harness.core.suite import parse_suite, read_declarations
+from harness.engine.config import build_config
+
+ROOT = Path(__file__).parents[2]
+CLASSES = {
+    "suites/test_eagle_infer_b.py": "TestEagleBasic",
+    "suites/faults/test_clean_control.py": "TestCleanControl",
+    "suites/faults/test_stale_buffer.py": "TestStaleBuffer",
+    "suites/faults/test_stale_workspace.py": "TestStaleWorkspace",
+}
+
+
+def test_every_suite_is_listed_here() -> None:
+    found = {str(path.relative_to(ROOT)) for path in (ROOT / "suites").rglob("test_*.py")}
+    assert found == set(CLASSES)
+
+
+@pytest.mark.parametrize(("path", "name"), CLASSES.items())
+def test_a_suites_arguments_build_a_configuration(path: str, name: str) -> None:
+    declared = read_declarations(parse_suite(str(ROOT / path))).classes
+    assert list(declared) == [name]
+    config = build_config(declared[name].engine_args, {}, {})
+    assert config.speculative
+    assert config.cuda_graph_bs[-1] == config.max_running
+    for folder in (config.model, config.draft_model):
+        assert (ROOT / str(folder) / "config.json").is_file()
+
+
+@pytest.mark.parametrize("fault", ["stale_buffer", "stale_workspace"])
+def test_a_control_patched_into_one_backend_pins_it(fault: str) -> None:
+    (declared,) = read_declarations(
+        parse_suite(str(ROOT / f"suites/faults/test_{fault}.py"))
+    ).classes.values()
+    assert declared.pinned == ("backend",)
+    assert declared.engine_args["backend"] == "torch_native"
