@@ -1,10 +1,14 @@
-"""Two cells at a fixed number of attempts: test, effect, correction. Pure."""
+"""Two cells: test, effect, correction, and the sentence they become. Pure."""
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import Enum
 
 from harness.stats.intervals import CountError, Interval
+
+#: The error rate of every family of claims.
+ALPHA = 0.05
 
 #: Above this many attempts in a cell Boschloo's exact test takes seconds a comparison.
 EXACT_LIMIT = 200
@@ -28,6 +32,31 @@ class Comparison:
     def effect(self) -> float:
         """Difference of the observed rates, arm minus reference."""
         return self.k / self.n - self.reference_k / self.reference_n
+
+
+class Finding(Enum):
+    """What a planned comparison came to."""
+
+    DIFFERENT = "different"
+    UNDECIDED = "undecided"
+    CANNOT_SAY = "cannot say"
+
+
+@dataclass(frozen=True, slots=True)
+class Contrast:
+    """A planned comparison, judged within its family. `where` names what both cells share.
+
+    `reason` says why nothing can be said, `outlook` what would decide an undecided one.
+    """
+
+    arm: str
+    reference: str
+    where: str
+    comparison: Comparison | None
+    p_adjusted: float
+    finding: Finding
+    reason: str = ""
+    outlook: str = ""
 
 
 def compare(k: int, n: int, reference_k: int, reference_n: int) -> Comparison:
@@ -91,3 +120,30 @@ def holm(ps: Sequence[float]) -> list[float]:
         highest = max(highest, min(1.0, (len(ps) - rank) * ps[index]))
         adjusted[index] = highest
     return adjusted
+
+
+def sentence(contrast: Contrast) -> str:
+    """The contrast in words that can be read alone; points are of percent, arm minus reference."""
+    where = f" for {contrast.where}" if contrast.where else ""
+    found = contrast.comparison
+    if found is None:
+        return f"cannot compare {contrast.arm} with {contrast.reference}{where}: {contrast.reason}"
+    counts = f"{found.k}/{found.n} against {found.reference_k}/{found.reference_n}"
+    if contrast.finding is Finding.DIFFERENT:
+        more = "more" if found.effect > 0 else "less"
+        return (
+            f"{contrast.arm} fails {more} often than {contrast.reference}{where}: {counts}, "
+            f"{points(found)}, p = {contrast.p_adjusted:.2g}"
+        )
+    if contrast.finding is Finding.CANNOT_SAY:
+        asked = f"whether {contrast.arm} and {contrast.reference} differ{where}"
+        return f"cannot say {asked}: {counts}, {contrast.reason}"
+    pair = f"{contrast.arm} against {contrast.reference}{where}"
+    return f"undecided: {pair}, {counts}" + (f"; {contrast.outlook}" if contrast.outlook else "")
+
+
+def points(found: Comparison) -> str:
+    """`difference 16 points [3, 29]`, turned so that the direction stated is positive."""
+    sign = 1 if found.effect >= 0 else -1
+    bounds = sorted(round(100 * sign * b) for b in (found.difference.low, found.difference.high))
+    return f"difference {round(100 * abs(found.effect))} points [{bounds[0]}, {bounds[1]}]"

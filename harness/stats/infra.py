@@ -1,6 +1,8 @@
 """Infrastructure attempts: outside the denominator, but able to bias it. Pure."""
 
-from harness.stats.contrasts import compare
+from collections.abc import Sequence
+
+from harness.stats.contrasts import Comparison, compare
 
 #: Below this p the share of infrastructure attempts is taken to depend on the cell.
 INFRA_ALPHA = 0.05
@@ -20,4 +22,42 @@ def infra_differs(infra: int, valid: int, reference_infra: int, reference_valid:
     return (
         f"infrastructure depends on the cell ({infra}/{total} against "
         f"{reference_infra}/{reference_total}, p = {p:.2g})"
+    )
+
+
+def infra_share_p(counts: Sequence[tuple[int, int]]) -> float:
+    """P-value that (infrastructure, valid) attempts of all cells share one infrastructure rate.
+
+    Permutation of attempts over cells (`permutation.association`), without strata. 1 where there
+    is no infrastructure attempt at all.
+    """
+    from harness.stats.permutation import association
+
+    failed = [lost for infra, valid in counts for lost in [True] * infra + [False] * valid]
+    cells = [cell for cell, (infra, valid) in enumerate(counts) for _ in range(infra + valid)]
+    p = association(failed, cells, [0] * len(cells))
+    return 1.0 if p is None else p
+
+
+def worst_comparison(found: Comparison, infra: int, reference_infra: int) -> Comparison:
+    """The comparison with each infrastructure attempt counted against the difference seen.
+
+    In the arm that fails more they pass, in the other they fail (worst-case bounds, Manski 1989).
+    What still holds here holds whatever made those attempts fail.
+    """
+    if not infra and not reference_infra:
+        return found
+    n, reference_n = found.n + infra, found.reference_n + reference_infra
+    if found.effect >= 0:
+        worst = compare(found.k, n, found.reference_k + reference_infra, reference_n)
+        return worst if worst.effect > 0 else _no_difference(worst)
+    worst = compare(found.k + infra, n, found.reference_k, reference_n)
+    return worst if worst.effect < 0 else _no_difference(worst)
+
+
+def _no_difference(worst: Comparison) -> Comparison:
+    """The bounds cross: a difference the other way round is no support for the one seen."""
+    return Comparison(
+        *(worst.k, worst.n, worst.reference_k, worst.reference_n),
+        *(worst.difference, 1.0, worst.test),
     )

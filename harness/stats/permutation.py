@@ -1,0 +1,166 @@
+"""Tests conditional on the design: which levels the failures fell on, given strata. Pure."""
+
+from collections.abc import Hashable, Sequence
+from itertools import pairwise
+from math import comb
+from typing import TYPE_CHECKING
+
+from harness.stats.intervals import CountError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+    Counts = NDArray[np.int64]
+
+#: Permutations drawn where the conditional distribution is not summed exactly.
+DRAWS = 2999
+#: A first run of so many, which is final where its p exceeds PLAIN: what is reported at or below
+#: PLAIN always rests on all draws, hence stays a valid p-value.
+FIRST_DRAWS, PLAIN = 499, 0.2
+
+
+def association(
+    failed: Sequence[bool],
+    levels: Sequence[Hashable],
+    strata: Sequence[Hashable],
+    ordered: bool = False,
+    seed: int = 0,
+) -> float | None:
+    """P-value that failures are spread over the levels by chance, within strata.
+
+    Conditional on every stratum's attempts per level and failures: the exact sum of
+    hypergeometrics for two levels, else DRAWS seeded permutations with the generalised
+    Cochran-Mantel-Haenszel statistic (Landis, Heyman and Koch 1978), `ordered` against a linear
+    trend. Assumes that attempts of one stratum are exchangeable. None where the level never
+    varies inside a stratum that has both failures and passes.
+    """
+    if not len(failed) == len(levels) == len(strata):
+        raise CountError("failures, levels and strata differ in length")
+    attempts, failures = _tables(failed, levels, strata)
+    keep = (failures.sum(axis=1) > 0) & (failures.sum(axis=1) < attempts.sum(axis=1))
+    keep &= (attempts > 0).sum(axis=1) > 1
+    attempts, failures = attempts[keep], failures[keep]
+    if not len(attempts):
+        return None
+    if attempts.shape[1] == 2:
+        return _exact(attempts, failures)
+    return _permuted(attempts, failures, ordered, seed)
+
+
+def _tables(
+    failed: Sequence[bool], levels: Sequence[Hashable], strata: Sequence[Hashable]
+) -> tuple["Counts", "Counts"]:
+    """Attempts and failures, strata by levels; ordered levels must sort, others need not."""
+    import numpy as np
+
+    row = {stratum: i for i, stratum in enumerate(dict.fromkeys(strata))}
+    column = {level: i for i, level in enumerate(_in_order(levels))}
+    rows, columns = [row[s] for s in strata], [column[v] for v in levels]
+    attempts = np.zeros((len(row), len(column)), dtype=np.int64)
+    failures = np.zeros_like(attempts)
+    np.add.at(attempts, (rows, columns), 1)
+    np.add.at(failures, (rows, columns), np.asarray(failed, dtype=np.int64))
+    return attempts, failures
+
+
+def _in_order(levels: Sequence[Hashable]) -> list[Hashable]:
+    distinct = dict.fromkeys(levels)
+    if all(isinstance(level, int) for level in distinct):
+        return sorted(distinct)  # type: ignore[type-var]
+    return list(distinct)
+
+
+def _exact(attempts: "Counts", failures: "Counts") -> float:
+    """Two-sided: the chance of a first level's count at least as far from its mean."""
+    import numpy as np
+    from scipy.stats import hypergeom
+
+    distribution = np.ones(1)
+    mean, offset = 0.0, 0
+    for (first, second), k in zip(attempts, failures.sum(axis=1), strict=True):
+        low, high = max(0, k - second), min(first, k)
+        pmf = hypergeom.pmf(np.arange(low, high + 1), first + second, first, k)
+        distribution = np.convolve(distribution, pmf)
+        mean += k * first / (first + second)
+        offset += low
+    away = np.abs(np.arange(len(distribution)) + offset - mean)
+    seen = abs(failures[:, 0].sum() - mean)
+    return float(min(1.0, distribution[away >= seen - 1e-9].sum()))
+
+
+def _permuted(attempts: "Counts", failures: "Counts", ordered: bool, seed: int) -> float:
+    """A short run of permutations settles what is plainly no association; the rest get them all."""
+    import numpy as np
+
+    rng = np.random.default_rng(seed)
+    covariance, mean = _moments(attempts, failures)
+    weigh = _weights(covariance, ordered)
+    seen = _distance(failures.sum(axis=0)[None] - mean, weigh)[0]
+    p = 1.0
+    for draws in (FIRST_DRAWS, DRAWS):
+        drawn = sum(
+            rng.multivariate_hypergeometric(row, total, size=draws, method="marginals")
+            for row, total in zip(attempts, failures.sum(axis=1), strict=True)
+        )
+        p = float((1 + (_distance(drawn - mean, weigh) >= seen - 1e-9).sum()) / (draws + 1))
+        if p > PLAIN:
+            break
+    return p
+
+
+def _moments(attempts: "Counts", failures: "Counts") -> tuple["Floats", "Floats"]:
+    """Covariance and mean of the failures per level under permutation, summed over strata."""
+    import numpy as np
+
+    k, n = failures.sum(axis=1), attempts.sum(axis=1)
+    share = attempts / n[:, None]
+    spread = k * (n - k) / (n - 1)
+    covariance = np.diag((spread[:, None] * share).sum(axis=0)) - (share.T * spread) @ share
+    return covariance, (k[:, None] * share).sum(axis=0)
+
+
+def _weights(covariance: "Floats", ordered: bool) -> "Floats":
+    """Columns w such that the statistic is the sum of squared projections on them."""
+    import numpy as np
+
+    if ordered:
+        return np.arange(float(len(covariance)))[:, None]
+    values, vectors = np.linalg.eigh(covariance)
+    kept = values > 1e-9 * values.max()
+    scaled: Floats = vectors[:, kept] / np.sqrt(values[kept])
+    return scaled
+
+
+def _distance(gaps: "Floats", weights: "Floats") -> "Floats":
+    distance: Floats = ((gaps @ weights) ** 2).sum(axis=1)
+    return distance
+
+
+def runs_test(failed: Sequence[bool]) -> float | None:
+    """P-value that failures are in random order: Wald and Wolfowitz's runs test (1940), exact.
+
+    Two-sided (twice the smaller tail), conditional on the number of failures; give the attempts
+    of one cell in lease order. None where all or none failed: no order to see.
+    """
+    k, n = sum(failed), len(failed)
+    if k in (0, n):
+        return None
+    runs = 1 + sum(a != b for a, b in pairwise(failed))
+    chances = _runs_distribution(k, n - k)
+    fewer = sum(chance for r, chance in chances.items() if r <= runs)
+    more = sum(chance for r, chance in chances.items() if r >= runs)
+    return min(1.0, 2 * min(fewer, more))
+
+
+def _runs_distribution(k: int, passed: int) -> dict[int, float]:
+    """Probability of each number of runs of k failures among `passed` passes."""
+    ways = comb(k + passed, k)
+    chances: dict[int, float] = {}
+    for half in range(1, min(k, passed) + 1):
+        left, right = comb(k - 1, half - 1), comb(passed - 1, half - 1)
+        chances[2 * half] = 2 * left * right / ways
+        odd = left * comb(passed - 1, half) + comb(k - 1, half) * right
+        chances[2 * half + 1] = odd / ways
+    return chances

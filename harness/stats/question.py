@@ -1,0 +1,66 @@
+"""What a run set out to decide, and what it has to decide it with. Pure values."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from harness.stats.intervals import StatsError, check_rate
+from harness.stats.sequential import PLANNED, Outcome, Planned
+
+
+@dataclass(frozen=True, slots=True)
+class CellOutcomes:
+    """A cell's attempts in lease order: failed, passed, or None for infrastructure.
+
+    In a run that may stop early, the completed prefix; `remaining` is what its plan still holds.
+    """
+
+    outcomes: Sequence[Outcome]
+    remaining: int = 0
+
+    @property
+    def failed(self) -> int:
+        """Valid attempts that failed."""
+        return sum(1 for outcome in self.outcomes if outcome)
+
+    @property
+    def infra(self) -> int:
+        """Attempts lost to infrastructure."""
+        return sum(1 for outcome in self.outcomes if outcome is None)
+
+    @property
+    def valid(self) -> int:
+        """Attempts that count."""
+        return len(self.outcomes) - self.infra
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedContrast:
+    """A comparison fixed in the plan: keys of two cells, and how to name them in a sentence."""
+
+    arm: str
+    reference: str
+    arm_name: str
+    reference_name: str
+    where: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What a run set out to decide, fixed before its first attempt.
+
+    `until_decided`: looked at all along, hence judged by the anytime-valid methods, whether or
+    not it stopped early. `planned`: the pair of rates it was planned to tell apart.
+    """
+
+    contrasts: tuple[PlannedContrast, ...] = ()
+    gate: float | None = None
+    until_decided: bool = False
+    planned: Planned = PLANNED
+
+    def __post_init__(self) -> None:
+        if self.gate is not None:
+            check_rate(self.gate, "a gate")
+        if self.until_decided and not self.contrasts and self.gate is None:
+            raise StatsError(
+                "nothing to decide: give --max-flake-rate, or an axis with two values to compare"
+            )

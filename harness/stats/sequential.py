@@ -1,0 +1,210 @@
+"""Decisions that stay valid however often a run is looked at. Pure.
+
+Every look uses `completed_prefix`: the attempts in the order of their lease, up to the first that
+is still in flight. Attempts taken as they finish would be biased, because hangs finish last.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import takewhile
+from typing import TypeVar
+
+from harness.stats.contrasts import ALPHA, Comparison
+from harness.stats.intervals import (
+    Interval,
+    RateError,
+    check_rate,
+    confidence_sequence,
+)
+
+T = TypeVar("T")
+
+#: The pair of rates a run is planned to tell apart.
+Planned = tuple[float, float]
+
+#: What an attempt of a block came to: failed, passed, or None for infrastructure.
+Outcome = bool | None
+
+#: Alternatives the e-process is a mixture over, beside the planned one: a reference that never
+#: fails, and pairs of rates spread over the rest. Fixed before any data, so any choice is valid.
+EDGES = ((0.1, 0.0), (0.5, 0.0))
+INTERIOR = ((0.2, 0.02), (0.3, 0.1), (0.5, 0.1), (0.9, 0.5), (0.98, 0.8))
+PLANNED = (0.2, 0.0)
+
+METHOD = "e-process (Turner, Ly and Grünwald)"
+
+
+@dataclass(frozen=True, slots=True)
+class Blocks:
+    """Completed blocks of one attempt per cell, counted by what failed in them."""
+
+    neither: int
+    reference_only: int
+    arm_only: int
+    both: int
+
+    def swapped(self) -> "Blocks":
+        """The same blocks with arm and reference exchanged."""
+        return Blocks(self.neither, self.arm_only, self.reference_only, self.both)
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """How strongly the blocks speak for a difference, and for which.
+
+    Each is the highest value so far. `e` uses the blocks without infrastructure; `e_worst` uses
+    all, each infrastructure attempt counted against the difference, and is what decides.
+    """
+
+    e: float
+    e_worst: float
+    arm_is_worse: bool
+    blocks: int
+
+
+def completed_prefix(in_lease_order: Sequence[T | None]) -> list[T]:
+    """The results up to the first attempt in flight (None): what a look may use.
+
+    Membership does not depend on how long any attempt takes, so time to finish cannot select.
+    """
+    finished = takewhile(lambda item: item is not None, in_lease_order)
+    return [item for item in finished if item is not None]
+
+
+def mixture(planned: Planned = PLANNED) -> list[tuple[float, float, float]]:
+    """(weight, rate, reference rate) of the alternatives: half planned, quarter edges, quarter
+    interior. The planned pair is put with its larger rate first."""
+    high, low = max(planned), min(planned)
+    check_rate(high)
+    check_rate(low)
+    if high == low:
+        raise RateError(f"equal rates of {high} and {low} leave nothing to decide")
+    edges = [(0.25 / len(EDGES), *pair) for pair in EDGES]
+    return [(0.5, high, low), *edges, *((0.25 / len(INTERIOR), *pair) for pair in INTERIOR)]
+
+
+def block_factors(rate: float, reference: float) -> tuple[float, float, float, float]:
+    """E-value of one block against equal rates, by what failed: neither, reference, arm, both.
+
+    Growth-rate optimal for this simple alternative: the alternative's likelihood over that of the
+    mean rate (Turner, Ly and Grünwald 2024, "Generic e-variables for exact sequential k-sample
+    tests"). Its expectation is at most 1 at any common rate, for independent attempts.
+    """
+    mean = (rate + reference) / 2
+    fails, reference_fails = rate / mean, reference / mean
+    passes, reference_passes = (1 - rate) / (1 - mean), (1 - reference) / (1 - mean)
+    return (
+        passes * reference_passes,
+        passes * reference_fails,
+        fails * reference_passes,
+        fails * reference_fails,
+    )
+
+
+def evidence(
+    arm: Sequence[Outcome], reference: Sequence[Outcome], planned: Planned = PLANNED
+) -> Evidence:
+    """The e-process of a contrast over the completed blocks of two cells, in lease order.
+
+    Each one-sided e-value is the mixture of products of `block_factors`: a test martingale under
+    equal rates, hence P(ever >= 1/alpha) <= alpha (Ville 1939). Two-sided: half of the larger, the
+    highest it ever was, so that attempts drained after a decision cannot undo it. Attempts beyond
+    the shorter cell wait for a partner. `e_worst` holds whatever the infrastructure attempts would
+    have been, because a one-sided e-value only falls when an arm's failure becomes a pass or a
+    reference's pass a failure.
+    """
+    pairs = list(zip(arm, reference, strict=False))
+    valid = _valid(pairs)
+    e = max(_highest(valid, planned), _highest(_exchanged(valid), planned))
+    up = _highest([(bool(a), b is None or b) for a, b in pairs], planned)
+    down = _highest([(bool(b), a is None or a) for a, b in pairs], planned)
+    return Evidence(e / 2, max(up, down) / 2, up >= down, len(pairs))
+
+
+def _highest(pairs: Sequence[tuple[bool, bool]], planned: Planned) -> float:
+    """Largest one-sided e-value over the prefixes of the blocks."""
+    alternatives = mixture(planned)
+    values = [weight for weight, _, _ in alternatives]
+    factors = [block_factors(rate, reference) for _, rate, reference in alternatives]
+    highest = sum(values)
+    for fails, reference_fails in pairs:
+        index = 2 * fails + reference_fails
+        values = [min(v * f[index], 1e300) for v, f in zip(values, factors, strict=True)]
+        highest = max(highest, sum(values))
+    return highest
+
+
+def _valid(pairs: Sequence[tuple[Outcome, Outcome]]) -> list[tuple[bool, bool]]:
+    return [(a, b) for a, b in pairs if a is not None and b is not None]
+
+
+def _exchanged(pairs: Sequence[tuple[bool, bool]]) -> list[tuple[bool, bool]]:
+    return [(b, a) for a, b in pairs]
+
+
+def count_valid(arm: Sequence[Outcome], reference: Sequence[Outcome]) -> Blocks:
+    """The completed blocks of two cells that hold no infrastructure attempt, counted."""
+    pairs = _valid(list(zip(arm, reference, strict=False)))
+    return Blocks(
+        pairs.count((False, False)),
+        pairs.count((False, True)),
+        pairs.count((True, False)),
+        pairs.count((True, True)),
+    )
+
+
+def threshold(contrasts: int, alpha: float = ALPHA) -> float:
+    """e at which one of m planned contrasts is decided: m/alpha (Bonferroni on e-values)."""
+    if contrasts < 1:
+        raise RateError("no contrast is planned: there is nothing to decide")
+    return contrasts / alpha
+
+
+def can_be_decided(
+    arm: Sequence[Outcome],
+    reference: Sequence[Outcome],
+    blocks: int,
+    needed: float,
+    planned: Planned = PLANNED,
+) -> bool:
+    """Whether a plan of so many blocks could still bring the contrast to `needed` (curtailment).
+
+    Completes both cells in the two most extreme ways; stopping where neither suffices costs no
+    validity. An attempt that is done but waits for its partner keeps its outcome.
+    """
+    return any(
+        evidence(
+            _completed(arm, blocks, fails), _completed(reference, blocks, not fails), planned
+        ).e_worst
+        >= needed
+        for fails in (True, False)
+    )
+
+
+def _completed(outcomes: Sequence[Outcome], blocks: int, fails: bool) -> list[Outcome]:
+    return [*outcomes, *[fails] * (blocks - len(outcomes))]
+
+
+def difference_sequence(
+    k: int, n: int, reference_k: int, reference_n: int, level: float = 0.95
+) -> Interval:
+    """Anytime-valid interval of a difference of rates: two sequences at half the error each."""
+    each = 1 - (1 - level) / 2
+    arm = confidence_sequence(k, n, each)
+    reference = confidence_sequence(reference_k, reference_n, each)
+    method = "two beta-binomial confidence sequences"
+    return Interval(arm.low - reference.high, arm.high - reference.low, level, method)
+
+
+def compare_sequentially(
+    arm: Sequence[Outcome], reference: Sequence[Outcome], e: float
+) -> Comparison:
+    """The comparison of a run that may have stopped early; p = 1/e, valid at every look."""
+    n = min(len(arm), len(reference))
+    counts = (*_tally(arm[:n]), *_tally(reference[:n]))
+    return Comparison(*counts, difference_sequence(*counts), min(1.0, 1 / e) if e else 1.0, METHOD)
+
+
+def _tally(outcomes: Sequence[Outcome]) -> tuple[int, int]:
+    valid = [outcome for outcome in outcomes if outcome is not None]
+    return sum(valid), len(valid)
