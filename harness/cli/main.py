@@ -79,6 +79,20 @@ def run(
     keyword: Annotated[
         str | None, typer.Option("-k", metavar="EXPR", help="pytest's -k, for every attempt.")
     ] = None,
+    until: Annotated[
+        str | None,
+        typer.Option(metavar="decided", help="Stop once decided; --repeats is then the cap."),
+    ] = None,
+    max_flake_rate: Annotated[
+        float | None,
+        typer.Option(metavar="RATE", help="Gate: every cell must be proven to fail less often."),
+    ] = None,
+    base_rate: Annotated[
+        float, typer.Option(metavar="RATE", help="Rate that comparisons are planned to see.")
+    ] = 0.2,
+    target_rate: Annotated[
+        float, typer.Option(metavar="RATE", help="Rate that it is to be told apart from.")
+    ] = 0.0,
     verbose: Annotated[bool, typer.Option("-v", help="Draw rank 0's captures live.")] = False,
 ) -> None:
     """Measure suites: repeat each in fresh processes in every cell, and print rates."""
@@ -102,6 +116,10 @@ def run(
         replace_infra=replace_infra,
         address=address,
         keyword=keyword,
+        until=until,
+        max_flake_rate=max_flake_rate,
+        base_rate=base_rate,
+        target_rate=target_rate,
     )
     raise typer.Exit(start_run(options, store, json_file, verbose))
 
@@ -149,6 +167,43 @@ def report(
     from harness.driver.session import show_run
 
     raise typer.Exit(show_run(run, store, json_file))
+
+
+@app.command()
+def plan(
+    base_rate: Annotated[float, typer.Option(metavar="RATE", help="The rate to see.")] = 0.2,
+    target_rate: Annotated[
+        float, typer.Option(metavar="RATE", help="The rate to tell it apart from.")
+    ] = 0.0,
+    power: Annotated[float, typer.Option(help="Probability of a verdict.")] = 0.8,
+    contrasts: Annotated[
+        int | None, typer.Option(help="Comparisons planned [those of the run costed by, else 1].")
+    ] = None,
+    below: Annotated[
+        float | None, typer.Option(metavar="RATE", help="Also: what proves a rate below this.")
+    ] = None,
+    like: Annotated[
+        str | None, typer.Option(metavar="RUN", help="Stored run to take durations from [latest].")
+    ] = None,
+    store: StoreOption = None,
+) -> None:
+    """Say how many attempts, and device-hours, a question takes."""
+    from harness.driver.budget import Budget, print_budget
+
+    budget = Budget(base_rate, target_rate, power, contrasts, below, like)
+    raise typer.Exit(print_budget(budget, store))
+
+
+@app.command()
+def compare(
+    base: Annotated[str, typer.Argument(metavar="RUN_A", help="The run before.")],
+    head: Annotated[str, typer.Argument(metavar="RUN_B", help="The run after.")],
+    store: StoreOption = None,
+) -> None:
+    """Say whether RUN_B fails less often than RUN_A, and what else changed between them."""
+    from harness.driver.compare import print_comparison
+
+    raise typer.Exit(print_comparison(base, head, store))
 
 
 @app.command()

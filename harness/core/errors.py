@@ -33,6 +33,10 @@ class StoreError(HarnessError):
     exit_code = ExitCode.STORE
 
 
+class NoStoreError(StoreError):
+    """There is no store yet."""
+
+
 def unknown_value(what: str, value: object, known: list[str]) -> UsageError:
     """The one wording for a value that is not among the known ones."""
     return UsageError(f"unknown {what} {value!r}: choose from {', '.join(known) or 'none'}")

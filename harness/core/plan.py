@@ -12,6 +12,9 @@ from harness.core.errors import UsageError
 #: Seeds stay below 2**31 so that every library takes them.
 _SEED_SPACE = 1 << 31
 
+#: A fault that shows in a fifth of the attempts, against none: the episode behind this project.
+EXPECTED_RATES = (0.2, 0.0)
+
 
 @dataclass(frozen=True, slots=True)
 class PlannedCell:
@@ -38,13 +41,21 @@ class PlannedAttempt:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """All that was decided before the first attempt."""
+    """All that was decided before the first attempt.
+
+    `until_decided`: stop once the question is answered, `repeats` being the cap. `max_flake_rate`:
+    the gate, "every cell fails less often than this". `expected_rates`: the pair of rates that
+    comparisons are planned to tell apart.
+    """
 
     cells: tuple[PlannedCell, ...]
     repeats: int
     seed: int
     fixed_seed: bool
     in_ci: bool
+    until_decided: bool = False
+    max_flake_rate: float | None = None
+    expected_rates: tuple[float, float] = EXPECTED_RATES
 
     @property
     def runnable(self) -> tuple[PlannedCell, ...]:
@@ -112,6 +123,9 @@ def plan_to_dict(plan: Plan) -> dict[str, Any]:
         "seed": plan.seed,
         "fixed_seed": plan.fixed_seed,
         "in_ci": plan.in_ci,
+        "until_decided": plan.until_decided,
+        "max_flake_rate": plan.max_flake_rate,
+        "expected_rates": list(plan.expected_rates),
     }
 
 
@@ -127,4 +141,10 @@ def plan_from_dict(stored: Mapping[str, Any]) -> Plan:
         )
         for planned in stored["cells"]
     )
-    return Plan(cells, stored["repeats"], stored["seed"], stored["fixed_seed"], stored["in_ci"])
+    high, low = stored.get("expected_rates", EXPECTED_RATES)
+    return Plan(
+        *(cells, stored["repeats"], stored["seed"], stored["fixed_seed"], stored["in_ci"]),
+        until_decided=stored.get("until_decided", False),
+        max_flake_rate=stored.get("max_flake_rate"),
+        expected_rates=(high, low),
+    )

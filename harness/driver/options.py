@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 from harness.core.cell import Axis
 from harness.core.errors import UsageError
-from harness.core.plan import check_repeats
+from harness.core.plan import EXPECTED_RATES, check_repeats
+from harness.stats.power import check_pair
 
 DEFAULT_SUITE = "suites/test_eagle_infer_b.py"
 DEFAULT_REPEATS = 50
@@ -28,6 +29,10 @@ class RunOptions:
     replace_infra: int = 0
     address: str | None = None
     keyword: str | None = None
+    until: str | None = None
+    max_flake_rate: float | None = None
+    base_rate: float = EXPECTED_RATES[0]
+    target_rate: float = EXPECTED_RATES[1]
 
     def __post_init__(self) -> None:
         check_repeats(self.repeats)
@@ -41,3 +46,24 @@ class RunOptions:
             raise UsageError("--in-process-reruns and --replace-infra take 0 or more")
         if self.seed is not None and not 0 <= self.seed < 1 << 31:
             raise UsageError(f"--seed {self.seed}: give a number from 0 to 2147483647")
+        self._check_question()
+
+    def _check_question(self) -> None:
+        if self.until not in (None, "decided"):
+            raise UsageError(f"--until {self.until!r}: the one value is decided")
+        if self.max_flake_rate is not None and not 0 < self.max_flake_rate < 1:
+            raise UsageError(
+                f"--max-flake-rate {self.max_flake_rate:g}: give a rate above 0 and below 1; "
+                "no number of attempts proves a rate of 0"
+            )
+        check_pair(self.base_rate, self.target_rate)
+        if self.fixed_seed and (self.until or self.max_flake_rate is not None):
+            raise UsageError(
+                "--fixed-seed: repeats of one seed are one observation, so neither --until decided "
+                "nor --max-flake-rate can be answered; drop one of them"
+            )
+        if self.until and self.replace_infra:
+            raise UsageError(
+                "--replace-infra: a run --until decided counts each infrastructure attempt both "
+                "ways, and a replacement would come out of order; drop one of them"
+            )

@@ -18,6 +18,9 @@ from harness.core.suite import (
 )
 from harness.driver.options import RunOptions
 from harness.driver.preflight import check_model
+from harness.report.question import names_of, question_of
+from harness.stats.question import CellOutcomes
+from harness.stats.verdict import decide
 
 #: Axes that the engine understands, beside the arguments a suite itself declares.
 ENGINE_AXES = (
@@ -48,7 +51,30 @@ def make_plan(
     cells = tuple(
         _plan_cell(ref, declared[ref.nodeid], cell) for ref in refs for cell in cross(axes)
     )
-    return Plan(cells, options.repeats, seed, options.fixed_seed, in_ci)
+    plan = Plan(
+        *(cells, options.repeats, seed, options.fixed_seed, in_ci),
+        until_decided=options.until is not None,
+        max_flake_rate=options.max_flake_rate,
+        expected_rates=(options.base_rate, options.target_rate),
+    )
+    if plan.runnable and plan.until_decided:
+        _check_decidable(plan)
+    return plan
+
+
+def _check_decidable(plan: Plan) -> None:
+    """Raises UsageError where there is nothing to decide, or no outcome could decide it."""
+    question, names = question_of(plan), names_of(plan.runnable).values()
+
+    def hopeless(repeats: int) -> bool:
+        return decide(question, {name: CellOutcomes((), repeats) for name in names}).settled
+
+    if hopeless(plan.repeats):
+        enough = next(n for n in range(plan.repeats, 10_000) if not hopeless(n))
+        raise UsageError(
+            f"--until decided --repeats {plan.repeats}: no outcome of so few attempts could "
+            f"decide; give --repeats {enough} at the very least"
+        )
 
 
 def complete_axes(given: tuple[Axis, ...], device: str, devices: int) -> list[Axis]:

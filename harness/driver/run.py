@@ -18,6 +18,7 @@ from harness.core.plan import Plan, PlannedAttempt
 from harness.core.result import AttemptResult, Ending, censored, fold
 from harness.driver.options import RunOptions
 from harness.driver.progress import Progress
+from harness.driver.stopping import Ended, Stopping
 from harness.store.records import Lease
 from harness.store.store import Store
 
@@ -54,6 +55,7 @@ class Run:
         pool: Pool,
         progress: Progress,
         queue: list[PlannedAttempt],
+        stopping: Stopping,
     ) -> None:
         self._run_id = run_id
         self._plan = plan
@@ -66,10 +68,16 @@ class Run:
         self._flying: dict[Any, InFlight] = {}
         self._seen: dict[Any, int] = {}
         self._empty_suites: set[str] = set()
+        self._stopping = stopping
+        self._stopped_early = False
 
     def execute(self) -> str:
-        """Run the queue to its end. Returns the run's status: complete, interrupted or failed."""
+        """Run the queue to its end, or until decided.
+
+        Returns the run's status: complete, decided (stopped early) or interrupted.
+        """
         try:
+            self._stop_if_settled()
             while self._queue or self._flying:
                 self._lease_all()
                 for reference in (
@@ -81,7 +89,17 @@ class Run:
             self._progress.say("interrupted: ending the attempts in flight; finished ones are kept")
             self._cancel_all()
             return "interrupted"
-        return "complete"
+        return "decided" if self._stopped_early else "complete"
+
+    def _stop_if_settled(self) -> None:
+        """Give no further lease once the answer is known; attempts in flight are drained."""
+        if self._queue and self._stopping.settled():
+            self._progress.say(
+                f"the question is settled: {len(self._queue)} attempts are not needed, "
+                f"{len(self._flying)} in flight are drained and stored"
+            )
+            self._queue.clear()
+            self._stopped_early = True
 
     # --- leasing ---
 
@@ -157,7 +175,11 @@ class Run:
         planned = flying.planned
         self._store.add_attempt(self._identity(flying), result, lease_of(flying, record))
         self._progress.ended(f"{flying.spec.attempt_id} {planned.cell.label}", result)
+        self._stopping.add(
+            Ended(planned.position, flying.replaces, planned.suite, planned.cell.key, result.status)
+        )
         self._consider(planned, flying.replaces, result)
+        self._stop_if_settled()
 
     def _identity(self, flying: InFlight) -> dict[str, Any]:
         planned = flying.planned

@@ -3,7 +3,6 @@
 import json
 import os
 import secrets
-import statistics
 import sys
 import time
 from dataclasses import asdict, replace
@@ -19,18 +18,19 @@ from harness.core.errors import NoDeviceError, UsageError
 from harness.core.exits import ExitCode
 from harness.core.order import is_in_ci
 from harness.core.plan import Plan, missing, plan_from_dict, plan_to_dict, schedule
+from harness.driver.announce import print_plan
 from harness.driver.fingerprint import fingerprint
 from harness.driver.options import RunOptions
 from harness.driver.planning import make_plan
 from harness.driver.progress import Progress
 from harness.driver.run import Run, new_run_id
+from harness.driver.stopping import Ended, Stopping
 from harness.report.run_json import run_json
 from harness.report.summary import summarise
 from harness.report.table import print_report
 from harness.report.verdict import decide
-from harness.report.words import duration, percent
 from harness.store.open import open_store
-from harness.store.records import RunRecord
+from harness.store.records import AttemptRow, RunRecord
 from harness.store.store import Store
 
 #: What a zygote imports before it forks: the cost of an attempt that repeats need not pay.
@@ -60,7 +60,7 @@ def start_run(
             plan = make_plan(options, kind, pool.largest_gang(), seed, in_ci)
             record = _new_record(plan, options, kind, isolation, pool.members)
             store.add_run(record)
-            _print_plan(console, record, plan, options, store, isolation, len(pool.members))
+            print_plan(console, record, plan, options, store, isolation, len(pool.members))
             return _execute(record, plan, options, store, pool, json_file, verbose, schedule(plan))
     finally:
         store.close()
@@ -80,7 +80,7 @@ def resume_run(
         options = _stored_options(record, address)
         known = [row for row in store.attempts(record.id) if row.status != "censored"]
         queue = missing(plan, [row.position for row in known])
-        if not queue:
+        if not queue or Stopping(plan, [_ended(row) for row in known]).settled():
             return _report(store, record.id, json_file)
         kind, isolation = record.device, record.options["isolation"]
         slots = options.slots or default_slots()
@@ -185,17 +185,22 @@ def _execute(
     queue: list[Any],
 ) -> int:
     total = len(schedule(plan))
+    stopping = Stopping(plan, [_ended(row) for row in store.attempts(record.id)])
     pool.warm(min(int(planned.cell.get("tp", 1) or 1) for planned in plan.runnable))
     progress = Progress(total, total - len(queue), verbose)
     isolation = record.options["isolation"]
     status = "failed"
     try:
-        run = Run(record.id, plan, options, isolation, store, pool, progress, queue)
+        run = Run(record.id, plan, options, isolation, store, pool, progress, queue, stopping)
         status = run.execute()
     finally:
         progress.close()
         store.end_run(record.id, status)
     return _report(store, record.id, json_file)
+
+
+def _ended(row: AttemptRow) -> Ended:
+    return Ended(row.position, row.replaces, row.suite, row.cell, row.status)
 
 
 def _report(store: Store, run_id: str, json_file: Path | None) -> int:
@@ -211,53 +216,6 @@ def _report(store: Store, run_id: str, json_file: Path | None) -> int:
 def _check_json_target(json_file: Path | None) -> None:
     if json_file and not json_file.absolute().parent.is_dir():
         raise UsageError(f"--json {json_file}: folder {json_file.parent} does not exist")
-
-
-def _print_plan(
-    console: Console,
-    record: RunRecord,
-    plan: Plan,
-    options: RunOptions,
-    store: Store,
-    isolation: str,
-    devices: int,
-) -> None:
-    from harness.stats.intervals import upper_bound
-
-    cells = plan.runnable
-    seed = f"{'fixed ' if plan.fixed_seed else ''}seed {plan.seed}"
-    console.print(
-        f"run {record.id}: {len(cells)} cells x {plan.repeats} repeats = "
-        f"{len(cells) * plan.repeats} attempts on {devices} {record.device} devices, "
-        f"{isolation}, blocks interleaved in an order from {seed}",
-        soft_wrap=True,
-    )
-    for planned in plan.cells:
-        label = escape(f"{planned.suite} · {planned.cell.label}")
-        console.print(f"  {label}" + (f"  not run: {planned.refused}" if planned.refused else ""))
-    if not cells:
-        raise UsageError("no cell of the plan can run here; each reason stands above")
-    expected = _expected_seconds(store, plan, devices)
-    told = f"about {duration(expected)}" if expected else "unknown, no stored run of these cells"
-    console.print(f"expected time: {told} (at most {options.timeout_s:g} s per attempt)")
-    bound = upper_bound(0, plan.repeats).high
-    console.print(f"0 failures in {plan.repeats} would prove a rate below {percent(bound)} (95 %)")
-
-
-def _expected_seconds(store: Store, plan: Plan, devices: int) -> float | None:
-    """From the medians of the newest runs that measured these cells; None where there are none."""
-    seconds: dict[tuple[str, str], list[float]] = {}
-    for run in store.runs()[:10]:
-        for row in store.attempts(run.id):
-            seconds.setdefault((row.suite, row.cell), []).append(row.wall_seconds)
-    total = 0.0
-    for planned in plan.runnable:
-        known = seconds.get((planned.suite, planned.cell.key))
-        if not known:
-            return None
-        gangs = max(devices // int(planned.cell.get("tp", 1) or 1), 1)
-        total += statistics.median(known) * plan.repeats / gangs
-    return total
 
 
 def rerun_attempt(name: str, location: str | None) -> int:

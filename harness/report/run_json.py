@@ -1,5 +1,6 @@
 """`--json` and `run.json`: the contract's `harness.run/1`."""
 
+from dataclasses import asdict
 from typing import Any
 
 from harness.report.summary import CellSummary, RunSummary, TestSummary
@@ -26,6 +27,8 @@ def run_json(summary: RunSummary, verdict: Verdict) -> dict[str, Any]:
             "repeats": summary.plan.repeats,
             "fixed_seed": summary.plan.fixed_seed,
             "in_ci": summary.plan.in_ci,
+            "until_decided": summary.plan.until_decided,
+            "expected_rates": list(summary.plan.expected_rates),
             "fingerprint": run.fingerprint,
         },
         "cells": [_cell(cell) for cell in summary.cells],
@@ -39,13 +42,33 @@ def run_json(summary: RunSummary, verdict: Verdict) -> dict[str, Any]:
             for s in summary.signatures
         ],
         "infrastructure": summary.infra_reasons,
+        "gate": _gate(summary, verdict),
+        "attribution": _attribution(verdict),
         "verdict": {"outcome": verdict.outcome, "sentences": verdict.sentences},
     }
 
 
-def _cell(cell: CellSummary) -> dict[str, Any]:
-    interval = cell.interval
+def _gate(summary: RunSummary, verdict: Verdict) -> dict[str, Any] | None:
+    if verdict.gate is None:
+        return None
+    return {"max_flake_rate": summary.plan.max_flake_rate, "state": verdict.gate.value}
+
+
+def _attribution(verdict: Verdict) -> dict[str, Any] | None:
+    found = verdict.attribution
+    if found is None:
+        return None
     return {
+        "verdict": found.verdict.value,
+        "sentence": found.sentence,
+        "named": list(found.named),
+        "tested": [asdict(tested) for tested in found.tested],
+    }
+
+
+def _cell(cell: CellSummary) -> dict[str, Any]:
+    return {
+        "name": cell.name,
         "suite": cell.suite,
         "axes": cell.cell.as_dict(),
         "attempts": cell.passed + cell.failed + cell.infra,
@@ -57,13 +80,8 @@ def _cell(cell: CellSummary) -> dict[str, Any]:
         "precluded": sum(test.precluded for test in cell.tests),
         "kinds": cell.kinds,
         "rate": cell.rate,
-        "interval": interval
-        and {
-            "low": interval.low,
-            "high": interval.high,
-            "level": interval.level,
-            "method": interval.method,
-        },
+        "interval": cell.interval and asdict(cell.interval),
+        "worst_case": cell.worst_case and asdict(cell.worst_case),
         "order": {"requested": cell.order_requested, "observed": cell.order_observed},
         "graphs": cell.graphs,
         "capture": {

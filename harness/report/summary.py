@@ -2,20 +2,23 @@
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
 
 from harness.core.cell import Cell, cell_from_dict
 from harness.core.kinds import Kind
-from harness.core.plan import Plan, PlannedCell, plan_from_dict, schedule
+from harness.core.plan import Plan, PlannedCell, plan_from_dict
 from harness.core.signature import fingerprint
-from harness.stats.intervals import Interval, clopper_pearson, confidence_sequence
+from harness.report.question import names_of, outcomes_of
+from harness.stats.intervals import Interval, clopper_pearson, confidence_sequence, worst_case
+from harness.stats.question import CellOutcomes
 from harness.store.records import AttemptRow, RunRecord
 from harness.store.store import TestCount
 
-DETERMINISTIC = "deterministic"
+#: How a rate is bounded: failed, valid and level to an interval.
+Bound = Callable[[int, int, float], Interval]
 
 
 @dataclass(slots=True)
@@ -35,8 +38,13 @@ class TestSummary:
 
 @dataclass(slots=True)
 class CellSummary:
-    """One suite in one cell, counted. `interval` is None for repeats of one fixed seed."""
+    """One suite in one cell, counted. `name` is unique in the run.
 
+    `interval` is None for repeats of one fixed seed; `worst_case`, which holds whatever the
+    infrastructure and censored attempts would have been, where there are none.
+    """
+
+    name: str
     suite: str
     cell: Cell
     planned: int
@@ -47,6 +55,7 @@ class CellSummary:
     unfinished: int
     kinds: dict[str, int]
     interval: Interval | None
+    worst_case: Interval | None
     order_requested: str
     order_observed: str
     graphs: str
@@ -62,12 +71,6 @@ class CellSummary:
     def valid(self) -> int:
         """Attempts that count: passed and failed."""
         return self.passed + self.failed
-
-    @property
-    def worst_case(self) -> tuple[float, float]:
-        """The rate if every censored attempt had passed, and if every one had failed."""
-        n = self.valid + self.censored
-        return (self.failed / n, (self.failed + self.censored) / n) if n else (0.0, 1.0)
 
     @property
     def rate(self) -> float | None:
@@ -89,10 +92,15 @@ class SignatureCount:
 
 @dataclass(frozen=True, slots=True)
 class RunSummary:
-    """A run, counted."""
+    """A run, counted.
+
+    `attempts` are its rows in lease order, `outcomes` what a decision may use, by cell name.
+    """
 
     run: RunRecord
     plan: Plan
+    attempts: Sequence[AttemptRow]
+    outcomes: dict[str, CellOutcomes]
     cells: list[CellSummary]
     refused: list[PlannedCell]
     signatures: list[SignatureCount]
@@ -114,20 +122,28 @@ def summarise(
 ) -> RunSummary:
     """Count a stored run. A replaced infra attempt counts beside its successor."""
     plan = plan_from_dict(run.plan)
+    names = names_of(plan.runnable)
     by_cell: dict[tuple[str, str], list[AttemptRow]] = {}
     for attempt in attempts:
         by_cell.setdefault((attempt.suite, attempt.cell), []).append(attempt)
     tests_of = _tests_by_cell(tests)
-    ended = {attempt.position for attempt in attempts if attempt.status != "censored"}
-    finished = len(ended) == len(schedule(plan))
+    outcomes = outcomes_of(plan, attempts)
+    finished = all(cell.remaining == 0 for cell in outcomes.values())
+    bound = _bound(plan, finished)
     cells = [
-        _cell(plan, planned, by_cell.get(key, []), tests_of.get(key, []), finished)
+        _cell(
+            name, plan, planned, by_cell.get(key, []), tests_of.get(key, []), outcomes[name], bound
+        )
         for planned in plan.runnable
-        for key in [(planned.suite, planned.cell.key)]
+        for key, name in [
+            ((planned.suite, planned.cell.key), names[planned.suite, planned.cell.key])
+        ]
     ]
     return RunSummary(
         run,
         plan,
+        attempts,
+        outcomes,
         cells,
         [planned for planned in plan.cells if planned.refused],
         _signatures(attempts),
@@ -136,17 +152,21 @@ def summarise(
 
 
 def _cell(
+    name: str,
     plan: Plan,
     planned: PlannedCell,
     rows: list[AttemptRow],
     tests: list[TestSummary],
-    finished: bool,
+    in_order: CellOutcomes,
+    bound: Bound | None,
 ) -> CellSummary:
     status = Counter(row.status for row in rows)
     failed, passed = status["failed"], status["passed"]
     captured = [row for row in rows if row.graphs]
     last = captured[-1] if captured else None
+    unknown = status["infra"] + status["censored"]
     return CellSummary(
+        name=name,
         suite=planned.suite,
         cell=planned.cell,
         planned=plan.repeats,
@@ -156,7 +176,8 @@ def _cell(
         censored=status["censored"],
         unfinished=plan.repeats - len({r.position for r in rows if r.status != "censored"}),
         kinds=dict(Counter(row.kind for row in rows if row.status == "failed" and row.kind)),
-        interval=_interval(plan, failed, failed + passed, finished),
+        interval=bound(in_order.failed, in_order.valid, 0.95) if bound else None,
+        worst_case=worst_case(failed, passed, unknown, bound=bound) if bound and unknown else None,
         order_requested=last.order_requested if last else str(planned.cell.get("order", "")),
         order_observed=_observed(captured),
         graphs=last.graphs if last else "",
@@ -165,16 +186,19 @@ def _cell(
         capture_seconds=median(row.capture_seconds for row in captured) if captured else 0.0,
         trace=last.trace if last else [],
         tests=tests,
-        notes=_notes(planned, rows),
+        notes=_notes(planned, rows, in_order),
         seconds=median(row.wall_seconds for row in rows) if rows else 0.0,
     )
 
 
-def _interval(plan: Plan, failed: int, valid: int, finished: bool) -> Interval | None:
-    """Clopper-Pearson where the plan was completed, else the anytime-valid sequence."""
+def _bound(plan: Plan, finished: bool) -> Bound | None:
+    """Clopper-Pearson where a plan was completed that nobody looked into, else the sequence.
+
+    None for repeats of one fixed seed, which are one observation.
+    """
     if plan.fixed_seed:
         return None
-    return clopper_pearson(failed, valid) if finished else confidence_sequence(failed, valid)
+    return clopper_pearson if finished and not plan.until_decided else confidence_sequence
 
 
 def _observed(captured: list[AttemptRow]) -> str:
@@ -182,10 +206,17 @@ def _observed(captured: list[AttemptRow]) -> str:
     return "+".join(names) if names else "none"
 
 
-def _notes(planned: PlannedCell, rows: list[AttemptRow]) -> list[str]:
+def _notes(planned: PlannedCell, rows: list[AttemptRow], in_order: CellOutcomes) -> list[str]:
     """Each distinct note once, with the number of attempts that carried it."""
     counted = Counter(note for row in rows for note in row.notes)
-    return [*planned.notes, *(f"{note} ({n} attempts)" for note, n in counted.most_common(20))]
+    noted = [*planned.notes, *(f"{note} ({n} attempts)" for note, n in counted.most_common(20))]
+    valid = sum(row.status in ("passed", "failed") for row in rows)
+    if in_order.valid != valid:
+        noted.append(
+            f"the interval is that of the first {in_order.valid} valid attempts in lease order, "
+            f"the {valid - in_order.valid} after one that did not finish left out"
+        )
+    return noted
 
 
 def _tests_by_cell(counts: Sequence[TestCount]) -> dict[tuple[str, str], list[TestSummary]]:

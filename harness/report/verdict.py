@@ -5,31 +5,61 @@ from dataclasses import dataclass
 
 from harness.core.exits import ExitCode
 from harness.core.kinds import Kind
-from harness.report.contrasts import Contrast, planned_contrasts
+from harness.report.attribution import attribution_of, clustered
+from harness.report.contrasts import Compared, pooled_sentences
+from harness.report.question import pairs_of, question_of
 from harness.report.summary import CellSummary, RunSummary
 from harness.report.words import kinds_text, percent
+from harness.stats.attribution import Attribution, Follows
+from harness.stats.contrasts import ALPHA
+from harness.stats.gate import Gate
+from harness.stats.infra import infra_share_p
 from harness.stats.intervals import upper_bound
+from harness.stats.verdict import Verdict as Answer
+from harness.stats.verdict import decide as answer
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the run says. `outcome`: passed, failed, no-tests, cannot-say or interrupted."""
+    """What the run says.
+
+    `outcome`: passed, failed, undecided, no-tests, cannot-say or interrupted. `gate` is None where
+    none was stated, `attribution` where nothing failed or one seed was repeated.
+    """
 
     outcome: str
     sentences: list[str]
-    contrasts: list[Contrast]
+    contrasts: list[Compared]
+    gate: Gate | None
+    attribution: Attribution | None
     exit_code: ExitCode
 
 
 def decide(summary: RunSummary) -> Verdict:
-    """Decide a counted run."""
-    contrasts = [] if summary.plan.fixed_seed else planned_contrasts(summary)
-    outcome, code = _outcome(summary)
-    sentences = [*_headline(summary, outcome), *(contrast.sentence for contrast in contrasts)]
-    return Verdict(outcome, sentences, contrasts, code)
+    """Decide a counted run. A run cut short is judged by what holds at every look."""
+    if summary.plan.fixed_seed:
+        outcome, code = _outcome(summary, None)
+        return Verdict(outcome, _headline(summary, outcome), [], None, None, code)
+    question = question_of(summary.plan, anytime=not summary.complete)
+    found = answer(question, summary.outcomes)
+    compared = [
+        Compared(pair, contrast)
+        for pair, contrast in zip(pairs_of(summary.plan), found.contrasts, strict=True)
+    ]
+    outcome, code = _outcome(summary, found)
+    failed = any(cell.failed for cell in summary.cells) and outcome != "no-tests"
+    attribution = attribution_of(summary.attempts) if failed else None
+    sentences = [
+        *_headline(summary, outcome),
+        *found.sentences,
+        *(pooled_sentences(compared) if failed and summary.complete else ()),
+        *_explored(summary, attribution),
+        *_infrastructure(summary),
+    ]
+    return Verdict(outcome, sentences, compared, found.gate, attribution, code)
 
 
-def _outcome(summary: RunSummary) -> tuple[str, ExitCode]:
+def _outcome(summary: RunSummary, found: Answer | None) -> tuple[str, ExitCode]:
     cells = summary.cells
     if summary.run.status == "interrupted":
         return "interrupted", ExitCode.INTERRUPTED
@@ -37,6 +67,10 @@ def _outcome(summary: RunSummary) -> tuple[str, ExitCode]:
         return "no-tests", ExitCode.NO_TESTS
     if not cells or any(cell.valid == 0 for cell in cells):
         return "cannot-say", ExitCode.NO_VALID_ATTEMPT
+    if found and found.exit_code is ExitCode.UNDECIDED:
+        return "undecided", ExitCode.UNDECIDED
+    if found and found.gate is Gate.HOLDS:
+        return "passed", ExitCode.OK
     if any(cell.failed for cell in cells):
         return "failed", ExitCode.FAILURES
     return "passed", ExitCode.OK
@@ -59,15 +93,24 @@ def _headline(summary: RunSummary, outcome: str) -> list[str]:
             f"interrupted with {left} attempts not run: intervals are anytime-valid; "
             f"harness run --resume {summary.run.id} finishes them"
         )
-        told += [_censored(cell, cells) for cell in cells if cell.censored]
+    elif summary.plan.until_decided:
+        told.append(_how_it_ended(summary))
     if outcome == "cannot-say":
-        told += [f"cannot say anything of {_name(c, cells)}: no valid attempt" for c in cells
-                 if c.valid == 0]  # fmt: skip
+        told += [f"cannot say anything of {c.name}: no valid attempt" for c in cells if not c.valid]
     if summary.plan.fixed_seed:
         told.append(_deterministic(failed, valid))
-    elif not failed and valid:
+    elif not failed and valid and not summary.plan.until_decided:
         told += _proved(cells)
     return told
+
+
+def _how_it_ended(summary: RunSummary) -> str:
+    done = sum(cell.planned - cell.unfinished for cell in summary.cells)
+    cap = sum(cell.planned for cell in summary.cells)
+    if summary.complete:
+        return f"ran to its cap of {cap} attempts; intervals are anytime-valid"
+    saved = f"{cap - done} of its {cap} attempts were not needed"
+    return f"stopped after {done} attempts, {saved}; intervals are anytime-valid"
 
 
 def _kinds(cells: Sequence[CellSummary]) -> str:
@@ -76,14 +119,6 @@ def _kinds(cells: Sequence[CellSummary]) -> str:
         for kind, n in cell.kinds.items():
             total[kind] = total.get(kind, 0) + n
     return f" ({kinds_text(total)})" if total else ""
-
-
-def _censored(cell: CellSummary, cells: Sequence[CellSummary]) -> str:
-    low, high = (percent(bound) for bound in cell.worst_case)
-    return (
-        f"{_name(cell, cells)}: {cell.censored} killed in flight are censored; had they all passed "
-        f"or all failed, the rate would be {low} or {high}"
-    )
 
 
 def _deterministic(failed: int, valid: int) -> str:
@@ -104,6 +139,28 @@ def _proved(cells: Iterable[CellSummary]) -> list[str]:
     ]
 
 
-def _name(cell: CellSummary, cells: Sequence[CellSummary]) -> str:
-    several = len({c.suite for c in cells}) > 1
-    return f"{cell.suite} · {cell.cell.label}" if several else cell.cell.label
+def _explored(summary: RunSummary, attribution: Attribution | None) -> list[str]:
+    """What failures follow, and what forbids pooling them."""
+    if attribution is None:
+        return []
+    told = clustered(summary, summary.attempts)
+    if attribution.verdict is not Follows.CANNOT_SAY:
+        told.append(attribution.sentence)
+    return told
+
+
+def _infrastructure(summary: RunSummary) -> list[str]:
+    """What the attempts without an outcome could hide."""
+    told = [_worst_case(cell) for cell in summary.cells if cell.worst_case]
+    p = infra_share_p([(cell.infra, cell.valid) for cell in summary.cells])
+    if p <= ALPHA:
+        told.append(f"the share of infrastructure attempts depends on the cell (p = {p:.2g})")
+    return told
+
+
+def _worst_case(cell: CellSummary) -> str:
+    assert cell.worst_case
+    counted = {"infrastructure": cell.infra, "killed in flight": cell.censored}
+    lost = " and ".join(f"{n} {what}" for what, n in counted.items() if n)
+    low, high = percent(cell.worst_case.low), percent(cell.worst_case.high)
+    return f"{cell.name}: {lost}; whatever they would have been, the rate lies in [{low}, {high}]"

@@ -46,7 +46,8 @@ class Finding(Enum):
 class Contrast:
     """A planned comparison, judged within its family. `where` names what both cells share.
 
-    `reason` says why nothing can be said, `outlook` what would decide an undecided one.
+    `reason` says why nothing can be said, `outlook` what would decide an undecided one;
+    `correction` names what was done about the other comparisons of the family.
     """
 
     arm: str
@@ -57,6 +58,7 @@ class Contrast:
     finding: Finding
     reason: str = ""
     outlook: str = ""
+    correction: str = ""
 
 
 def compare(k: int, n: int, reference_k: int, reference_n: int) -> Comparison:
@@ -129,11 +131,12 @@ def sentence(contrast: Contrast) -> str:
     if found is None:
         return f"cannot compare {contrast.arm} with {contrast.reference}{where}: {contrast.reason}"
     counts = f"{found.k}/{found.n} against {found.reference_k}/{found.reference_n}"
+    method = ", ".join(part for part in (found.test, contrast.correction) if part)
     if contrast.finding is Finding.DIFFERENT:
         more = "more" if found.effect > 0 else "less"
         return (
             f"{contrast.arm} fails {more} often than {contrast.reference}{where}: {counts}, "
-            f"{points(found)}, p = {contrast.p_adjusted:.2g}"
+            f"{points(found)}, p = {contrast.p_adjusted:.2g} ({method})"
         )
     if contrast.finding is Finding.CANNOT_SAY:
         asked = f"whether {contrast.arm} and {contrast.reference} differ{where}"

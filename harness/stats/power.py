@@ -142,6 +142,12 @@ def check_pair(rate: float, target: float) -> None:
         raise RateError(f"equal rates of {rate} cannot be told apart by any number of attempts")
 
 
+def check_contrasts(contrasts: int) -> None:
+    """Raises RateError unless at least one contrast is planned."""
+    if contrasts < 1:
+        raise RateError(f"{contrasts} planned contrasts leave nothing to decide; give at least 1")
+
+
 def check_power(wanted: float) -> None:
     """Raises RateError unless the power lies inside (0, 1)."""
     if not 0 < wanted < 1:

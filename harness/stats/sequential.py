@@ -31,7 +31,7 @@ EDGES = ((0.1, 0.0), (0.5, 0.0))
 INTERIOR = ((0.2, 0.02), (0.3, 0.1), (0.5, 0.1), (0.9, 0.5), (0.98, 0.8))
 PLANNED = (0.2, 0.0)
 
-METHOD = "e-process (Turner, Ly and Grünwald)"
+METHOD = "e-process"
 
 
 @dataclass(frozen=True, slots=True)

@@ -91,7 +91,10 @@ def _judged(
     p: float,
     p_worst: float,
 ) -> Contrast:
-    made = Contrast(names.arm_name, names.reference_name, names.where, found, p, Finding.CANNOT_SAY)
+    made = Contrast(
+        *(names.arm_name, names.reference_name, names.where, found, p, Finding.CANNOT_SAY),
+        correction=_correction(question),
+    )
     if found is None:
         return replace(made, reason="no valid attempt in one of the cells")
     arm, reference = pair
@@ -104,6 +107,12 @@ def _judged(
         lost = arm.infra + reference.infra
         return replace(made, reason=f"{lost} infrastructure attempts could undo p = {p:.2g}")
     return replace(made, finding=Finding.UNDECIDED, outlook=_outlook(question, arm, reference))
+
+
+def _correction(question: Question) -> str:
+    planned = len(question.contrasts)
+    name = "Bonferroni" if question.until_decided else "Holm"
+    return f"{name} over {planned}" if planned > 1 else ""
 
 
 def _outlook(question: Question, arm: CellOutcomes, reference: CellOutcomes) -> str:

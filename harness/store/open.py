@@ -6,7 +6,7 @@ from pathlib import Path
 import sqlalchemy as sa
 from sqlalchemy.exc import DatabaseError, SQLAlchemyError
 
-from harness.core.errors import StoreError
+from harness.core.errors import NoStoreError, StoreError
 from harness.store import schema
 
 DEFAULT_PATH = Path(".harness/store.sqlite")
@@ -43,7 +43,9 @@ def _url(location: str, *, write: bool) -> sa.URL:
     if write:
         _make_folder(path)
     elif not path.is_file():
-        raise StoreError(f"no store at {location}; `harness run` makes one, --store names another")
+        raise NoStoreError(
+            f"no store at {location}; `harness run` makes one, --store names another"
+        )
     file_system = _file_system(path.absolute())
     if file_system in _NETWORK_FILE_SYSTEMS:
         raise StoreError(

@@ -1,6 +1,8 @@
 """Counting a stored run, its sentences and its exit code."""
 
 import io
+import random
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -41,9 +43,16 @@ def summary_of(
     missing: int = 0,
     kind: str = "wrong-output",
     fixed_seed: bool = False,
+    gate: float | None = None,
+    until_decided: bool = False,
 ) -> RunSummary:
     cells = (PlannedCell("s.py", ASCENDING), PlannedCell("s.py", DESCENDING))
-    plan = Plan(cells, repeats, 7, fixed_seed, in_ci=False)
+    plan = Plan(
+        *(cells, repeats, 7, fixed_seed),
+        in_ci=False,
+        until_decided=until_decided,
+        max_flake_rate=gate,
+    )
     left = {cell: {"failed": failed.get(cell, 0), "infra": (infra or {}).get(cell, 0)}
             for cell in (ASCENDING, DESCENDING)}  # fmt: skip
     rows = []
@@ -60,7 +69,7 @@ def test_a_difference_is_a_sentence_that_cannot_be_misread() -> None:
     verdict = decide(summary_of({ASCENDING: 2, DESCENDING: 10}))
     assert verdict.contrasts[0].sentence == (
         "descending fails more often than ascending: 10/50 against 2/50, "
-        "difference 16 points [3, 29], p = 0.021 (Boschloo, Holm)"
+        "difference 16 points [3, 29], p = 0.021 (Boschloo)"
     )
     assert verdict.exit_code is ExitCode.FAILURES
 
@@ -73,7 +82,10 @@ def test_the_sentence_is_turned_with_the_sign() -> None:
 
 def test_no_significance_is_undecided_and_never_no_difference() -> None:
     (contrast,) = decide(summary_of({ASCENDING: 1}, 4)).contrasts
-    assert contrast.sentence.startswith("undecided: descending 0/4 against 1/4 for ascending")
+    assert contrast.sentence == (
+        "undecided: descending against ascending, 0/4 against 1/4; if the truth is 0.2 against 0, "
+        "about 33 more per cell, as a run of their own, decide it with 80 % power"
+    )
 
 
 def test_clean_cells_say_what_they_bound() -> None:
@@ -95,14 +107,76 @@ def test_a_cell_without_a_valid_attempt_exits_5() -> None:
     assert any("cannot say anything of ascending" in sentence for sentence in verdict.sentences)
 
 
-def test_a_run_cut_short_prints_the_sequence_and_decides_nothing() -> None:
+def test_a_run_cut_short_is_judged_by_what_holds_at_every_look() -> None:
     summary = summary_of({DESCENDING: 9}, 20, run_status="interrupted", missing=4)
     verdict = decide(summary)
     assert verdict.exit_code is ExitCode.INTERRUPTED
     interval = summary.cells[0].interval
     assert interval
     assert interval.method == "beta-binomial confidence sequence"
-    assert verdict.contrasts[0].sentence.startswith("not decided")
+    found = verdict.contrasts[0].contrast.comparison
+    assert found
+    assert found.test == "e-process"
+
+
+def test_attempts_after_one_that_was_killed_in_flight_are_left_out_of_the_interval() -> None:
+    summary = summary_of({}, 20, run_status="interrupted", missing=4)
+    rows = [replace(row, status="censored") if row.position == 10 else row
+            for row in summary.attempts]  # fmt: skip
+    cut = summarise(summary.run, rows, [])
+    assert sum(cell.valid for cell in cut.cells) == 35
+    assert sum(outcomes.valid for outcomes in cut.outcomes.values()) == 10
+    assert any("first 5 valid attempts in lease order" in note for note in cut.cells[0].notes)
+
+
+def test_what_infrastructure_could_hide_is_shown() -> None:
+    verdict = decide(summary_of({ASCENDING: 3}, infra={ASCENDING: 2, DESCENDING: 1}))
+    assert any(
+        text.startswith("ascending: 2 infrastructure; whatever they would have been, the rate lies")
+        for text in verdict.sentences
+    )
+
+
+def test_a_gate_that_holds_passes_and_one_out_of_reach_is_undecided() -> None:
+    held = decide(summary_of({}, 60, gate=0.05))
+    assert (held.exit_code, held.outcome) == (ExitCode.OK, "passed")
+    assert any("every cell fails less often than 5 %" in text for text in held.sentences)
+    short = decide(summary_of({}, 20, gate=0.05))
+    assert (short.exit_code, short.outcome) == (ExitCode.UNDECIDED, "undecided")
+    broken = decide(summary_of({ASCENDING: 20}, 60, gate=0.05))
+    assert (broken.exit_code, broken.outcome) == (ExitCode.FAILURES, "failed")
+
+
+def test_a_run_until_decided_never_prints_a_fixed_number_bound() -> None:
+    summary = summary_of({}, 60, gate=0.02, until_decided=True)
+    verdict = decide(summary)
+    assert verdict.exit_code is ExitCode.UNDECIDED
+    assert not any("one-sided" in text for text in verdict.sentences)
+    assert any("ran to its cap of 120 attempts" in text for text in verdict.sentences)
+    assert {cell.interval and cell.interval.method for cell in summary.cells} == {
+        "beta-binomial confidence sequence"
+    }
+
+
+def test_failures_that_follow_the_order_are_attributed_to_it() -> None:
+    clean = summary_of({})
+    chance = random.Random(1)
+    rows = [
+        replace(row, status="failed")
+        if row.cell == ASCENDING.key and chance.random() < 0.4
+        else row
+        for row in clean.attempts
+    ]
+    verdict = decide(summarise(clean.run, rows, []))
+    assert verdict.attribution
+    assert verdict.attribution.named == ("order",)
+    assert any(text.startswith("failures follow order") for text in verdict.sentences)
+
+
+def test_failures_that_come_in_a_row_are_said_not_to_be_independent() -> None:
+    # The helper fails the first attempts of a cell: one run of failures, then passes only.
+    verdict = decide(summary_of({ASCENDING: 15, DESCENDING: 15}))
+    assert any("failures and passes are not in random order" in t for t in verdict.sentences)
 
 
 def test_one_fixed_seed_is_one_observation() -> None:

@@ -123,7 +123,7 @@ def test_a_difference_reads_as_which_fails_more_often() -> None:
     found = compare(10, 50, 2, 50)
     assert sentence(_contrast(found, Finding.DIFFERENT, found.p)) == (
         "descending fails more often than ascending for fa3: 10/50 against 2/50, "
-        "difference 16 points [3, 29], p = 0.021"
+        "difference 16 points [3, 29], p = 0.021 (Boschloo)"
     )
 
 
@@ -131,7 +131,7 @@ def test_a_difference_the_other_way_round_keeps_its_points_positive() -> None:
     found = compare(2, 50, 10, 50)
     assert sentence(_contrast(found, Finding.DIFFERENT, found.p)) == (
         "descending fails less often than ascending for fa3: 2/50 against 10/50, "
-        "difference 16 points [3, 29], p = 0.021"
+        "difference 16 points [3, 29], p = 0.021 (Boschloo)"
     )
 
 

@@ -24,7 +24,7 @@ def test_a_difference_at_a_fixed_number_is_told_with_its_counts() -> None:
     assert verdict.sentences == (
         (
             "descending fails more often than ascending for fa3: 10/50 against 2/50, "
-            "difference 16 points [3, 29], p = 0.021"
+            "difference 16 points [3, 29], p = 0.021 (Boschloo)"
         ),
     )
     assert (verdict.exit_code, verdict.settled) == (ExitCode.FAILURES, True)

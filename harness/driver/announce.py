@@ -1,0 +1,75 @@
+"""What a run says before its first attempt: cells, time, and whether it can answer its question."""
+
+import statistics
+
+from rich.console import Console
+from rich.markup import escape
+
+from harness.core.errors import UsageError
+from harness.core.plan import Plan
+from harness.driver.options import RunOptions
+from harness.report.question import question_of
+from harness.report.words import duration, percent
+from harness.stats.intervals import upper_bound
+from harness.stats.planning import shortfalls
+from harness.store.records import RunRecord
+from harness.store.store import Store
+
+
+def print_plan(
+    console: Console,
+    record: RunRecord,
+    plan: Plan,
+    options: RunOptions,
+    store: Store,
+    isolation: str,
+    devices: int,
+) -> None:
+    """Print the plan. Raises UsageError where no cell of it can run."""
+    cells = plan.runnable
+    seed = f"{'fixed ' if plan.fixed_seed else ''}seed {plan.seed}"
+    repeats = f"{'at most ' if plan.until_decided else ''}{plan.repeats}"
+    console.print(
+        f"run {record.id}: {len(cells)} cells x {repeats} repeats = "
+        f"{len(cells) * plan.repeats} attempts on {devices} {record.device} devices, "
+        f"{isolation}, blocks interleaved in an order from {seed}",
+        soft_wrap=True,
+    )
+    for planned in plan.cells:
+        label = escape(f"{planned.suite} · {planned.cell.label}")
+        console.print(f"  {label}" + (f"  not run: {planned.refused}" if planned.refused else ""))
+    if not cells:
+        raise UsageError("no cell of the plan can run here; each reason stands above")
+    expected = expected_seconds(store, plan, devices)
+    told = f"about {duration(expected)}" if expected else "unknown, no stored run of these cells"
+    console.print(f"expected time: {told} (at most {options.timeout_s:g} s per attempt)")
+    for line in _prospects(plan):
+        console.print(line, soft_wrap=True)
+
+
+def _prospects(plan: Plan) -> list[str]:
+    """What this budget can show, and the warning where it cannot answer its own question."""
+    if plan.fixed_seed:
+        return []
+    question = question_of(plan)
+    told = [f"[yellow]warning[/] {text}" for text in shortfalls(question, plan.repeats)]
+    if not plan.until_decided:
+        bound = percent(upper_bound(0, plan.repeats).high)
+        told.append(f"0 failures in {plan.repeats} would prove a rate below {bound} (95 %)")
+    return told
+
+
+def expected_seconds(store: Store, plan: Plan, devices: int) -> float | None:
+    """From the medians of the newest runs that measured these cells; None where there are none."""
+    seconds: dict[tuple[str, str], list[float]] = {}
+    for run in store.runs()[:10]:
+        for row in store.attempts(run.id):
+            seconds.setdefault((row.suite, row.cell), []).append(row.wall_seconds)
+    total = 0.0
+    for planned in plan.runnable:
+        known = seconds.get((planned.suite, planned.cell.key))
+        if not known:
+            return None
+        gangs = max(devices // int(planned.cell.get("tp", 1) or 1), 1)
+        total += statistics.median(known) * plan.repeats / gangs
+    return total

@@ -1,0 +1,66 @@
+"""Which recorded factor failures follow, and whether attempts may be pooled. Pure."""
+
+from collections.abc import Sequence
+
+from harness.core.cell import Cell
+from harness.report.question import names_of
+from harness.report.summary import RunSummary, cell_of
+from harness.stats.attribution import Attribution, Factor, attribute
+from harness.stats.contrasts import ALPHA, holm
+from harness.stats.permutation import runs_test
+from harness.store.records import AttemptRow
+
+
+def attribution_of(attempts: Sequence[AttemptRow]) -> Attribution:
+    """Test every recorded factor over the valid attempts of a run, given in lease order."""
+    factors = _factors(attempts)
+    valid = [i for i, row in enumerate(attempts) if row.status in ("passed", "failed")]
+    kept = [
+        Factor(f.name, [f.values[i] for i in valid], axis=f.axis, ordered=f.ordered)
+        for f in factors
+    ]
+    return attribute([attempts[i].status == "failed" for i in valid], kept)
+
+
+def _factors(attempts: Sequence[AttemptRow]) -> list[Factor]:
+    cells = [cell_of(row.cell) for row in attempts]
+    axes = dict.fromkeys(name for cell in cells for name, _ in cell.axes)
+    before = _previous(attempts, cells)
+    return [
+        Factor("suite", [row.suite for row in attempts], axis=True),
+        *(Factor(name, [cell.get(name) for cell in cells], axis=True) for name in axes),
+        Factor("device", ["+".join(row.devices) for row in attempts]),
+        Factor("node", [row.node for row in attempts]),
+        Factor("zygote", [row.zygote for row in attempts]),
+        Factor("position in the run", [row.position for row in attempts], ordered=True),
+        Factor("first attempt on its device", [cell is None for cell in before]),
+        Factor("previous cell on its device", before),
+    ]
+
+
+def _previous(attempts: Sequence[AttemptRow], cells: Sequence[Cell]) -> list[str | None]:
+    """The cell that an attempt's first device ran before it; None where it ran nothing yet."""
+    last: dict[str, str] = {}
+    found: list[str | None] = [None] * len(attempts)
+    for i in sorted(range(len(attempts)), key=lambda i: attempts[i].started):
+        device = next(iter(attempts[i].devices), "")
+        found[i] = last.get(device)
+        last[device] = cells[i].label
+    return found
+
+
+def clustered(summary: RunSummary, attempts: Sequence[AttemptRow]) -> list[str]:
+    """Cells whose failures are not in random order: their attempts are not exchangeable."""
+    names = names_of(summary.plan.runnable)
+    outcomes: dict[str, list[bool]] = {name: [] for name in names.values()}
+    for row in attempts:
+        if row.status in ("passed", "failed"):
+            outcomes[names[row.suite, row.cell]].append(row.status == "failed")
+    found = {name: p for name, o in outcomes.items() if (p := runs_test(o)) is not None}
+    adjusted = holm(list(found.values()))
+    return [
+        f"{name}: failures and passes are not in random order (runs test, p = {p:.2g}), so "
+        "attempts are not independent and intervals that assume it are too narrow"
+        for name, p in zip(found, adjusted, strict=True)
+        if p <= ALPHA
+    ]

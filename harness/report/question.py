@@ -1,0 +1,150 @@
+"""What a plan set out to decide, and what its attempts say to it. Pure: plan and rows to values.
+
+On every axis each other value is compared with the first, the reference, where all other axes are
+equal. The plan fixes these pairs, hence their number, before the first attempt.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import takewhile
+from typing import Protocol
+
+from harness.core.cell import Cell, Value
+from harness.core.plan import Plan, PlannedCell, schedule
+from harness.stats.question import CellOutcomes, PlannedContrast, Question
+from harness.stats.sequential import Outcome
+
+
+class Ended(Protocol):
+    """An attempt that ended, as far as a decision needs it. `replaces` above 0: a replacement."""
+
+    @property
+    def position(self) -> int:
+        """Place in the plan's queue."""
+
+    @property
+    def replaces(self) -> int:
+        """0 for an attempt of the plan itself."""
+
+    @property
+    def suite(self) -> str:
+        """The suite's node id."""
+
+    @property
+    def cell(self) -> str:
+        """The cell's key."""
+
+    @property
+    def status(self) -> str:
+        """passed, failed, infra or censored."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Two planned cells that differ on one axis alone. `arm` and `base` are their names."""
+
+    suite: str
+    axis: str
+    value: Value
+    reference: Value
+    where: str
+    arm: str
+    base: str
+
+
+def pairs_of(plan: Plan) -> list[Pair]:
+    """Every comparison that the plan holds."""
+    return list(_pairs(plan.runnable))
+
+
+def _pairs(cells: Sequence[PlannedCell]) -> Iterator[Pair]:
+    names = names_of(cells)
+    references: dict[tuple[str, str], Value] = {}
+    for planned in cells:
+        for axis, value in planned.cell.axes:
+            references.setdefault((planned.suite, axis), value)
+    for planned in cells:
+        for axis, value in planned.cell.axes:
+            reference = references[planned.suite, axis]
+            base = names.get((planned.suite, _with(planned.cell, axis, reference).key))
+            if value != reference and base:
+                arm = names[planned.suite, planned.cell.key]
+                where = _where(planned, axis, cells)
+                yield Pair(planned.suite, axis, value, reference, where, arm, base)
+
+
+def names_of(cells: Sequence[PlannedCell]) -> dict[tuple[str, str], str]:
+    """A name of each cell, unique in the run, by suite and cell key: what varies."""
+    several = len({planned.suite for planned in cells}) > 1
+    varied = {n for p in cells for n, v in p.cell.axes if v != cells[0].cell.get(n)}
+    names = {}
+    for planned in cells:
+        shown = Cell(tuple((n, v) for n, v in planned.cell.axes if n in varied)).label
+        parts = (shown, planned.suite if several or not shown else "")
+        names[planned.suite, planned.cell.key] = ", ".join(part for part in parts if part)
+    return names
+
+
+def _with(cell: Cell, axis: str, value: Value) -> Cell:
+    return Cell(tuple((name, value if name == axis else old) for name, old in cell.axes))
+
+
+def _where(planned: PlannedCell, axis: str, cells: Sequence[PlannedCell]) -> str:
+    """The other axes that vary in this run, so that the sentence can be read alone."""
+    varied = [
+        (name, value)
+        for name, value in planned.cell.axes
+        if name != axis and len({other.cell.get(name) for other in cells}) > 1
+    ]
+    several_suites = len({other.suite for other in cells}) > 1
+    parts = (Cell(tuple(varied)).label, planned.suite if several_suites else "")
+    return ", ".join(part for part in parts if part)
+
+
+def question_of(plan: Plan, *, anytime: bool = False) -> Question:
+    """The plan's question. `anytime`: judge it as one looked at all along, as a run cut short is.
+
+    Raises StatsError where there is nothing to decide.
+    """
+    contrasts = tuple(
+        PlannedContrast(p.arm, p.base, named(p.axis, p.value), named(p.axis, p.reference), p.where)
+        for p in pairs_of(plan)
+    )
+    until_decided = plan.until_decided or (
+        anytime and (bool(contrasts) or plan.max_flake_rate is not None)
+    )
+    return Question(contrasts, plan.max_flake_rate, until_decided, plan.expected_rates)
+
+
+def named(axis: str, value: Value) -> str:
+    """`descending`, `fa3`, `tp 2`: a value with its axis where it needs it."""
+    return str(value) if axis in ("order", "backend") else f"{axis} {value}"
+
+
+def outcomes_of(plan: Plan, ended: Iterable[Ended]) -> dict[str, CellOutcomes]:
+    """Each cell's outcomes by its name: the longest completed prefix of the plan, in lease order.
+
+    Attempts after one that is missing or was killed in flight are left out: how long it took
+    may be why. Replacements count once the plan's own attempts are complete, after which they
+    are leased.
+    """
+    names = names_of(plan.runnable)
+    found: dict[str, list[Outcome]] = {name: [] for name in names.values()}
+    rows = sorted(ended, key=lambda row: (row.replaces, row.position))
+    known = {row.position: row.status for row in rows if not row.replaces}
+    queue = schedule(plan)
+    prefix = list(takewhile(lambda a: known.get(a.position, "censored") != "censored", queue))
+    for attempt in prefix:
+        found[names[attempt.suite, attempt.cell.key]].append(_outcome(known[attempt.position]))
+    if len(prefix) == len(queue):
+        for row in rows:
+            if row.replaces and row.status != "censored":
+                found[names[row.suite, row.cell]].append(_outcome(row.status))
+    return {
+        name: CellOutcomes(outcomes, max(plan.repeats - len(outcomes), 0))
+        for name, outcomes in found.items()
+    }
+
+
+def _outcome(status: str) -> Outcome:
+    return None if status == "infra" else status == "failed"
