@@ -1,24 +1,35 @@
-"""Time to analyse a large run: 12 cells of 833 attempts, 20 tests each.
+"""Time to analyse a large stored run: 12 cells of 833 attempts, 20 tests each.
 
     python benchmarks/statistics/analysis.py [--attempts 833] [--seed 20261123]
 
-The statistics alone, imports included: an interval per cell and per test and cell, the 11 contrasts
-against the reference cell with Holm, the infrastructure share across cells, their sentences.
-Reading the store is not part of it.
+What `harness report` does after it has started: reading the SQLite store, an interval per cell, the
+contrasts against the reference cell with Holm, attribution, the runs tests, the table.
 """
 
 import argparse
+import random
+import tempfile
 import time
+from collections.abc import Iterator
+from pathlib import Path
 
-import numpy as np
+from rich.console import Console
 from where import header
 
-from harness.stats.infra import infra_share_p
-from harness.stats.intervals import clopper_pearson
-from harness.stats.question import CellOutcomes, PlannedContrast, Question
-from harness.stats.verdict import decide
+from harness.core.cell import Axis, cross
+from harness.core.kinds import Kind, Phase
+from harness.core.plan import Plan, PlannedAttempt, PlannedCell, plan_to_dict, schedule
+from harness.core.result import AttemptResult, Capture, Failure, Outcome, TestResult
+from harness.report.summary import summarise
+from harness.report.table import print_report
+from harness.report.verdict import decide
+from harness.store import schema
+from harness.store.open import open_store
+from harness.store.records import Lease, RunRecord, attempt_values, test_values
+from harness.store.store import Store
 
-CELLS, TESTS = 12, 20
+TESTS = 20
+BATCH = 500
 
 
 def main() -> None:
@@ -26,26 +37,91 @@ def main() -> None:
     parser.add_argument("--attempts", type=int, default=833)
     parser.add_argument("--seed", type=int, default=20261123)
     args = parser.parse_args()
-    rng = np.random.default_rng(args.seed)
-    rates = np.linspace(0.02, 0.2, CELLS)
-    runs = {
-        f"cell {i}": (rng.random(args.attempts) < rate).tolist() for i, rate in enumerate(rates)
-    }
-    tests = rng.binomial(args.attempts, 0.01, (CELLS, TESTS)).tolist()
-    started = time.perf_counter()
-    cells = {name: CellOutcomes(outcomes) for name, outcomes in runs.items()}
-    for name, cell in cells.items():
-        clopper_pearson(cell.failed, cell.valid)
-        for k in tests[list(cells).index(name)]:
-            clopper_pearson(k, cell.valid)
-    reference, *arms = cells
-    planned = tuple(PlannedContrast(arm, reference, arm, reference) for arm in arms)
-    verdict = decide(Question(planned), cells)
-    infra_share_p([(cell.infra, cell.valid) for cell in cells.values()])
-    seconds = time.perf_counter() - started
+    axes = [Axis("order", ("ascending", "descending", "shuffled")),
+            Axis("backend", ("fa2", "fa3", "flex", "torch_native"))]  # fmt: skip
+    cells = tuple(PlannedCell("suite.py", cell) for cell in cross(axes))
+    plan = Plan(cells, args.attempts, args.seed, False, False)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "store.sqlite"
+        fill(path, plan, random.Random(args.seed))
+        began = time.perf_counter()
+        contrasts = analyse(path)
+        seconds = time.perf_counter() - began
     print(header())
-    print(f"{CELLS} cells x {args.attempts} attempts x {TESTS} tests, "
-          f"{len(verdict.contrasts)} contrasts: {seconds:.2f} s")  # fmt: skip
+    print(
+        f"{len(cells)} cells x {args.attempts} attempts x {TESTS} tests, "
+        f"{contrasts} contrasts: {seconds:.2f} s"
+    )
+
+
+def analyse(path: Path) -> int:
+    store = Store(open_store(str(path), write=False))
+    run = store.run("latest")
+    summary = summarise(run, store.attempts(run.id), store.test_counts(run.id))
+    verdict = decide(summary)
+    print_report(summary, verdict, Console(width=120))
+    store.close()
+    return len(verdict.contrasts)
+
+
+def fill(path: Path, plan: Plan, chance: random.Random) -> None:
+    """Store a run whose attempts fail at a rate that grows from cell to cell."""
+    engine = open_store(str(path), write=True)
+    Store(engine).add_run(
+        RunRecord("r", 1.0, 7, "cuda", plan_to_dict(plan), {}, {}, "complete", 2.0)
+    )
+    rates = {p.cell.key: 0.02 + 0.015 * i for i, p in enumerate(plan.cells)}
+    with engine.begin() as connection:
+        for attempts, tests in rows_of(schedule(plan), rates, chance):
+            connection.execute(schema.attempt.insert(), attempts)
+            connection.execute(schema.test_result.insert(), tests)
+    engine.dispose()
+
+
+def rows_of(
+    queue: list[PlannedAttempt], rates: dict[str, float], chance: random.Random
+) -> Iterator[tuple[list[dict[str, object]], list[dict[str, object]]]]:
+    for start in range(0, len(queue), BATCH):
+        attempts, tests = [], []
+        for planned in queue[start : start + BATCH]:
+            result = result_of(chance.random() < rates[planned.cell.key])
+            device = chance.randrange(8)
+            zygote = f"z{device}.{planned.position // 400}"
+            started = float(planned.position)
+            lease = Lease((f"gpu:{device}",), "node", zygote, "spawn", started, 3.0, "f")
+            identity = {"id": f"r.{planned.position}", "run_id": "r", "position": planned.position,
+                        "replaces": 0, "suite": planned.suite, "cell": planned.cell.key,
+                        "repeat": planned.repeat, "seed": planned.seed}  # fmt: skip
+            attempts.append({**identity, **attempt_values(result, lease)})
+            tests += test_values(result, str(identity["id"]))
+        yield attempts, tests
+
+
+def result_of(failed: bool) -> AttemptResult:
+    """An attempt of TESTS tests, the first of which may fail, with a trace of 12 captures."""
+    failure = Failure(Kind.WRONG_OUTPUT, Phase.RUN, "WrongOutput @ _judge", "differs", "t0")
+    outcomes = [Outcome.FAILED if failed and i == 0 else Outcome.PASSED for i in range(TESTS)]
+    tests = tuple(
+        TestResult(f"suite.py::test_{i}", outcome, 0.1,
+                   failure if outcome is Outcome.FAILED else None)
+        for i, outcome in enumerate(outcomes)
+    )  # fmt: skip
+    trace = tuple(
+        {
+            "role": "verify",
+            "bs": bs,
+            "free_before": 1,
+            "free_after": 1,
+            "pool_bytes": bs,
+            "seconds": 0.1,
+            "addresses": {"input.tokens": 4096 * bs},
+        }
+        for bs in range(12)
+    )
+    capture = Capture("cuda", "ascending", "ascending", (), 1 << 20, 1 << 20, 0.5, {}, trace)
+    failures = (failure,) if failed else ()
+    status = "failed" if failed else "passed"
+    return AttemptResult(status, tests, failures, capture, 2.5, {}, 0, ())
 
 
 if __name__ == "__main__":

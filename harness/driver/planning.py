@@ -20,7 +20,7 @@ from harness.driver.options import RunOptions
 from harness.driver.preflight import check_model
 from harness.report.question import names_of, question_of
 from harness.stats.question import CellOutcomes
-from harness.stats.verdict import decide
+from harness.stats.verdict import is_settled
 
 #: Axes that the engine understands, beside the arguments a suite itself declares.
 ENGINE_AXES = (
@@ -67,7 +67,7 @@ def _check_decidable(plan: Plan) -> None:
     question, names = question_of(plan), names_of(plan.runnable).values()
 
     def hopeless(repeats: int) -> bool:
-        return decide(question, {name: CellOutcomes((), repeats) for name in names}).settled
+        return is_settled(question, {name: CellOutcomes((), repeats) for name in names})
 
     if hopeless(plan.repeats):
         enough = next(n for n in range(plan.repeats, 10_000) if not hopeless(n))

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from harness.core.plan import Plan
 from harness.report.question import outcomes_of, question_of
-from harness.stats.verdict import decide
+from harness.stats.verdict import is_settled
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class Stopping:
         if prefix > self._looked_at:
             self._looked_at = prefix
             outcomes = outcomes_of(self._plan, self._ended.values())
-            self._settled = decide(question_of(self._plan), outcomes).settled
+            self._settled = is_settled(question_of(self._plan), outcomes)
         return self._settled
 
     def _prefix(self) -> int:

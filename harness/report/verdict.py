@@ -1,6 +1,6 @@
 """The verdict of a run in words, and the exit code that follows from it. Pure."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.core.exits import ExitCode
@@ -11,7 +11,7 @@ from harness.report.question import pairs_of, question_of
 from harness.report.summary import CellSummary, RunSummary
 from harness.report.words import kinds_text, percent
 from harness.stats.attribution import Attribution, Follows
-from harness.stats.contrasts import ALPHA
+from harness.stats.contrasts import ALPHA, Finding
 from harness.stats.gate import Gate
 from harness.stats.infra import infra_share_p
 from harness.stats.intervals import upper_bound
@@ -53,7 +53,7 @@ def decide(summary: RunSummary) -> Verdict:
         *_headline(summary, outcome),
         *found.sentences,
         *(pooled_sentences(compared) if failed and summary.complete else ()),
-        *_explored(summary, attribution),
+        *_explored(summary, attribution, compared),
         *_infrastructure(summary),
     ]
     return Verdict(outcome, sentences, compared, found.gate, attribution, code)
@@ -99,7 +99,7 @@ def _headline(summary: RunSummary, outcome: str) -> list[str]:
         told += [f"cannot say anything of {c.name}: no valid attempt" for c in cells if not c.valid]
     if summary.plan.fixed_seed:
         told.append(_deterministic(failed, valid))
-    elif not failed and valid and not summary.plan.until_decided:
+    elif not failed and valid:
         told += _proved(cells)
     return told
 
@@ -109,8 +109,10 @@ def _how_it_ended(summary: RunSummary) -> str:
     cap = sum(cell.planned for cell in summary.cells)
     if summary.complete:
         return f"ran to its cap of {cap} attempts; intervals are anytime-valid"
-    saved = f"{cap - done} of its {cap} attempts were not needed"
-    return f"stopped after {done} attempts, {saved}; intervals are anytime-valid"
+    return (
+        f"stopped after {done} of at most {cap} attempts, since the rest could not change the "
+        "answer; intervals are anytime-valid"
+    )
 
 
 def _kinds(cells: Sequence[CellSummary]) -> str:
@@ -129,24 +131,39 @@ def _deterministic(failed: int, valid: int) -> str:
     )
 
 
-def _proved(cells: Iterable[CellSummary]) -> list[str]:
-    """What zero failures bound, per number of attempts: one-sided, at 95 %."""
-    sizes = sorted({cell.valid for cell in cells if cell.valid})
+def _proved(cells: Sequence[CellSummary]) -> list[str]:
+    """What zero failures bound at 95 %, per number of attempts.
+
+    One-sided where the number was fixed; what the anytime-valid interval says where it was not.
+    """
+    bounds = {
+        cell.valid: cell.interval for cell in cells if cell.valid and cell.interval is not None
+    }
     return [
-        f"0/{n} bounds a cell's failure rate below {percent(upper_bound(0, n).high)} "
-        "(one-sided, 95 %)"
-        for n in sizes
+        f"0/{n} bounds a cell's failure rate below "
+        + (
+            f"{percent(upper_bound(0, n).high)} (one-sided, 95 %)"
+            if interval.method == "clopper-pearson"
+            else f"{percent(interval.high)} (95 %, at every look)"
+        )
+        for n, interval in sorted(bounds.items(), key=lambda item: item[0])
     ]
 
 
-def _explored(summary: RunSummary, attribution: Attribution | None) -> list[str]:
-    """What failures follow, and what forbids pooling them."""
+def _explored(
+    summary: RunSummary, attribution: Attribution | None, compared: Sequence[Compared]
+) -> list[str]:
+    """What failures follow, and what forbids pooling them.
+
+    Attribution has more factors to correct for than the planned contrasts: where it finds nothing
+    and they did, it adds nothing.
+    """
     if attribution is None:
         return []
     told = clustered(summary, summary.attempts)
-    if attribution.verdict is not Follows.CANNOT_SAY:
-        told.append(attribution.sentence)
-    return told
+    decided = any(one.contrast.finding is Finding.DIFFERENT for one in compared)
+    silent = {Follows.CANNOT_SAY} | ({Follows.NOTHING} if decided else set())
+    return told if attribution.verdict in silent else [*told, attribution.sentence]
 
 
 def _infrastructure(summary: RunSummary) -> list[str]:

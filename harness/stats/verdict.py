@@ -21,16 +21,12 @@ from harness.stats.sequential import (
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The answer: each contrast judged, the gate's state, sentences, the exit code.
-
-    `settled`: no further attempt can change it, so a run until decided may stop.
-    """
+    """The answer: each contrast judged, the gate's state, sentences, the exit code."""
 
     contrasts: tuple[Contrast, ...]
     gate: Gate | None
     sentences: tuple[str, ...]
     exit_code: ExitCode
-    settled: bool
 
 
 def decide(question: Question, cells: Mapping[str, CellOutcomes]) -> Verdict:
@@ -47,7 +43,7 @@ def decide(question: Question, cells: Mapping[str, CellOutcomes]) -> Verdict:
         gate = judge_gate(question.gate, cells, question.until_decided)
         told.append(gate_sentence(question.gate, gate, cells, question.until_decided))
     code = _exit_code(question, cells, contrasts, gate)
-    return Verdict(tuple(contrasts), gate, tuple(told), code, _settled(question, cells, gate))
+    return Verdict(tuple(contrasts), gate, tuple(told), code)
 
 
 def judge_contrasts(question: Question, cells: Mapping[str, CellOutcomes]) -> list[Contrast]:
@@ -134,11 +130,11 @@ def _outlook(question: Question, arm: CellOutcomes, reference: CellOutcomes) -> 
     )
 
 
-def _settled(question: Question, cells: Mapping[str, CellOutcomes], gate: Gate | None) -> bool:
-    """No further attempt can change the answer to any part of the question."""
+def is_settled(question: Question, cells: Mapping[str, CellOutcomes]) -> bool:
+    """Whether no further attempt can change the answer, so that a run until decided may stop."""
     if not question.until_decided:
         return all(cell.remaining == 0 for cell in cells.values())
-    if gate is Gate.OPEN:
+    if question.gate is not None and judge_gate(question.gate, cells, True) is Gate.OPEN:
         return False
     return all(not _is_open(question, cells[c.arm], cells[c.reference]) for c in question.contrasts)
 

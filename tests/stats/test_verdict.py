@@ -10,7 +10,7 @@ from harness.stats.contrasts import Finding
 from harness.stats.gate import Gate
 from harness.stats.intervals import RateError, StatsError
 from harness.stats.question import CellOutcomes, PlannedContrast, Question
-from harness.stats.verdict import decide
+from harness.stats.verdict import decide, is_settled
 
 ORDER = PlannedContrast("d", "a", "descending", "ascending", "fa3")
 
@@ -27,7 +27,7 @@ def test_a_difference_at_a_fixed_number_is_told_with_its_counts() -> None:
             "difference 16 points [3, 29], p = 0.021 (Boschloo)"
         ),
     )
-    assert (verdict.exit_code, verdict.settled) == (ExitCode.FAILURES, True)
+    assert verdict.exit_code is ExitCode.FAILURES
 
 
 def test_holm_is_among_all_that_were_planned() -> None:
@@ -55,19 +55,22 @@ def test_an_undecided_contrast_says_what_would_decide_it() -> None:
 
 def test_a_run_until_decided_is_settled_when_e_reaches_its_threshold() -> None:
     question = Question((ORDER,), until_decided=True)
-    early = decide(question, {"a": cell(0, 3, remaining=47), "d": cell(3, 0, remaining=47)})
-    late = decide(question, {"a": cell(0, 7, remaining=43), "d": cell(7, 0, remaining=43)})
-    assert (early.settled, late.settled) == (False, True)
+    early = {"a": cell(0, 3, remaining=47), "d": cell(3, 0, remaining=47)}
+    late = {"a": cell(0, 7, remaining=43), "d": cell(7, 0, remaining=43)}
+    assert (is_settled(question, early), is_settled(question, late)) == (False, True)
+    verdict = decide(question, late)
     assert (
-        "descending fails more often than ascending for fa3: 7/7 against 0/7" in (late.sentences[0])
+        "descending fails more often than ascending for fa3: 7/7 against 0/7"
+        in verdict.sentences[0]
     )
-    assert late.exit_code is ExitCode.FAILURES
+    assert verdict.exit_code is ExitCode.FAILURES
 
 
 def test_a_run_that_can_no_longer_decide_is_settled() -> None:
     question = Question((ORDER,), until_decided=True)
-    verdict = decide(question, {"a": cell(0, 46, remaining=4), "d": cell(0, 46, remaining=4)})
-    assert verdict.settled
+    cells = {"a": cell(0, 46, remaining=4), "d": cell(0, 46, remaining=4)}
+    assert is_settled(question, cells)
+    verdict = decide(question, cells)
     assert verdict.contrasts[0].finding is Finding.UNDECIDED
     assert verdict.exit_code is ExitCode.OK
 
@@ -107,11 +110,12 @@ def test_a_gate_holds_on_enough_clean_attempts_in_every_cell() -> None:
 
 def test_a_gate_until_decided_needs_the_sequences_number() -> None:
     question = Question(gate=0.02, until_decided=True)
-    held = decide(question, {"a": cell(0, 320)})
-    assert (held.gate, held.settled) == (Gate.HOLDS, True)
-    waiting = decide(question, {"a": cell(0, 149, remaining=300)})
-    assert (waiting.gate, waiting.settled) == (Gate.OPEN, False)
-    assert "320 clean attempts per cell prove it" in waiting.sentences[0]
+    held, waiting = {"a": cell(0, 320)}, {"a": cell(0, 149, remaining=300)}
+    assert (is_settled(question, held), is_settled(question, waiting)) == (True, False)
+    assert decide(question, held).gate is Gate.HOLDS
+    verdict = decide(question, waiting)
+    assert verdict.gate is Gate.OPEN
+    assert "320 clean attempts per cell prove it" in verdict.sentences[0]
 
 
 def test_one_broken_cell_breaks_the_gate() -> None:

@@ -1,0 +1,113 @@
+"""Two stored runs compared: which cells, by which method, and what else changed."""
+
+from dataclasses import replace
+
+import pytest
+
+from harness.core.cell import Cell
+from harness.core.errors import UsageError
+from harness.core.exits import ExitCode
+from harness.core.plan import Plan, PlannedCell, plan_to_dict, schedule
+from harness.driver.compare import compare_runs
+from harness.report.changes import changes
+from harness.report.summary import RunSummary, summarise
+from harness.stats.contrasts import Finding, sentence
+from harness.store.records import AttemptRow, RunRecord
+
+ASCENDING, DESCENDING = (Cell((("order", o), ("tp", 1))) for o in ("ascending", "descending"))
+
+
+def row(position: int, cell: Cell, *, failed: bool) -> AttemptRow:
+    return AttemptRow(
+        id=f"r.{position}", run_id="r", position=position, replaces=0, suite="s.py",
+        cell=cell.key, repeat=0, seed=position, status="failed" if failed else "passed",
+        kind="assertion" if failed else None, phase=None, signature=None, message=None,
+        failed_test=None, devices=["cpu:0"], node="n", zygote="z", isolation="fork", started=1.0,
+        wall_seconds=2.0, inside_seconds=1.9, graphs="", order_requested="", order_observed="",
+        pool_bytes=0, peak_bytes=0, capture_seconds=0.0, trace=[], replays={}, notes=[],
+        folder="f", log_tails={},
+    )  # fmt: skip
+
+
+def run(
+    name: str,
+    failures: dict[Cell, int],
+    *,
+    repeats: int = 50,
+    ended: int | None = None,
+    fixed_seed: bool = False,
+    fingerprint: dict[str, object] | None = None,
+) -> RunSummary:
+    plan = Plan(
+        tuple(PlannedCell("s.py", cell) for cell in failures), repeats, 7, fixed_seed, False
+    )
+    rows = [
+        row(a.position, a.cell, failed=a.repeat < failures[a.cell]) for a in schedule(plan)[:ended]
+    ]
+    record = RunRecord(name, 1.0, 7, "cpu", plan_to_dict(plan), {}, fingerprint or {}, "complete")
+    return summarise(record, rows, [])
+
+
+def test_a_fix_that_worked_is_said_per_cell() -> None:
+    found = compare_runs(
+        run("before", {ASCENDING: 15, DESCENDING: 0}), run("after", {ASCENDING: 0, DESCENDING: 0})
+    )
+    first, second = found.contrasts
+    assert sentence(first).startswith(
+        "after fails less often than before for s.py · ascending · tp 1: 0/50 against 15/50"
+    )
+    assert "Holm over 2" in sentence(first)
+    assert second.finding is Finding.UNDECIDED
+    assert found.exit_code is ExitCode.OK
+
+
+def test_a_change_for_the_worse_exits_1_and_no_difference_is_undecided() -> None:
+    clean, bad = run("a", {ASCENDING: 0}), run("b", {ASCENDING: 20})
+    assert compare_runs(clean, bad).exit_code is ExitCode.FAILURES
+    assert compare_runs(clean, run("c", {ASCENDING: 1})).exit_code is ExitCode.UNDECIDED
+
+
+def test_a_run_cut_short_is_compared_by_what_holds_at_every_look() -> None:
+    found = compare_runs(run("a", {ASCENDING: 0}), run("b", {ASCENDING: 20}, ended=30))
+    comparison = found.contrasts[0].comparison
+    assert comparison
+    assert comparison.test == "e-process"
+
+
+def test_cells_are_matched_by_all_their_axes_whatever_else_was_run() -> None:
+    found = compare_runs(run("a", {ASCENDING: 9, DESCENDING: 0}), run("b", {ASCENDING: 0}))
+    assert len(found.contrasts) == 1
+    assert found.only_in_one == ["s.py · descending · tp 1: only in run a"]
+
+
+def test_runs_that_cannot_be_compared_are_refused() -> None:
+    one = run("a", {ASCENDING: 0})
+    with pytest.raises(UsageError, match="is one run: name two"):
+        compare_runs(one, one)
+    with pytest.raises(UsageError, match="share no cell"):
+        compare_runs(one, run("b", {DESCENDING: 0}))
+    with pytest.raises(UsageError, match="one observation"):
+        compare_runs(one, run("b", {ASCENDING: 0}, fixed_seed=True))
+
+
+def test_everything_recorded_that_changed_is_listed() -> None:
+    first = run("a", {ASCENDING: 0}, fingerprint={
+        "sha": "1" * 40, "driver": "580.1", "packages": {"torch": "2.11"},
+        "devices": [{"name": "H100", "id": "0", "node": "x"}],
+    }).run  # fmt: skip
+    second = replace(first, id="b", fingerprint={
+        "sha": "2" * 40, "driver": "590.2", "packages": {"torch": "2.13", "ray": "2.60"},
+        "devices": [{"name": "H200", "id": "0", "node": "x"}],
+    })  # fmt: skip
+    told = changes(first, second)
+    assert f"commit: {'1' * 40} -> {'2' * 40}" in told
+    assert "driver: 580.1 -> 590.2" in told
+    assert "device models: H100 -> H200" in told
+    assert "package torch: 2.11 -> 2.13" in told
+    assert "package ray: none -> 2.60" in told
+    assert changes(first, first) == []
+
+
+def test_fingerprints_of_any_shape_are_read() -> None:
+    first = run("a", {ASCENDING: 0}).run
+    assert changes(first, replace(first, fingerprint={"devices": None, "packages": None})) == []

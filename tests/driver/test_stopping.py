@@ -1,0 +1,122 @@
+"""Looks at a run until decided: which attempts they use, and when they end it."""
+
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.core.cell import Axis, Cell
+from harness.core.errors import UsageError
+from harness.core.plan import Plan, PlannedCell, schedule
+from harness.driver.options import RunOptions
+from harness.driver.planning import make_plan
+from harness.driver.stopping import Ended, Stopping
+
+ASCENDING, DESCENDING = (Cell((("order", o), ("tp", 1))) for o in ("ascending", "descending"))
+
+
+def plan_of(repeats: int = 60, gate: float | None = None, until: bool = True) -> Plan:
+    cells = (PlannedCell("s.py", ASCENDING), PlannedCell("s.py", DESCENDING))
+    return Plan(cells, repeats, 7, False, False, until_decided=until, max_flake_rate=gate)
+
+
+def ended(plan: Plan, fails: dict[Cell, bool]) -> list[Ended]:
+    return [
+        Ended(a.position, 0, a.suite, a.cell.key, "failed" if fails[a.cell] else "passed")
+        for a in schedule(plan)
+    ]
+
+
+def attempts_until_settled(plan: Plan, rows: list[Ended]) -> int | None:
+    stopping = Stopping(plan, [])
+    for count, row in enumerate(rows, 1):
+        stopping.add(row)
+        if stopping.settled():
+            return count
+    return None
+
+
+def test_a_plain_difference_settles_long_before_the_cap() -> None:
+    plan = plan_of()
+    found = attempts_until_settled(plan, ended(plan, {ASCENDING: True, DESCENDING: False}))
+    assert found is not None
+    assert found <= 14
+
+
+def test_a_fixed_number_never_stops_early() -> None:
+    plan = plan_of(until=False)
+    rows = ended(plan, {ASCENDING: True, DESCENDING: False})
+    assert attempts_until_settled(plan, rows) is None
+
+
+def test_clean_cells_stop_once_no_future_could_decide() -> None:
+    plan = plan_of(40)
+    found = attempts_until_settled(plan, ended(plan, {ASCENDING: False, DESCENDING: False}))
+    assert found is not None
+    assert 50 < found < 80
+
+
+def test_a_gate_keeps_the_run_going_until_it_holds_or_breaks() -> None:
+    plan = plan_of(100, gate=0.1)
+    clean = attempts_until_settled(plan, ended(plan, {ASCENDING: False, DESCENDING: False}))
+    assert clean is not None
+    assert clean > 100  # about 57 clean ones in each cell
+    broken = attempts_until_settled(plan, ended(plan, {ASCENDING: True, DESCENDING: True}))
+    assert broken is not None
+
+
+@given(st.integers(0, 30), st.randoms())
+def test_attempts_after_one_in_flight_decide_nothing(slow: int, order: random.Random) -> None:
+    plan = plan_of(20)
+    rows = ended(plan, {ASCENDING: True, DESCENDING: False})
+    before = attempts_until_settled(plan, rows[:slow])
+    late = rows[:slow] + rows[slow + 1 :]
+    order.shuffle(late)
+    assert (attempts_until_settled(plan, late) is None) == (before is None)
+
+
+def test_a_resumed_run_knows_what_it_has() -> None:
+    plan = plan_of()
+    rows = ended(plan, {ASCENDING: True, DESCENDING: False})
+    assert Stopping(plan, rows).settled()
+    assert not Stopping(plan, rows[:4]).settled()
+
+
+def options(**given: object) -> RunOptions:
+    axes = (Axis("order", ("ascending", "descending")), Axis("tp", (1,)))
+    return RunOptions(suites=("tests/outcomes/passes.py",), **{"axes": axes, **given})  # type: ignore[arg-type]
+
+
+def test_a_cap_that_no_outcome_can_decide_is_refused_with_the_least_that_can() -> None:
+    with pytest.raises(UsageError, match=r"--repeats 3: no outcome .* give --repeats 5"):
+        make_plan(options(until="decided", repeats=3), "cpu", 2, 1, in_ci=False)
+    assert make_plan(options(until="decided", repeats=5), "cpu", 2, 1, in_ci=False).until_decided
+
+
+def test_until_decided_with_nothing_to_decide_is_refused() -> None:
+    one = (Axis("order", ("ascending",)), Axis("tp", (1,)))
+    with pytest.raises(UsageError, match="nothing to decide: give --max-flake-rate, or an axis"):
+        make_plan(options(until="decided", axes=one), "cpu", 2, 1, in_ci=False)
+    gated = options(until="decided", axes=one, max_flake_rate=0.1)
+    assert make_plan(gated, "cpu", 2, 1, in_ci=False).max_flake_rate == 0.1
+
+
+@pytest.mark.parametrize(
+    ("given_options", "message"),
+    [
+        ({"until": "bored"}, "the one value is decided"),
+        ({"max_flake_rate": 0.0}, "above 0 and below 1"),
+        ({"max_flake_rate": float("nan")}, "above 0 and below 1"),
+        ({"base_rate": 1.5}, "give one from 0 to 1"),
+        ({"base_rate": 0.1, "target_rate": 0.1}, "cannot be told apart"),
+        ({"until": "decided", "fixed_seed": True}, "drop one of them"),
+        ({"max_flake_rate": 0.1, "fixed_seed": True}, "drop one of them"),
+        ({"until": "decided", "replace_infra": 1}, "drop one of them"),
+    ],
+)
+def test_contradictory_questions_are_refused(
+    given_options: dict[str, object], message: str
+) -> None:
+    with pytest.raises(UsageError, match=message):
+        options(**given_options)
