@@ -5,6 +5,7 @@ import json
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from harness.core.errors import UsageError
 
@@ -31,7 +32,7 @@ class Cell:
     @property
     def key(self) -> str:
         """Canonical JSON: equal cells have equal keys whatever the axis order."""
-        return json.dumps(dict(self.axes), sort_keys=True, separators=(",", ":"))
+        return _canonical(self.axes)
 
     @property
     def label(self) -> str:
@@ -54,6 +55,11 @@ class Cell:
             for name, value in self.axes
             if name.startswith(ENV_PREFIX)
         }
+
+
+@lru_cache(maxsize=4096)
+def _canonical(axes: tuple[tuple[str, Value], ...]) -> str:
+    return json.dumps(dict(axes), sort_keys=True, separators=(",", ":"))
 
 
 def cell_from_dict(axes: dict[str, Value]) -> Cell:

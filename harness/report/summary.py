@@ -4,6 +4,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from statistics import median
 from typing import Any
 
@@ -253,6 +254,7 @@ def _signatures(attempts: Sequence[AttemptRow]) -> list[SignatureCount]:
     )
 
 
+@lru_cache(maxsize=4096)
 def cell_of(key: str) -> Cell:
     """The cell that a stored key names."""
     return cell_from_dict(json.loads(key))

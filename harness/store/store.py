@@ -13,6 +13,9 @@ from harness.core.result import AttemptResult
 from harness.store import schema
 from harness.store.records import AttemptRow, Lease, RunRecord, attempt_values, test_values
 
+#: Columns that are large and that few readers want.
+_BULKY = ("trace", "log_tails")
+
 
 @dataclass(frozen=True, slots=True)
 class TestCount:
@@ -92,12 +95,24 @@ class Store:
         raise UsageError(f"no run {name!r} in this store; `harness runs` lists {len(runs)}")
 
     def attempts(self, run_id: str) -> list[AttemptRow]:
-        """The attempts of a run in lease order; a replacement follows what it replaces."""
+        """The attempts of a run in lease order; a replacement follows what it replaces.
+
+        Only the last attempt of each cell that captured comes with its `trace` and `log_tails`:
+        those of all would be most of what is read. `attempt` gives any one's.
+        """
         table = schema.attempt
-        query = sa.select(table).where(table.c.run_id == run_id)
+        light = [column for column in table.c if column.name not in _BULKY]
+        query = sa.select(*light).where(table.c.run_id == run_id)
         with self._connect() as connection:
-            rows = connection.execute(query.order_by(table.c.position, table.c.replaces))
-            return [AttemptRow(**row._mapping) for row in rows]
+            found = connection.execute(query.order_by(table.c.position, table.c.replaces)).all()
+            last = {(row.suite, row.cell): row.id for row in found if row.graphs}
+            wanted = sa.select(table.c.id, table.c.trace, table.c.log_tails)
+            wanted = wanted.where(table.c.id.in_(last.values()))
+            bulk = {row.id: row._mapping for row in connection.execute(wanted)}
+        return [
+            AttemptRow(**{"trace": [], "log_tails": {}, **row._mapping, **bulk.get(row.id, {})})
+            for row in found
+        ]
 
     def attempt(self, name: str) -> AttemptRow:
         """The attempt with this id or unique prefix. Raises UsageError where none fits."""
