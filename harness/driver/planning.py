@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from harness.core import backends
+from harness.core.capture import parse_phases, parse_sharing
 from harness.core.cell import Axis, Cell, check_distinct, cross
 from harness.core.errors import UsageError
 from harness.core.order import CaptureOrder, ordering_gate, parse_order
@@ -32,7 +33,12 @@ ENGINE_AXES = (
     "spec_steps",
     "max_running",
     "speculative",
+    "capture_phases",
+    "pool_sharing",
 )
+
+#: How the values of an axis are read, where they are names.
+_READERS = {"order": parse_order, "capture_phases": parse_phases, "pool_sharing": parse_sharing}
 
 
 def make_plan(
@@ -110,8 +116,8 @@ def check_axes(
 
 
 def _check_value(name: str, value: str | int, device: str, devices: int) -> None:
-    if name == "order":
-        parse_order(str(value))
+    if name in _READERS:
+        _READERS[name](str(value))
     elif name == "backend" or name in BACKEND_ROLES:
         backends.check_backend(str(value), device)
     elif name == "tp" and not (isinstance(value, int) and 1 <= value <= devices):

@@ -5,6 +5,7 @@ import typing
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from harness.core.capture import CapturePhases, PoolSharing, parse_phases, parse_sharing
 from harness.core.cell import ENV_PREFIX
 from harness.core.errors import UsageError, unknown_value
 from harness.core.order import CaptureOrder, ordering_gate, parse_order
@@ -46,6 +47,8 @@ class EngineConfig:
     model: str
     draft_model: str | None = None
     order: CaptureOrder = CaptureOrder.GATE
+    capture_phases: CapturePhases = CapturePhases.INTERLEAVED
+    pool_sharing: PoolSharing = PoolSharing.SHARED
     prefill_backend: str = "torch_native"
     decode_backend: str = "torch_native"
     draft_backend: str = "torch_native"
@@ -82,6 +85,11 @@ class EngineConfig:
         return max(self.max_running, *self.cuda_graph_bs)
 
     @property
+    def logit_rows(self) -> int:
+        """Rows of the one buffer that every graph's logits are written to."""
+        return self.max_bs * self.query_len
+
+    @property
     def pages_per_row(self) -> int:
         """Width of the page table: a verify step writes `draft_tokens` past the context."""
         return pages_for(self.max_context + self.draft_tokens, self.page_size)
@@ -108,8 +116,15 @@ class EngineConfig:
 
 def config_from_dict(values: Mapping[str, typing.Any]) -> EngineConfig:
     """Inverse of `EngineConfig.as_dict`, after JSON."""
-    sizes, order = tuple(values["cuda_graph_bs"]), CaptureOrder(values["order"])
-    return EngineConfig(**{**values, "cuda_graph_bs": sizes, "order": order})
+    return EngineConfig(
+        **{
+            **values,
+            "cuda_graph_bs": tuple(values["cuda_graph_bs"]),
+            "order": CaptureOrder(values["order"]),
+            "capture_phases": CapturePhases(values["capture_phases"]),
+            "pool_sharing": PoolSharing(values["pool_sharing"]),
+        }
+    )
 
 
 def pages_for(tokens: int, page_size: int) -> int:
@@ -211,6 +226,8 @@ _READERS: dict[object, typing.Callable[[object], object]] = {
     str | None: lambda value: None if value is None else _text(value),
     tuple[int, ...]: _sizes,
     CaptureOrder: lambda value: parse_order(_text(value)),
+    CapturePhases: lambda value: parse_phases(_text(value)),
+    PoolSharing: lambda value: parse_sharing(_text(value)),
 }
 _WANTED: dict[object, str] = {
     int: "a whole number",
@@ -220,6 +237,8 @@ _WANTED: dict[object, str] = {
     str | None: "a text",
     tuple[int, ...]: "a list of batch sizes",
     CaptureOrder: "a capture order",
+    CapturePhases: "interleaved or two-phase",
+    PoolSharing: "shared, per-role or per-graph",
 }
 
 _POSITIVE = ("tp", "max_running", "page_size", "max_context", "spec_steps",

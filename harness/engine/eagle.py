@@ -53,8 +53,8 @@ class EagleHead:
         `feature` is the head's own state just before the last known token, whose position is
         `positions`.
         """
-        drafted = [self._target.logits(feature).argmax(-1)]
+        drafted = [self._target.shared_logits(feature).argmax(-1)]
         for step in range(steps - 1):
             feature = self.forward(drafted[-1], feature, positions + step, attention)
-            drafted.append(self._target.logits(feature).argmax(-1))
+            drafted.append(self._target.shared_logits(feature).argmax(-1))
         return torch.cat(drafted, dim=1)

@@ -86,6 +86,13 @@ class Engine:
         )
 
     @property
+    def captures(self) -> list[dict[str, Any]]:
+        """This rank's capture trace: per graph, in order, what the wire's `capture` event says."""
+        runner = self._worker.runner
+        assert runner is not None
+        return runner.captures
+
+    @property
     def free_pages(self) -> int:
         """Pages of the pool that no request owns."""
         return self._allocator.free

@@ -120,8 +120,30 @@ class Llama:
             hidden = layer.forward(hidden, angles, attention, cache)
         return rms_norm(hidden, hidden.shape[-1:], self._weights.norm, self._config.rms_norm_eps)
 
+    def reserve_logits(self, rows: int) -> Tensor:
+        """Allocate the one buffer that `shared_logits` writes to, [rows, vocab]."""
+        head, vocab = self._weights.lm_head, self._config.vocab_size
+        self._logits = head.new_empty(rows, vocab)
+        return self._logits
+
+    def shared_logits(self, hidden: Tensor) -> Tensor:
+        """[bs, n, hidden] to [bs, n, vocab] in the reserved buffer: valid until the next call.
+
+        For graphs: the largest of their tensors then stands outside their pool, once, whatever
+        the number of graphs. Raises ValueError where bs * n rows were not reserved.
+        """
+        rows = hidden.shape[:-1].numel()
+        if rows > len(self._logits):
+            raise ValueError(f"{rows} rows of logits do not fit the {len(self._logits)} reserved")
+        buffer = self._logits[:rows]
+        if self._config.splits_vocabulary and self._group.size > 1:
+            buffer.view(*hidden.shape[:-1], -1).copy_(self.logits(hidden))
+        else:
+            torch.mm(hidden.flatten(0, -2), self._weights.lm_head.t(), out=buffer)
+        return buffer.view(*hidden.shape[:-1], -1)
+
     def logits(self, hidden: Tensor) -> Tensor:
-        """[..., hidden] to [..., vocab], whole on every rank."""
+        """[..., hidden] to [..., vocab], whole on every rank, freshly allocated."""
         logits = linear(hidden, self._weights.lm_head)
         if not self._config.splits_vocabulary:
             return logits

@@ -25,7 +25,7 @@ def target_role(
 
     def forward(bs: int) -> Outputs:
         hidden = target.forward(inputs["tokens"][:bs], inputs["positions"][:bs], attention)
-        return {"logits": target.logits(hidden), "hidden": hidden}
+        return {"logits": target.shared_logits(hidden), "hidden": hidden}
 
     name = "verify" if config.speculative else "decode"
     return Role(name, config.decode_backend, attention, inputs, forward)

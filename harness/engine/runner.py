@@ -1,21 +1,25 @@
 """Captures every role at every batch size, and replays the graph that a batch fits.
 
-The order per graph is fixed: warm up twice, synchronise, barrier, capture into the shared pool.
-The order of batch sizes is the cell's: it is what is measured.
+The order per graph is fixed: warm up twice, synchronise, barrier, capture. The order of batch
+sizes, whether all shapes warm up before the first capture, and which graphs share a pool are the
+cell's: they are what is measured.
 """
 
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
 
 from torch import Tensor
 
+from harness.core.capture import CapturePhases, pool_name
 from harness.core.order import capture_sequence
 from harness.engine.attention.base import AttentionBackend
 from harness.engine.barrier import CaptureBarrier
 from harness.engine.config import EngineConfig
-from harness.engine.graphs.base import Graph, GraphPool, Outputs
+from harness.engine.graphs.base import Graph, GraphMemory, Outputs
 from harness.engine.progress import CaptureProgress
 from harness.rank import wire
 
@@ -38,71 +42,99 @@ class Role:
 
 
 class GraphRunner:
-    """The captured steps of one rank. Roles share one pool, hence each other's freed blocks."""
+    """The captured steps of one rank. Graphs of one pool reuse each other's freed blocks."""
 
     def __init__(
         self,
         config: EngineConfig,
         roles: Sequence[Role],
-        pool: GraphPool,
+        memory: GraphMemory,
         barrier: CaptureBarrier,
         progress: CaptureProgress,
+        shared: Mapping[str, Tensor] = MappingProxyType({}),
     ) -> None:
+        """`shared`: buffers that graphs of all roles write to, for the trace to show where."""
+        self.captures: list[dict[str, Any]] = []
+        """What the wire's `capture` events said, in order."""
         self.replays: Counter[str] = Counter()
         self.eager = 0
         self._config = config
         self._roles = {role.name: role for role in roles}
-        self._pool = pool
+        self._memory = memory
         self._barrier = barrier
         self._progress = progress
+        self._shared = shared
         self._graphs: dict[tuple[str, int], Graph] = {}
 
     def capture_all(self) -> None:
         """Capture every role, in order. Raises CaptureBarrierTimeout and CaptureError."""
-        began = time.perf_counter()
-        order = self._config.resolved_order
-        sizes = capture_sequence(order, self._config.cuda_graph_bs, self._config.seed)
+        began, config = time.perf_counter(), self._config
+        sizes = capture_sequence(config.resolved_order, config.cuda_graph_bs, config.seed)
+        if config.capture_phases is CapturePhases.TWO_PHASE:
+            for role in self._roles.values():
+                for bs in sizes:
+                    self._warm_up(role, bs)
         for role in self._roles.values():
-            wire.emit(
-                "capture_plan",
-                requested=self._config.order.value,
-                resolved=order.value,
-                role=role.name,
-                sizes=sizes,
-            )
-            for bs in self._progress.track(sizes, self._pool.free_bytes):
+            self._announce(role, sizes)
+            for bs in self._progress.track(sizes, self._memory.free_bytes):
                 self._capture(role, bs)
+        pools = self._memory.pool_bytes()
         wire.emit(
             "captured",
-            graphs=self._pool.kind,
-            pool_bytes=self._pool.pool_bytes(),
-            peak_bytes=self._pool.peak_bytes(),
+            graphs=self._memory.kind,
+            pool_bytes=sum(pools.values()),
+            pools=pools,
+            peak_bytes=self._memory.peak_bytes(),
             seconds=time.perf_counter() - began,
             role_backends={role.name: role.backend for role in self._roles.values()},
         )
 
-    def _capture(self, role: Role, bs: int) -> None:
-        began, free_before = time.perf_counter(), self._pool.free_bytes()
+    def _announce(self, role: Role, sizes: list[int]) -> None:
+        wire.emit(
+            "capture_plan",
+            requested=self._config.order.value,
+            resolved=self._config.resolved_order.value,
+            role=role.name,
+            sizes=sizes,
+            phases=self._config.capture_phases.value,
+            sharing=self._config.pool_sharing.value,
+        )
 
-        def step() -> Outputs:
-            return role.forward(bs)
-
+    def _warm_up(self, role: Role, bs: int) -> None:
         self._load(role, {}, bs)
         for _ in range(WARM_UPS):
-            self._pool.warm_up(step)
+            self._memory.warm_up(lambda: role.forward(bs))
+
+    def _capture(self, role: Role, bs: int) -> None:
+        began, free_before = time.perf_counter(), self._memory.free_bytes()
+        if self._config.capture_phases is CapturePhases.INTERLEAVED:
+            self._warm_up(role, bs)
+        self._load(role, {}, bs)
         self._barrier.wait(role.name, bs)
-        graph = self._graphs[role.name, bs] = self._pool.capture(step)
-        wire.emit(
-            "capture",
-            role=role.name,
-            bs=bs,
-            position=len(self._graphs) - 1,
-            free_before=free_before,
-            free_after=self._pool.free_bytes(),
-            pool_bytes=self._pool.pool_bytes(),
-            seconds=time.perf_counter() - began,
-            addresses=_addresses(role, graph),
-        )
+        pool = pool_name(self._config.pool_sharing, role.name, bs)
+        graph = self._memory.capture(lambda: role.forward(bs), pool)
+        self._graphs[role.name, bs] = graph
+        seen = {
+            "role": role.name,
+            "bs": bs,
+            "position": len(self._graphs) - 1,
+            "pool": pool,
+            "free_before": free_before,
+            "free_after": self._memory.free_bytes(),
+            "pool_bytes": sum(self._memory.pool_bytes().values()),
+            "seconds": time.perf_counter() - began,
+            "addresses": self.addresses(role.name, bs),
+        }
+        self.captures.append(seen)
+        wire.emit("capture", **seen)
+
+    def addresses(self, name: str, bs: int) -> dict[str, int]:
+        """Where everything stands that a graph uses and that outlives its capture."""
+        role, outputs = self._roles[name], self._graphs[name, bs].outputs
+        found = {f"input.{key}": buffer.data_ptr() for key, buffer in role.inputs.items()}
+        found |= {f"output.{key}": output.data_ptr() for key, output in outputs.items()}
+        found |= {f"shared.{key}": buffer.data_ptr() for key, buffer in self._shared.items()}
+        return found | role.attention.addresses()
 
     def run(self, name: str, values: Mapping[str, Tensor]) -> Outputs:
         """Run one step on `values`, [raw_bs, ...] each, one per input of the role.
@@ -146,14 +178,7 @@ class GraphRunner:
         self.eager += 1
 
     def close(self) -> None:
-        """Free the graphs, then their pool, and report the replays."""
+        """Free the graphs, then their memory, and report the replays."""
         self._graphs.clear()
-        self._pool.close()
+        self._memory.close()
         wire.emit("replays", counts=dict(self.replays), eager=self.eager)
-
-
-def _addresses(role: Role, graph: Graph) -> dict[str, int]:
-    """Where everything stands that outlives the capture."""
-    found = {f"input.{key}": buffer.data_ptr() for key, buffer in role.inputs.items()}
-    found |= {f"output.{key}": output.data_ptr() for key, output in graph.outputs.items()}
-    return found | role.attention.addresses()

@@ -14,7 +14,7 @@ from harness.engine.barrier import CaptureBarrier
 from harness.engine.channels import Channels
 from harness.engine.config import EngineConfig, ModelConfig
 from harness.engine.eagle import EagleHead
-from harness.engine.graphs.base import GraphPool
+from harness.engine.graphs.base import GraphMemory
 from harness.engine.kv import LayerCache, make_pool
 from harness.engine.model import Llama, Rotary
 from harness.engine.progress import CaptureProgress
@@ -94,7 +94,9 @@ class Worker:
         target, head, roles = self._assemble(parallel.TensorParallel(channels.rank, channels.size))
         barrier = CaptureBarrier(channels.rank, channels.barrier, config.barrier_timeout_s)
         progress = CaptureProgress(channels.rank, self._environ)
-        self.runner = GraphRunner(config, roles, _make_pool(self._device), barrier, progress)
+        shared = {"logits": target.reserve_logits(config.logit_rows)}
+        memory = _make_memory(self._device)
+        self.runner = GraphRunner(config, roles, memory, barrier, progress, shared)
         if config.graphs:
             wire.emit("phase", name="capture")
             self.runner.capture_all()
@@ -164,14 +166,14 @@ class Worker:
         parallel.leave()
 
 
-def _make_pool(device: torch.device) -> GraphPool:
+def _make_memory(device: torch.device) -> GraphMemory:
     if device.type == "cuda":
-        from harness.engine.graphs.cuda import CudaPool
+        from harness.engine.graphs.cuda import CudaMemory
 
-        return CudaPool(device)
-    from harness.engine.graphs.recorded import RecordedPool
+        return CudaMemory(device)
+    from harness.engine.graphs.recorded import RecordedMemory
 
-    return RecordedPool()
+    return RecordedMemory()
 
 
 def _device(name: str, environ: Mapping[str, str]) -> torch.device:

@@ -27,7 +27,7 @@ from harness.engine import worker
 from harness.engine.attention import torch_native
 from harness.engine.attention.base import AttentionShape
 from harness.engine.attention.torch_native import TorchNative
-from harness.engine.graphs.base import Graph, GraphPool, Outputs
+from harness.engine.graphs.base import Graph, GraphMemory, Outputs
 from harness.engine.kv import LayerCache
 
 #: The share of attempt seeds that arm the fault.
@@ -63,27 +63,27 @@ class Workspace:
         """Where graphs captured now find it."""
         return 0 if self._indices is None else self._indices.data_ptr()
 
-    def watch(self, pool: GraphPool) -> GraphPool:
-        """The pool, in which every capture begins by making room for what was planned.
+    def watch(self, memory: GraphMemory) -> GraphMemory:
+        """The memory, in which every capture begins by making room for what was planned.
 
         First of all: in a block that the same graph used before, its replay would spoil the plan in
         every order, and the sound arm would not be sound.
         """
-        capture = pool.capture
+        capture = memory.capture
 
-        def with_room(function: Callable[[], Outputs]) -> Graph:
+        def with_room(function: Callable[[], Outputs], pool: str) -> Graph:
             def step() -> Outputs:
                 self._make_room()
                 return function()
 
             self.capturing = True
             try:
-                return capture(step)
+                return capture(step, pool)
             finally:
                 self.capturing = False
 
-        pool.capture = with_room
-        return pool
+        memory.capture = with_room
+        return memory
 
     def _make_room(self) -> None:
         """The fault: what is outgrown moves, and its old block is the pool's again."""
@@ -143,10 +143,10 @@ class TestStaleWorkspace(ParityControl):
     @classmethod
     def build_with_fault(cls, workspace: Workspace) -> None:
         """Build on a pool that says when it captures, and on backends that share the workspace."""
-        make_pool = worker._make_pool
+        make_memory = worker._make_memory
         with (
             mock.patch.object(
-                worker, "_make_pool", lambda device: workspace.watch(make_pool(device))
+                worker, "_make_memory", lambda device: workspace.watch(make_memory(device))
             ),
             mock.patch.object(torch_native, "TorchNative", lambda: WorkspaceTorchNative(workspace)),
         ):

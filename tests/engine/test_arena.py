@@ -33,11 +33,13 @@ class ArenaMachine(RuleBasedStateMachine):
         self.blocks = BlockAllocator(CAPACITY)
         self.used: list[tuple[Block, int]] = []
 
-    @rule(size=SIZES)
-    def allocate(self, size: int) -> None:
+    @rule(size=SIZES, pool=st.sampled_from(["verify", "draft"]))
+    def allocate(self, size: int, pool: str) -> None:
         if self.blocks.reserved > CAPACITY // 2:
             return
-        self.used.append((self.blocks.allocate(size), size))
+        block = self.blocks.allocate(size, pool)
+        assert block.pool == pool
+        self.used.append((block, size))
 
     @rule(data=st.data())
     def release(self, data: st.DataObject) -> None:
@@ -53,6 +55,13 @@ class ArenaMachine(RuleBasedStateMachine):
             assert block.offset == end
             end += block.size
         assert end == self.blocks.reserved
+        assert end == sum(self.blocks.reserved_by_pool.values())
+
+    @invariant()
+    def a_segment_belongs_to_one_pool(self) -> None:
+        spans = [block for block, _ in self.used] + self.blocks.free_blocks()
+        owners = {(block.segment, block.pool) for block in spans}
+        assert len(owners) == len({segment for segment, _ in owners})
 
     @invariant()
     def every_block_is_aligned_and_large_enough(self) -> None:
@@ -115,3 +124,12 @@ def test_a_block_released_twice_is_refused() -> None:
 def test_an_arena_without_room_for_a_segment_says_so() -> None:
     with pytest.raises(ArenaExhausted, match="cannot hold"):
         BlockAllocator(MIB).allocate(512)
+
+
+def test_a_freed_block_serves_its_own_pool_alone() -> None:
+    blocks = BlockAllocator(CAPACITY)
+    blocks.release(blocks.allocate(1000, "verify"))
+    other = blocks.allocate(1000, "draft")
+    assert blocks.allocate(1000, "verify").offset != other.offset
+    assert blocks.reserved_by_pool == {"verify": 2 * MIB, "draft": 2 * MIB}
+    assert blocks.reserved == 4 * MIB

@@ -21,30 +21,30 @@ PROMPTS = [[3, 4, 5], [7], [9, 10, 11, 12], [2, 2, 2], [8, 9]]
 
 
 def test_a_replay_equals_an_eager_run_on_fresh_inputs() -> None:
-    from harness.engine.graphs.cuda import CudaPool
+    from harness.engine.graphs.cuda import CudaMemory
 
     device = torch.device("cuda", 0)
-    pool, values = CudaPool(device), torch.randn(64, 64, device=device)
+    memory, values = CudaMemory(device), torch.randn(64, 64, device=device)
 
     def step() -> Outputs:
         return {"x": (values @ values).relu() + 1}
 
-    pool.warm_up(step)
-    graph = pool.capture(step)
+    memory.warm_up(step)
+    graph = memory.capture(step)
     for _ in range(3):
         values.normal_()
         graph.replay()
         assert torch.equal(graph.outputs["x"], step()["x"])
-    assert pool.pool_bytes() > 0
+    assert memory.pool_bytes()["shared"] > 0
 
 
 def test_reading_a_value_in_capture_raises() -> None:
-    from harness.engine.graphs.cuda import CudaPool
+    from harness.engine.graphs.cuda import CudaMemory
 
     device = torch.device("cuda", 0)
-    pool, values = CudaPool(device), torch.randn(4, device=device)
+    memory, values = CudaMemory(device), torch.randn(4, device=device)
     with pytest.raises(CaptureError):
-        pool.capture(lambda: {"x": torch.full((2,), values.sum().item(), device=device)})
+        memory.capture(lambda: {"x": torch.full((2,), values.sum().item(), device=device)})
 
 
 @pytest.mark.parametrize("changes", [{}, {"page_size": 4}, {"speculative": False}], ids=str)

@@ -1,6 +1,7 @@
 """The engine on one rank against the plain reference, in every mode a cell can ask for."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -8,9 +9,11 @@ import torch
 
 from harness.core.errors import UsageError
 from harness.engine.engine import Engine
+from harness.engine.graphs.arena import MIB
+from harness.engine.graphs.recorded import RecordedMemory
 from harness.engine.oracle import NanDetected, WrongOutput, check_greedy
 from harness.engine.reference import Reference
-from harness.engine.runner import GraphRunner, Role
+from harness.engine.runner import WARM_UPS, GraphRunner, Role
 from harness.rank import wire
 
 PROMPTS = [[3, 4, 5], [7], [9, 10, 11, 12], [2, 2, 2], [8, 9], [20, 3, 3]]
@@ -42,6 +45,9 @@ def told(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, object]]:
         {"order": "shuffled", "seed": 3},
         {"cuda_graph_bs": [1, 2]},
         {"max_running": 2, "cuda_graph_bs": [4]},
+        {"capture_phases": "two-phase"},
+        {"pool_sharing": "per-role"},
+        {"capture_phases": "two-phase", "pool_sharing": "per-graph", "order": "ascending"},
     ],
     ids=str,
 )
@@ -115,11 +121,66 @@ def test_orders_differ_in_layout_yet_not_in_answers(
         with Engine.from_cell({**engine_args, "order": order}) as engine:
             answers.append([g.tokens for g in engine.generate(PROMPTS, 10)])
         found = [e for e in told if e["event"] == "capture" and e["role"] == "verify"]
-        outputs = {e["bs"]: e["addresses"]["output.logits"] for e in found}  # type: ignore[index]
+        outputs = {e["bs"]: e["addresses"]["output.hidden"] for e in found}  # type: ignore[index]
         layouts.append({bs: address - min(outputs.values()) for bs, address in outputs.items()})
         told.clear()
     assert answers[0] == answers[1]
     assert layouts[0] != layouts[1]
+
+
+@pytest.mark.parametrize(("phases", "before"), [("interleaved", 1), ("two-phase", 9)])
+def test_shapes_are_warmed_up_when_the_mode_says(
+    engine_args: dict[str, object], monkeypatch: pytest.MonkeyPatch, phases: str, before: int
+) -> None:
+    done: list[str] = []
+    for name in ("warm_up", "capture"):
+        method = getattr(RecordedMemory, name)
+
+        def noted(
+            *args: object, name: str = name, method: Callable[..., object] = method
+        ) -> object:
+            done.append(name)
+            return method(*args)
+
+        monkeypatch.setattr(RecordedMemory, name, noted)
+    with Engine.from_cell({**engine_args, "capture_phases": phases}):
+        pass
+    assert done.count("capture") == 9
+    assert done.count("warm_up") == 9 * WARM_UPS
+    assert done.index("capture") == before * WARM_UPS
+
+
+@pytest.mark.parametrize(("sharing", "pools"), [("shared", 1), ("per-role", 3), ("per-graph", 9)])
+def test_pool_bytes_are_those_of_all_pools(
+    engine_args: dict[str, object], told: list[dict[str, object]], sharing: str, pools: int
+) -> None:
+    with Engine.from_cell({**engine_args, "pool_sharing": sharing}) as engine:
+        named = {seen["pool"] for seen in engine.captures}
+    (captured,) = (event for event in told if event["event"] == "captured")
+    assert isinstance(captured["pools"], dict)
+    assert len(captured["pools"]) == pools
+    assert named == set(captured["pools"])
+    assert captured["pool_bytes"] == sum(captured["pools"].values()) == pools * 2 * MIB
+
+
+def test_all_graphs_write_their_logits_to_one_buffer_outside_the_pool(
+    engine_args: dict[str, object],
+) -> None:
+    with Engine.from_cell(engine_args) as engine:
+        shared = {seen["addresses"]["shared.logits"] for seen in engine.captures}
+        verify = [seen for seen in engine.captures if seen["role"] == "verify"]
+        assert shared == {seen["addresses"]["output.logits"] for seen in verify}
+        others = {seen["addresses"]["output.hidden"] for seen in verify}
+    assert len(shared) == 1
+    assert not shared & others
+
+
+def test_more_rows_of_logits_than_reserved_are_refused(engine_args: dict[str, object]) -> None:
+    with Engine.from_cell({**engine_args, "graphs": False}) as engine:
+        steps = engine._worker._steps
+        assert steps is not None
+        with pytest.raises(ValueError, match="21 rows of logits do not fit the 20 reserved"):
+            steps._target.shared_logits(torch.zeros(21, 1, 32))
 
 
 def test_sampling_follows_the_targets_distribution(

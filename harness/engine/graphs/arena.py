@@ -4,9 +4,11 @@ Pure bookkeeping over offsets. Sizes are rounded up to 512 bytes. Requests up to
 from 2 MiB segments, those below 10 MiB from 20 MiB ones, larger ones from a segment of their own,
 a multiple of 2 MiB. The smallest free block that fits is taken, the lowest of equals; what remains
 is split off where it is worth keeping; a freed block joins its free neighbours in the segment.
+A segment belongs to the pool that it was reserved for: pools never share blocks.
 """
 
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, replace
 
 MIB = 1 << 20
 
@@ -24,12 +26,13 @@ class ArenaExhausted(MemoryError):  # noqa: N818 - names what was seen
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A span of the arena. `small` and `segment` say where it may be joined and reused."""
+    """A span of the arena. `segment`, `small` and `pool` say where it may be joined and reused."""
 
     offset: int
     size: int
     segment: int
     small: bool
+    pool: str
 
 
 def rounded(nbytes: int) -> int:
@@ -52,16 +55,17 @@ class BlockAllocator:
     def __init__(self, capacity: int) -> None:
         self.capacity = capacity
         self.reserved = 0
+        self.reserved_by_pool: Counter[str] = Counter()
         self.in_use = 0
         self.peak = 0
         self._free: dict[int, Block] = {}
         self._free_ends: dict[int, Block] = {}
         self._used: dict[int, Block] = {}
 
-    def allocate(self, nbytes: int) -> Block:
-        """Take a block. Raises ArenaExhausted where no segment can be added for it."""
+    def allocate(self, nbytes: int, pool: str = "shared") -> Block:
+        """Take a block of a pool. Raises ArenaExhausted where no segment can be added for it."""
         size = rounded(nbytes)
-        found = self._best_fit(size) or self._reserve(size)
+        found = self._best_fit(size, pool) or self._reserve(size, pool)
         self._drop(found)
         block = self._split(found, size)
         self._used[block.offset] = block
@@ -80,27 +84,28 @@ class BlockAllocator:
             if neighbour is not None and neighbour.segment == block.segment:
                 self._drop(neighbour)
                 start = min(block.offset, neighbour.offset)
-                block = Block(start, block.size + neighbour.size, block.segment, block.small)
+                block = replace(block, offset=start, size=block.size + neighbour.size)
         self._keep(block)
 
     def free_blocks(self) -> list[Block]:
         """The free blocks, by offset."""
         return sorted(self._free.values(), key=lambda block: block.offset)
 
-    def _best_fit(self, size: int) -> Block | None:
-        small = size <= SMALL_REQUEST
-        fitting = (b for b in self._free.values() if b.small == small and b.size >= size)
+    def _best_fit(self, size: int, pool: str) -> Block | None:
+        wanted = (size <= SMALL_REQUEST, pool)
+        fitting = (b for b in self._free.values() if (b.small, b.pool) == wanted and b.size >= size)
         return min(fitting, key=lambda block: (block.size, block.offset), default=None)
 
-    def _reserve(self, size: int) -> Block:
+    def _reserve(self, size: int, pool: str) -> Block:
         wanted = segment_size(size)
         if self.reserved + wanted > self.capacity:
             raise ArenaExhausted(
                 f"the arena of {self.capacity} bytes cannot hold {wanted} more; "
                 f"{self.in_use} are in use"
             )
-        block = Block(self.reserved, wanted, self.reserved, size <= SMALL_REQUEST)
+        block = Block(self.reserved, wanted, self.reserved, size <= SMALL_REQUEST, pool)
         self.reserved += wanted
+        self.reserved_by_pool[pool] += wanted
         self._keep(block)
         return block
 
@@ -109,8 +114,8 @@ class BlockAllocator:
         worth_keeping = rest >= ROUNDING if block.small else rest > SMALL_REQUEST
         if not worth_keeping:
             return block
-        self._keep(Block(block.offset + size, rest, block.segment, block.small))
-        return Block(block.offset, size, block.segment, block.small)
+        self._keep(replace(block, offset=block.offset + size, size=rest))
+        return replace(block, size=size)
 
     def _keep(self, block: Block) -> None:
         self._free[block.offset] = block

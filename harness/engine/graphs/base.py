@@ -23,8 +23,15 @@ class Graph(Protocol):
         """Run the captured work again on what its input buffers hold now."""
 
 
-class GraphPool(Protocol):
-    """Memory that graphs share: what one graph freed by its end, the next may use."""
+#: The pool of graphs that name none.
+SHARED = "shared"
+
+
+class GraphMemory(Protocol):
+    """The memory of an engine's graphs, in one pool or several.
+
+    What a graph of a pool freed by its end, the next graph of the same pool may use.
+    """
 
     @property
     def kind(self) -> Literal["cuda", "recorded"]:
@@ -33,17 +40,20 @@ class GraphPool(Protocol):
     def warm_up(self, function: Callable[[], Outputs]) -> None:
         """Run the function uncaptured, where capture will run it, and wait for it."""
 
-    def capture(self, function: Callable[[], Outputs]) -> Graph:
-        """Capture one call. Raises CaptureError where a graph cannot hold it."""
+    def capture(self, function: Callable[[], Outputs], pool: str = SHARED) -> Graph:
+        """Capture one call into the pool of that name, made at its first graph.
+
+        Raises CaptureError where a graph cannot hold the call, and out of memory.
+        """
 
     def free_bytes(self) -> int:
         """Bytes of the device that are free now."""
 
-    def pool_bytes(self) -> int:
-        """Bytes that the pool's segments reserve now."""
+    def pool_bytes(self) -> dict[str, int]:
+        """Bytes that each pool's segments reserve now."""
 
     def peak_bytes(self) -> int:
         """The most bytes in use at once so far."""
 
     def close(self) -> None:
-        """Free the pool. Its graphs must be gone."""
+        """Free the pools. Their graphs must be gone."""

@@ -1,11 +1,12 @@
-"""CUDA graphs: one shared memory pool, one capture stream."""
+"""CUDA graphs: memory pools by name, one capture stream."""
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Any, Literal
 
 import torch
 
-from harness.engine.graphs.base import CaptureError, Graph, Outputs
+from harness.engine.graphs.base import SHARED, CaptureError, Graph, Outputs
 
 
 class CudaGraph:
@@ -25,8 +26,8 @@ class CudaGraph:
         self._graph.replay()
 
 
-class CudaPool:
-    """The pool that all CUDA graphs of an engine share.
+class CudaMemory:
+    """The pools of an engine's CUDA graphs.
 
     The same stream captures every graph: blocks of a pool belong to the stream that made them.
     """
@@ -35,7 +36,7 @@ class CudaPool:
 
     def __init__(self, device: torch.device) -> None:
         self._device = device
-        self._pool = torch.cuda.graph_pool_handle()
+        self._pools: dict[str, Any] = {}
         self._stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
         torch.cuda.reset_peak_memory_stats(device)
 
@@ -48,14 +49,16 @@ class CudaPool:
         torch.cuda.synchronize(self._device)
 
     @torch.inference_mode()
-    def capture(self, function: Callable[[], Outputs]) -> Graph:
+    def capture(self, function: Callable[[], Outputs], pool: str = SHARED) -> Graph:
         """Capture one call. Raises CaptureError where the stream refuses the work."""
         graph = torch.cuda.CUDAGraph()
+        if pool not in self._pools:
+            self._pools[pool] = torch.cuda.graph_pool_handle()
         try:
             # Other threads (the collectives' watchdog) may go on calling CUDA meanwhile.
             with torch.cuda.graph(
                 graph,
-                pool=self._pool,
+                pool=self._pools[pool],
                 stream=self._stream,
                 capture_error_mode="thread_local",
             ):
@@ -70,17 +73,19 @@ class CudaPool:
         """Free bytes of the device, other processes' use counted."""
         return torch.cuda.mem_get_info(self._device)[0]
 
-    def pool_bytes(self) -> int:
-        """Bytes of the segments that belong to this pool."""
+    def pool_bytes(self) -> dict[str, int]:
+        """Bytes of the segments that belong to each pool."""
         segments: list[dict[str, Any]] = torch.cuda.memory_snapshot()  # type: ignore[no-untyped-call]
-        own = tuple(self._pool)
-        return sum(int(s["total_size"]) for s in segments if tuple(s["segment_pool_id"]) == own)
+        sizes: Counter[tuple[int, ...]] = Counter()
+        for segment in segments:
+            sizes[tuple(segment["segment_pool_id"])] += int(segment["total_size"])
+        return {name: sizes[tuple(handle)] for name, handle in self._pools.items()}
 
     def peak_bytes(self) -> int:
-        """The most bytes allocated at once since the pool was made, eager work included."""
+        """The most bytes allocated at once since this was made, eager work included."""
         return torch.cuda.max_memory_allocated(self._device)
 
     def close(self) -> None:
-        """Return the pool's memory to the device, once its graphs are gone."""
+        """Return the pools' memory to the device, once their graphs are gone."""
         torch.cuda.synchronize(self._device)
         torch.cuda.empty_cache()

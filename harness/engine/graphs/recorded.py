@@ -29,7 +29,7 @@ from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from harness.engine.graphs.arena import Block, BlockAllocator
-from harness.engine.graphs.base import CaptureError, Graph, Outputs
+from harness.engine.graphs.base import SHARED, CaptureError, Graph, Outputs
 
 ARENA_BYTES = 1 << 30
 
@@ -37,7 +37,7 @@ Call = Callable[[], object]
 
 
 class Arena:
-    """Memory for one pool of recorded graphs: reserved address space, touched only as used."""
+    """Memory for the pools of recorded graphs: reserved address space, touched only as used."""
 
     def __init__(self, capacity: int = ARENA_BYTES) -> None:
         self.blocks = BlockAllocator(capacity)
@@ -45,10 +45,10 @@ class Arena:
         self._base = torch.frombuffer(self._memory, dtype=torch.uint8, count=1).data_ptr()
         self._live: list[tuple[Any, Block]] = []
 
-    def place(self, like: Tensor) -> Tensor:
+    def place(self, like: Tensor, pool: str) -> Tensor:
         """An uninitialised tensor of `like`'s layout, in a block that lives as its storage."""
         self.collect()
-        block = self.blocks.allocate(_extent(like))
+        block = self.blocks.allocate(_extent(like), pool)
         tensor = self._view(block.offset, like.dtype, like.size(), like.stride(), 0, block.size)
         self._live.append((_weak(tensor), block))
         return tensor
@@ -121,8 +121,8 @@ class RecordedGraph:
             call()
 
 
-class RecordedPool:
-    """The pool that all recorded graphs of an engine share."""
+class RecordedMemory:
+    """The pools of an engine's recorded graphs, in one arena."""
 
     kind: Literal["cuda", "recorded"] = "recorded"
 
@@ -135,9 +135,9 @@ class RecordedPool:
         function()
 
     @torch.inference_mode()
-    def capture(self, function: Callable[[], Outputs]) -> Graph:
+    def capture(self, function: Callable[[], Outputs], pool: str = SHARED) -> Graph:
         """Record one call of the function. Raises CaptureError where a graph cannot hold it."""
-        recorder = _Recorder(self._arena)
+        recorder = _Recorder(self._arena, pool)
         with recorder:
             outputs = function()
         return RecordedGraph(recorder.calls, outputs)
@@ -146,9 +146,9 @@ class RecordedPool:
         """Bytes of the arena that no segment has reserved."""
         return self._arena.blocks.capacity - self._arena.blocks.reserved
 
-    def pool_bytes(self) -> int:
-        """Bytes of the arena's segments."""
-        return self._arena.blocks.reserved
+    def pool_bytes(self) -> dict[str, int]:
+        """Bytes of each pool's segments of the arena."""
+        return dict(self._arena.blocks.reserved_by_pool)
 
     def peak_bytes(self) -> int:
         """The most bytes in use at once so far."""
@@ -162,10 +162,11 @@ class RecordedPool:
 class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Runs each call, puts what it made into the arena, and notes how to repeat it."""
 
-    def __init__(self, arena: Arena) -> None:
+    def __init__(self, arena: Arena, pool: str) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.calls: list[Call] = []
         self._arena = arena
+        self._pool = pool
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
@@ -200,7 +201,7 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if not any(fresh):
             return result
         placed = [
-            self._arena.place(leaf) if is_fresh else leaf
+            self._arena.place(leaf, self._pool) if is_fresh else leaf
             for leaf, is_fresh in zip(leaves, fresh, strict=True)
         ]
         for new, leaf, is_fresh in zip(placed, leaves, fresh, strict=True):
