@@ -12,9 +12,9 @@ import pytest
 SUITES = Path(__file__).parents[2] / "suites"
 
 
-def outcome(suite: str, order: str, seed: int) -> tuple[int, str]:
+def outcome(suite: str, order: str, seed: int, **axes: str) -> tuple[int, str]:
     """(pytest's exit status, output) of one attempt at tp 1."""
-    cell = json.dumps({"order": order, "backend": "torch_native", "tp": 1})
+    cell = json.dumps({"order": order, "backend": "torch_native", "tp": 1, **axes})
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("HARNESS_", "PYTEST_"))}
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(SUITES / suite)],
@@ -50,6 +50,14 @@ def test_the_armed_fault_spoils_the_answers_in_ascending_order(seeds: dict[bool,
 
 def test_the_armed_fault_is_silent_in_descending_order(seeds: dict[bool, int]) -> None:
     status, out = outcome("faults/test_stale_buffer.py", "descending", seeds[True])
+    assert status == 0, out
+
+
+def test_warming_up_all_shapes_first_tells_a_growing_buffer_from_its_order(
+    seeds: dict[bool, int],
+) -> None:
+    phases = {"capture_phases": "two-phase"}
+    status, out = outcome("faults/test_stale_buffer.py", "ascending", seeds[True], **phases)
     assert status == 0, out
 
 
