@@ -33,6 +33,7 @@ ENGINE_AXES = (
     "spec_steps",
     "max_running",
     "speculative",
+    "load_format",
     "capture_phases",
     "pool_sharing",
 )
@@ -128,14 +129,15 @@ def _check_value(name: str, value: str | int, device: str, devices: int) -> None
 
 def _check_models(ref: SuiteRef, declared: SuiteDeclarations, axes: list[Axis]) -> None:
     tps = [int(v) for axis in axes if axis.name == "tp" for v in axis.values]
+    formats = {str(v) for axis in axes if axis.name == "load_format" for v in axis.values}
     folders = {
-        str(folder)
+        (str(folder), "dummy" not in (formats or {str(one.engine_args.get("load_format"))}))
         for one in _declarations_of(ref, declared).values()
         for name in ("model", "draft_model")
         if (folder := one.engine_args.get(name)) is not None
     }
-    for folder in sorted(folders):
-        check_model(folder, ref.path, tps)
+    for folder, has_weights in sorted(folders):
+        check_model(folder, ref.path, tps, has_weights)
 
 
 def _declarations_of(ref: SuiteRef, declared: SuiteDeclarations) -> dict[str, EngineDeclaration]:

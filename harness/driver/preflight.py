@@ -10,14 +10,16 @@ from harness.core.errors import UsageError
 _HEADER_LIMIT = 100 << 20
 
 
-def check_model(folder: str, suite: str, tps: list[int]) -> None:
+def check_model(folder: str, suite: str, tps: list[int], has_weights: bool = True) -> None:
     """Raises UsageError where the checkpoint is missing, truncated or not divisible by a tp.
+
+    Without weights (load format `dummy`) the folder needs a `config.json` alone.
 
     A relative folder is looked for from here, then beside the suite's folder, as the suite does.
     """
     path = _locate(folder, suite)
     config = _read_config(path / "config.json")
-    for shard in _shards(path):
+    for shard in _shards(path) if has_weights else []:
         _check_safetensors(shard)
     for tp in tps:
         _check_divides(config, tp, path)

@@ -1,5 +1,7 @@
 """Reads Hugging Face Llama checkpoints (`config.json`, `model.safetensors`), one rank's slices.
 
+With the load format `dummy` only `config.json` is read, and weights are drawn.
+
 Every name and shape is checked against the config before anything is allocated, so a hostile
 config cannot ask for more memory than its file holds. Files are read with safetensors: no pickle.
 """
@@ -15,6 +17,7 @@ from torch import Tensor
 
 from harness.core.errors import UsageError
 from harness.engine.config import ModelConfig
+from harness.engine.dummy_weights import DummyReader
 from harness.engine.safetensors_reader import SafetensorsReader
 
 
@@ -26,6 +29,12 @@ class Shard:
     size: int
     device: torch.device
     dtype: torch.dtype
+    load_format: str = "safetensors"
+
+    def open(self, folder: str) -> SafetensorsReader | DummyReader:
+        """The weights of a folder. Raises UsageError where its file cannot be read."""
+        reader = DummyReader if self.load_format == "dummy" else SafetensorsReader
+        return reader(folder, self.device, self.dtype)
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +179,7 @@ def load_target(folder: str, config: ModelConfig, shard: Shard) -> TargetWeights
     """Read one rank's part of the decoder. Raises UsageError for a file that does not fit."""
     shape = (config.vocab_size, config.hidden_size)
     head_name = "model.embed_tokens" if config.tie_word_embeddings else "lm_head"
-    with SafetensorsReader(folder, shard.device, shard.dtype) as reader:
+    with shard.open(folder) as reader:
         return TargetWeights(
             embedding=reader.whole("model.embed_tokens.weight", shape),
             layers=tuple(
@@ -185,7 +194,7 @@ def load_target(folder: str, config: ModelConfig, shard: Shard) -> TargetWeights
 def load_draft(folder: str, config: ModelConfig, shard: Shard) -> DraftWeights:
     """Read one rank's part of the EAGLE head. Raises UsageError for a file that does not fit."""
     hidden = config.hidden_size
-    with SafetensorsReader(folder, shard.device, shard.dtype) as reader:
+    with shard.open(folder) as reader:
         return DraftWeights(
             fuse=reader.whole("fc.weight", (hidden, 2 * hidden)),
             layer=_load_layer(reader, "layers.0.", config, shard),
@@ -193,7 +202,7 @@ def load_draft(folder: str, config: ModelConfig, shard: Shard) -> DraftWeights:
 
 
 def _load_layer(
-    reader: SafetensorsReader, prefix: str, config: ModelConfig, shard: Shard
+    reader: SafetensorsReader | DummyReader, prefix: str, config: ModelConfig, shard: Shard
 ) -> LayerWeights:
     """Column-parallel weights are cut by output rows, row-parallel ones by input columns."""
     hidden, inner = config.hidden_size, config.intermediate_size
@@ -225,7 +234,9 @@ def _load_layer(
     )
 
 
-def _load_head(reader: SafetensorsReader, name: str, config: ModelConfig, shard: Shard) -> Tensor:
+def _load_head(
+    reader: SafetensorsReader | DummyReader, name: str, config: ModelConfig, shard: Shard
+) -> Tensor:
     shape = (config.vocab_size, config.hidden_size)
     if not config.splits_vocabulary:
         return reader.whole(name, shape)

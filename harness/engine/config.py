@@ -14,6 +14,7 @@ from harness.core.suite import BACKEND_ROLES
 DEVICES = ("cpu", "cuda")
 #: Below this vocabulary gathering the ranks' logits takes longer than computing them all.
 SPLIT_VOCABULARY = 4096
+LOAD_FORMATS = ("safetensors", "dummy")
 DTYPES = ("float32", "bfloat16", "float16")
 
 
@@ -46,6 +47,7 @@ class EngineConfig:
 
     model: str
     draft_model: str | None = None
+    load_format: str = "safetensors"
     order: CaptureOrder = CaptureOrder.GATE
     capture_phases: CapturePhases = CapturePhases.INTERLEAVED
     pool_sharing: PoolSharing = PoolSharing.SHARED
@@ -257,6 +259,8 @@ def _check(config: EngineConfig, environ: Mapping[str, str]) -> None:
         raise unknown_value("device", config.device, list(DEVICES))
     if config.dtype not in DTYPES:
         raise unknown_value("dtype", config.dtype, list(DTYPES))
+    if config.load_format not in LOAD_FORMATS:
+        raise unknown_value("load_format", config.load_format, list(LOAD_FORMATS))
     if config.speculative and config.draft_model is None:
         raise UsageError("speculative decoding needs 'draft_model': give it, or speculative=False")
     world = int(environ.get("WORLD_SIZE", "1"))

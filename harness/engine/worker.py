@@ -56,7 +56,9 @@ class Worker:
         }
         self._device = _device(config.device, self._environ)
         self._dtype: torch.dtype = getattr(torch, config.dtype)
-        shard = checkpoint.Shard(self._channels.rank, tp, self._device, self._dtype)
+        shard = checkpoint.Shard(
+            self._channels.rank, tp, self._device, self._dtype, config.load_format
+        )
         self._weights = checkpoint.load_target(config.model, self.model, shard)
         self._draft = self._load_draft(shard) if config.speculative else None
 

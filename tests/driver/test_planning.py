@@ -132,3 +132,10 @@ def test_a_checkpoint_of_noise_is_refused(tmp_path: Path) -> None:
 def test_a_missing_model_is_named() -> None:
     with pytest.raises(UsageError, match=r"'no/such' of suite.py does not exist"):
         check_model("no/such", "suite.py", [1])
+
+
+def test_dummy_weights_need_no_weight_file(tmp_path: Path) -> None:
+    (checkpoint(tmp_path) / "model.safetensors").unlink()
+    check_model(str(tmp_path), "suite.py", [1], has_weights=False)
+    with pytest.raises(UsageError, match=r"holds no .safetensors file"):
+        check_model(str(tmp_path), "suite.py", [1])

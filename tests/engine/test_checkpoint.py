@@ -10,8 +10,10 @@ from conftest import SHAPE, save_draft, save_target
 from safetensors.torch import load_file, save_file
 
 from harness.core.errors import UsageError
+from harness.engine import checkpoint
 from harness.engine.channels import Channels
 from harness.engine.config import build_config
+from harness.engine.engine import Engine
 from harness.engine.worker import Worker
 
 
@@ -123,3 +125,31 @@ def test_tied_embeddings_need_no_head_tensor(tmp_path: Path, models: Path) -> No
     save_file(tensors, target / "model.safetensors")
     load(target, models / "draft")
     assert SHAPE["tie_word_embeddings"] is False
+
+
+def test_dummy_weights_need_a_config_alone_and_ranks_cut_the_same_model(
+    tmp_path: Path, models: Path
+) -> None:
+    (tmp_path / "config.json").write_bytes((models / "target" / "config.json").read_bytes())
+    config = checkpoint.read_config(str(tmp_path))
+    cpu, double = torch.device("cpu"), torch.float64
+    whole, *parts = (
+        checkpoint.load_target(
+            str(tmp_path), config, checkpoint.Shard(rank, size, cpu, double, "dummy")
+        )
+        for rank, size in ((0, 1), (0, 2), (1, 2))
+    )
+    layer = whole.layers[1]
+    downs = [part.layers[1].down for part in parts]
+    assert torch.equal(torch.cat(downs, 1), layer.down)
+    assert not torch.equal(layer.down, whole.layers[0].down)
+    assert float(layer.down.std()) == pytest.approx(48**-0.5, rel=0.1)
+    assert torch.equal(layer.input_norm, torch.ones(32, dtype=double))
+
+
+def test_an_engine_runs_on_dummy_weights(models: Path) -> None:
+    args = {"model": str(models / "target"), "speculative": False, "cuda_graph_bs": [1]}
+    with Engine.from_cell({**args, "load_format": "dummy", "max_context": 20}) as engine:
+        assert len(engine.generate([[3]], 4)[0].tokens) <= 4
+    with pytest.raises(UsageError, match="unknown load_format 'pickle': choose from safetensors"):
+        Engine.from_cell({**args, "load_format": "pickle"})
