@@ -6,6 +6,7 @@ Every name and shape is checked against the config before anything is allocated,
 config cannot ask for more memory than its file holds. Files are read with safetensors: no pickle.
 """
 
+import dataclasses
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -73,6 +74,17 @@ class DraftWeights:
 
     fuse: Tensor
     layer: LayerWeights
+
+
+def weight_bytes(weights: object) -> int:
+    """Bytes of all tensors of weights, whichever dataclass holds them; a tied one counts twice."""
+    if isinstance(weights, Tensor):
+        return weights.numel() * weights.itemsize
+    if isinstance(weights, tuple):
+        return sum(weight_bytes(part) for part in weights)
+    if dataclasses.is_dataclass(weights):
+        return sum(weight_bytes(getattr(weights, f.name)) for f in dataclasses.fields(weights))
+    return 0
 
 
 def read_config(folder: str) -> ModelConfig:

@@ -15,7 +15,8 @@ from harness.engine.channels import ChannelClosed, Channels, open_channels, rece
 from harness.engine.config import EngineConfig, build_config, pages_for
 from harness.engine.kv import PageAllocator
 from harness.engine.oracle import NanDetected
-from harness.engine.results import EngineStats, Generation
+from harness.engine.probe import Probe
+from harness.engine.results import EngineStats, Footprint, Generation
 from harness.engine.sampling import Sampled, accepted_prefix, sample
 from harness.engine.scheduler import Request, Scheduler
 from harness.engine.worker import StepResult, Worker
@@ -91,6 +92,32 @@ class Engine:
         runner = self._worker.runner
         assert runner is not None
         return runner.captures
+
+    @property
+    def probe(self) -> Probe:
+        """What looks at this rank's captured steps."""
+        return self._worker.probe
+
+    @property
+    def vocab_size(self) -> int:
+        """Entries of the target's vocabulary."""
+        return self._worker.model.vocab_size
+
+    @property
+    def footprint(self) -> Footprint:
+        """What rank 0 holds beside its graphs and buffers."""
+        return self._worker.footprint()
+
+    @property
+    def busy(self) -> bool:
+        """Whether requests wait or run."""
+        return self._scheduler.busy
+
+    def addresses(self, role: str, bs: int) -> dict[str, int]:
+        """Where everything stands now that a graph of this rank uses."""
+        runner = self._worker.runner
+        assert runner is not None
+        return runner.addresses(role, bs)
 
     @property
     def free_pages(self) -> int:
@@ -237,6 +264,7 @@ class Engine:
                 raise UsageError(f"token {token} is outside the vocabulary of {vocab}")
 
     def _command(self, op: str, **arguments: Any) -> StepResult:
+        """Run one command of the worker on every rank; answers rank 0's result."""
         self._channels.broadcast({"op": op, **arguments})
         return self._worker.execute(op, arguments)
 

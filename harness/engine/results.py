@@ -20,6 +20,17 @@ class Generation:
 
 
 @dataclass(frozen=True, slots=True)
+class Footprint:
+    """What an engine holds on one device beside its graphs, in bytes."""
+
+    weights: int
+    embedding: int
+    """Of the weights, the target's embedding: a step reads one row of it per token."""
+    draft_weights: int
+    kv: int
+
+
+@dataclass(frozen=True, slots=True)
 class EngineStats:
     """Counts since the engine was built. `replays` is by `role/bs`; `eager` counts steps."""
 

@@ -15,6 +15,7 @@ from typing import Any
 from torch import Tensor
 
 from harness.core.capture import CapturePhases, pool_name
+from harness.core.errors import UsageError
 from harness.core.order import capture_sequence
 from harness.engine.attention.base import AttentionBackend
 from harness.engine.barrier import CaptureBarrier
@@ -58,6 +59,8 @@ class GraphRunner:
         """What the wire's `capture` events said, in order."""
         self.replays: Counter[str] = Counter()
         self.eager = 0
+        self.watch: Callable[[Role, int, int, Outputs], None] | None = None
+        """Called after each replay with the role, the graph's rows, the batch's, and the answer."""
         self._config = config
         self._roles = {role.name: role for role in roles}
         self._memory = memory
@@ -152,7 +155,23 @@ class GraphRunner:
         graph = self._graphs[name, bs]
         graph.replay()
         self.replays[f"{name}/{bs}"] += 1
-        return {key: output[:raw_bs] for key, output in graph.outputs.items()}
+        outputs = {key: output[:raw_bs] for key, output in graph.outputs.items()}
+        if self.watch is not None:
+            self.watch(role, bs, raw_bs, outputs)
+        return outputs
+
+    def repeatable(
+        self, name: str, values: Mapping[str, Tensor], bs: int, graphed: bool
+    ) -> Callable[[], object]:
+        """Load `values`, [bs, ...] each: a step to run on them any number of times.
+
+        Raises UsageError where a graph is asked for that was not captured.
+        """
+        if graphed and (name, bs) not in self._graphs:
+            raise UsageError(f"{name} was not captured at batch size {bs}: add it to cuda_graph_bs")
+        role = self._roles[name]
+        self._load(role, values, bs)
+        return self._graphs[name, bs].replay if graphed else lambda: role.forward(bs)
 
     def _captured_size(self, name: str, raw_bs: int) -> int | None:
         fitting = (bs for role, bs in self._graphs if role == name and bs >= raw_bs)

@@ -17,7 +17,9 @@ from harness.engine.eagle import EagleHead
 from harness.engine.graphs.base import GraphMemory
 from harness.engine.kv import LayerCache, make_pool
 from harness.engine.model import Llama, Rotary
+from harness.engine.probe import Probe
 from harness.engine.progress import CaptureProgress
+from harness.engine.results import Footprint
 from harness.engine.roles import draft_extend_role, draft_role, target_role
 from harness.engine.runner import GraphRunner, Role
 from harness.engine.steps import Steps
@@ -30,6 +32,7 @@ class Worker:
     """Built in two halves: `load` meets every error of the user's, `start` needs all ranks."""
 
     model: ModelConfig
+    probe: Probe
 
     def __init__(
         self, config: EngineConfig, channels: Channels, environ: Mapping[str, str]
@@ -39,6 +42,7 @@ class Worker:
         self._channels = channels
         self._environ = environ
         self._steps: Steps | None = None
+        self._caches: list[LayerCache] = []
 
     def load(self) -> None:
         """Check the configuration and read this rank's weights. Raises UsageError."""
@@ -106,6 +110,7 @@ class Worker:
             config.max_running, 1, self.model.hidden_size, device=self._device, dtype=self._dtype
         )
         self._steps = Steps(config, target, head, self._backends["prefill"], self.runner, features)
+        self.probe = Probe(config, self.runner, self.model.vocab_size)
 
     def _assemble(
         self, group: parallel.TensorParallel
@@ -142,8 +147,17 @@ class Worker:
             dtype=self._dtype,
         )
 
+    def footprint(self) -> Footprint:
+        """What this rank holds beside its graphs and buffers."""
+        return Footprint(
+            weights=checkpoint.weight_bytes(self._weights),
+            embedding=checkpoint.weight_bytes(self._weights.embedding),
+            draft_weights=checkpoint.weight_bytes(self._draft[1] if self._draft else None),
+            kv=sum(checkpoint.weight_bytes(cache) for cache in self._caches),
+        )
+
     def _make_cache(self, model: ModelConfig, layers: int) -> list[LayerCache]:
-        return make_pool(
+        made = make_pool(
             layers,
             self.config.num_pages,
             self.config.page_size,
@@ -152,12 +166,15 @@ class Worker:
             device=self._device,
             dtype=self._dtype,
         )
+        self._caches += made
+        return made
 
     @torch.inference_mode()
     def execute(self, op: str, arguments: dict[str, Any]) -> StepResult:
-        """Run one command of `Steps.operations`. What it answers is valid until the next."""
+        """Run one command of `Steps` or `Probe`. What it answers is valid until the next."""
         assert self._steps is not None
-        return self._steps.operations[op](**arguments)
+        operation = self._steps.operations.get(op) or self.probe.operations[op]
+        return operation(**arguments)
 
     def close(self) -> None:
         """Free the graphs, then leave the group: graphs hold its collectives."""
