@@ -3,10 +3,10 @@
     python benchmarks/gpu/decode.py --attention torch_native --batch 1,64
     torchrun --nproc-per-node 2 benchmarks/gpu/decode.py --batch 1
 
-Weights are drawn (load format `dummy`), so any folder with a `config.json` will do. The floor is the
-bytes that a step must read, weights and keys and values of every row, over the bandwidth of a device
-to device copy measured in the same process (bytes read and written count). Times are medians of CUDA
-events around each step, on rank 0.
+Weights are drawn (load format `dummy`), so any folder with a `config.json` will do. The floor is
+the bytes that a step must read (weights, and keys and values of every row) over the bandwidth of a
+device to device copy measured in the same process (bytes read and written count). Times are medians
+of CUDA events around each step, on rank 0.
 """
 
 import argparse

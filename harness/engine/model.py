@@ -63,13 +63,23 @@ class DecoderLayer:
         attention: AttentionBackend,
         cache: LayerCache,
     ) -> Tensor:
-        """[bs, n, hidden] to the same."""
+        """[bs, n, hidden] to the same, in place."""
         weights, width = self._weights, hidden.shape[-1:]
         normed = rms_norm(hidden, width, weights.input_norm, self._eps)
-        hidden = hidden + self._attend(normed, angles, attention, cache)
+        attended = self._attend(normed, angles, attention, cache)
+        self._add_product(hidden, attended, weights.output)
         normed = rms_norm(hidden, width, weights.post_norm, self._eps)
         gate, up = linear(normed, weights.gate_up).chunk(2, dim=-1)
-        return hidden + self._group.all_reduce(linear(silu(gate) * up, weights.down))
+        return self._add_product(hidden, silu(gate).mul_(up), weights.down)
+
+    def _add_product(self, hidden: Tensor, values: Tensor, weight: Tensor) -> Tensor:
+        """Add the ranks' `values @ weight.T` to `hidden`, in the matrix product's own kernel.
+
+        Every rank holds the same `hidden`, so rank 0 alone brings it into the sum over the ranks.
+        """
+        share = 1.0 if self._group.rank == 0 else 0.0
+        hidden.view(-1, hidden.shape[-1]).addmm_(values.flatten(0, -2), weight.t(), beta=share)
+        return self._group.all_reduce(hidden)
 
     def _attend(
         self,
@@ -80,13 +90,12 @@ class DecoderLayer:
     ) -> Tensor:
         heads = linear(normed, self._weights.qkv).view(*normed.shape[:2], -1, self._head_dim)
         turned = rotate(heads[:, :, : self._queries + self._keys], angles)
-        attended = attention.forward(
+        return attention.forward(
             turned[:, :, : self._queries],
             turned[:, :, self._queries :],
             heads[:, :, self._queries + self._keys :],
             cache,
         )
-        return self._group.all_reduce(linear(attended, self._weights.output))
 
 
 class Llama:
