@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from harness.cli.capture_cost import capture_cost
 from harness.core.cell import ENV_PREFIX, Axis, axis_of, parse_axis
 from harness.core.errors import HarnessError, UsageError
 from harness.core.exits import ExitCode
@@ -231,6 +232,9 @@ def gate(
     from harness.driver.gate import print_gate
 
     raise typer.Exit(print_gate(suite or _default_suites()[0], store))
+
+
+app.command("capture-cost")(capture_cost)
 
 
 def main() -> None:

@@ -17,7 +17,7 @@ def check_model(folder: str, suite: str, tps: list[int], has_weights: bool = Tru
 
     A relative folder is looked for from here, then beside the suite's folder, as the suite does.
     """
-    path = _locate(folder, suite)
+    path = locate_model(folder, suite)
     config = _read_config(path / "config.json")
     for shard in _shards(path) if has_weights else []:
         _check_safetensors(shard)
@@ -25,7 +25,8 @@ def check_model(folder: str, suite: str, tps: list[int], has_weights: bool = Tru
         _check_divides(config, tp, path)
 
 
-def _locate(folder: str, suite: str) -> Path:
+def locate_model(folder: str, suite: str) -> Path:
+    """A model folder from here, else from the suite's parents. Raises UsageError."""
     here = Path(folder)
     near = [parent / folder for parent in Path(suite).absolute().parents]
     for candidate in (here, *near):

@@ -88,6 +88,7 @@ class GraphRunner:
             pool_bytes=sum(pools.values()),
             pools=pools,
             peak_bytes=self._memory.peak_bytes(),
+            total_bytes=self._memory.total_bytes(),
             seconds=time.perf_counter() - began,
             role_backends={role.name: role.backend for role in self._roles.values()},
         )

@@ -49,6 +49,9 @@ class GraphMemory(Protocol):
     def free_bytes(self) -> int:
         """Bytes of the device that are free now."""
 
+    def total_bytes(self) -> int:
+        """Bytes that the graphs' device has in all."""
+
     def pool_bytes(self) -> dict[str, int]:
         """Bytes that each pool's segments reserve now."""
 

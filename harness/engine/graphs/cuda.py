@@ -73,6 +73,10 @@ class CudaMemory:
         """Free bytes of the device, other processes' use counted."""
         return torch.cuda.mem_get_info(self._device)[0]
 
+    def total_bytes(self) -> int:
+        """Bytes of the device."""
+        return torch.cuda.mem_get_info(self._device)[1]
+
     def pool_bytes(self) -> dict[str, int]:
         """Bytes of the segments that belong to each pool."""
         segments: list[dict[str, Any]] = torch.cuda.memory_snapshot()  # type: ignore[no-untyped-call]

@@ -146,6 +146,10 @@ class RecordedMemory:
         """Bytes of the arena that no segment has reserved."""
         return self._arena.blocks.capacity - self._arena.blocks.reserved
 
+    def total_bytes(self) -> int:
+        """Bytes of the arena."""
+        return self._arena.blocks.capacity
+
     def pool_bytes(self) -> dict[str, int]:
         """Bytes of each pool's segments of the arena."""
         return dict(self._arena.blocks.reserved_by_pool)
