@@ -35,18 +35,23 @@ class KeeperHandle:
 
     @classmethod
     def start(
-        cls, python: str, cwd: Path, preload: Sequence[str] = (), *, nice: bool = False
+        cls, python: str, cwd: Path | None, preload: Sequence[str] = (), *, nice: bool = False
     ) -> "KeeperHandle":
-        """Start one and return at once; it may still be preloading."""
+        """Start one and return at once; it may still be preloading.
+
+        cwd: the folder whose modules may be preloaded; None: the interpreter's own alone, so that
+        no code under test runs in the keeper.
+        """
         ours, theirs = socket.socketpair()
         command = [python, str(_RANK_FOLDER), "keeper", "--fd", str(theirs.fileno())]
         command += ["--preload", ",".join(preload)] + ["--nice"] * nice
+        command += ["--path", str(cwd)] if cwd else []
         try:
             # Executed, never forked from here: the supervisor may have threads. In a session of
             # its own, so that the terminal's interrupt reaches the driver alone.
             process = subprocess.Popen(
                 command,
-                cwd=cwd,
+                cwd=cwd or "/",
                 stdin=subprocess.DEVNULL,
                 pass_fds=[theirs.fileno()],
                 start_new_session=True,

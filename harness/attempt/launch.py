@@ -70,6 +70,7 @@ class Launch:
             "rank": rank,
             "env": {**environment(self._spec, rank), "TMPDIR": str(folder)},
             "cwd": str(self._spec.cwd),
+            "python": self._spec.python,
             "log": str(log_path(self._spec.folder, rank).resolve()),
             "args": pytest_arguments(self._spec) if rank == 0 else [],
             "fds": fds,

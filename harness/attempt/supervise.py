@@ -19,7 +19,7 @@ class Supervisor:
     """Owns the keepers of one actor. `run` in one thread; `cancel` from any."""
 
     def __init__(
-        self, python: str, isolation: Isolation, cwd: Path, preload: Sequence[str] = ()
+        self, python: str, isolation: Isolation, cwd: Path | None, preload: Sequence[str] = ()
     ) -> None:
         self._python = python
         self._isolation = isolation
@@ -31,7 +31,7 @@ class Supervisor:
 
     def run(self, spec: AttemptSpec, on_event: OnEvent) -> AttemptRecord:
         """Make one attempt. Trouble of our own is the record's `error`; `on_event` may raise."""
-        if (spec.python, spec.isolation) != (self._python, self._isolation):
+        if spec.isolation != self._isolation or not self._can_run(spec.python):
             raise ValueError(f"this supervisor serves {self._isolation} of {self._python} only")
         try:
             keeper = self._zygotes.take()
@@ -45,6 +45,10 @@ class Supervisor:
         finally:
             self._set_in_flight(False)
         return record
+
+    def _can_run(self, python: str) -> bool:
+        """A fork is what its zygote is; a spawned rank has whatever interpreter is under test."""
+        return self._isolation == "spawn" or python == self._python
 
     def warm(self) -> None:
         """Have a keeper ready. One that does not come up is the next attempt's trouble to tell."""

@@ -20,7 +20,7 @@ _READY_SECONDS = 180.0
 class Zygotes:
     """The current keeper, and the next while it preloads. One that preloads nothing stays."""
 
-    def __init__(self, python: str, cwd: Path, preload: Sequence[str]) -> None:
+    def __init__(self, python: str, cwd: Path | None, preload: Sequence[str]) -> None:
         self._python = python
         self._cwd = cwd
         self._preload = tuple(preload)

@@ -44,6 +44,14 @@ def run(
     tp: Annotated[
         str | None, typer.Option(metavar="1,2", help="Tensor-parallel sizes [2, else 1].")
     ] = None,
+    rev: Annotated[
+        str | None,
+        typer.Option(metavar="A,B", help="Measure these commits, the first as the reference."),
+    ] = None,
+    rev_python: Annotated[
+        str | None,
+        typer.Option(metavar="PATH,PATH", help="An interpreter per revision [the running one]."),
+    ] = None,
     axis: Annotated[
         list[str] | None, typer.Option(metavar="NAME=A,B", help="Vary an engine argument.")
     ] = None,
@@ -121,8 +129,14 @@ def run(
         max_flake_rate=max_flake_rate,
         base_rate=base_rate,
         target_rate=target_rate,
+        revs=_listed(rev),
+        rev_pythons=_listed(rev_python),
     )
     raise typer.Exit(start_run(options, store, json_file, verbose))
+
+
+def _listed(text: str | None) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",")) if text is not None else ()
 
 
 def _default_suites() -> list[str]:

@@ -6,6 +6,7 @@ import secrets
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 # Read once, as ray is imported: set later it has no effect.
@@ -167,7 +168,10 @@ def open_pool(
     kind: `cpu` or `cuda`. Raises NoDeviceError where the cluster has no such device, UsageError
     where the address does not answer.
     """
-    _connect(kind, slots, address)
+    # Ray puts the working directory first on its workers' import path, and it may be a checkout
+    # under test, with a `harness` of its own: actors must be this one.
+    with contextlib.chdir(Path(__file__).resolve().parents[2]):
+        _connect(kind, slots, address)
     members: list[Member] = []
     try:
         members += _members(kind, slots, supervisor)

@@ -8,6 +8,7 @@ from typing import Any
 
 from harness.core.cell import Cell, cell_from_dict
 from harness.core.errors import UsageError
+from harness.core.revision import Revision, revision_from_dict, revision_to_dict
 
 #: Seeds stay below 2**31 so that every library takes them.
 _SEED_SPACE = 1 << 31
@@ -56,6 +57,7 @@ class Plan:
     until_decided: bool = False
     max_flake_rate: float | None = None
     expected_rates: tuple[float, float] = EXPECTED_RATES
+    revisions: tuple[Revision, ...] = ()
 
     @property
     def runnable(self) -> tuple[PlannedCell, ...]:
@@ -126,6 +128,7 @@ def plan_to_dict(plan: Plan) -> dict[str, Any]:
         "until_decided": plan.until_decided,
         "max_flake_rate": plan.max_flake_rate,
         "expected_rates": list(plan.expected_rates),
+        "revisions": [revision_to_dict(one) for one in plan.revisions],
     }
 
 
@@ -147,4 +150,5 @@ def plan_from_dict(stored: Mapping[str, Any]) -> Plan:
         until_decided=stored.get("until_decided", False),
         max_flake_rate=stored.get("max_flake_rate"),
         expected_rates=(high, low),
+        revisions=tuple(revision_from_dict(one) for one in stored.get("revisions", ())),
     )

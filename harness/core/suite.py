@@ -57,18 +57,18 @@ def parse_suite(text: str) -> SuiteRef:
     return SuiteRef(path, tuple(parts))
 
 
-def read_declarations(ref: SuiteRef) -> SuiteDeclarations:
-    """Read a suite file's declarations.
+def read_declarations(ref: SuiteRef, folder: Path = Path()) -> SuiteDeclarations:
+    """Read a suite file's declarations; its path is relative to `folder`.
 
     Raises UsageError where the file is missing, is not Python, or declares something that is not
     a literal; and where the named class or test does not stand in it.
     """
-    path = Path(ref.path)
+    path = folder / ref.path
     if not path.is_file():
         raise UsageError(f"suite file {ref.path!r} does not exist")
     try:
         tree = ast.parse(path.read_bytes(), filename=ref.path)
-    except (SyntaxError, ValueError) as error:
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise UsageError(f"suite file {ref.path!r} is not valid Python: {error}") from None
     declared = _declarations(tree, ref.path)
     _check_part_exists(tree, ref)

@@ -33,6 +33,8 @@ class RunOptions:
     max_flake_rate: float | None = None
     base_rate: float = EXPECTED_RATES[0]
     target_rate: float = EXPECTED_RATES[1]
+    revs: tuple[str, ...] = ()
+    rev_pythons: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         check_repeats(self.repeats)
@@ -47,6 +49,7 @@ class RunOptions:
         if self.seed is not None and not 0 <= self.seed < 1 << 31:
             raise UsageError(f"--seed {self.seed}: give a number from 0 to 2147483647")
         self._check_question()
+        self._check_revisions()
 
     def _check_question(self) -> None:
         if self.until not in (None, "decided"):
@@ -66,4 +69,23 @@ class RunOptions:
             raise UsageError(
                 "--replace-infra: a run --until decided counts each infrastructure attempt both "
                 "ways, and a replacement would come out of order; drop one of them"
+            )
+
+    def _check_revisions(self) -> None:
+        if "" in self.revs:
+            raise UsageError("--rev: an empty revision; remove the stray comma")
+        if self.revs and self.address is not None:
+            raise UsageError(
+                f"--rev with --address {self.address}: worktrees stand on this machine alone; "
+                "leave --address out"
+            )
+        if self.rev_pythons and len(self.rev_pythons) != len(self.revs):
+            raise UsageError(
+                f"--rev-python names {len(self.rev_pythons)} interpreters for {len(self.revs)} "
+                "revisions: give one per revision of --rev, in the same order"
+            )
+        if self.rev_pythons and self.isolation == "fork":
+            raise UsageError(
+                "--rev-python with --isolation fork: what ranks are forked from would have run "
+                "the interpreter under test; leave --isolation out"
             )

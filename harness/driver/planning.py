@@ -1,6 +1,8 @@
 """From options and machine to a plan: axes, cells, and which cells cannot run here and why."""
 
+from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 from harness.core import backends
 from harness.core.capture import parse_phases, parse_sharing
@@ -8,6 +10,7 @@ from harness.core.cell import Axis, Cell, check_distinct, cross
 from harness.core.errors import UsageError
 from harness.core.order import CaptureOrder, ordering_gate, parse_order
 from harness.core.plan import Plan, PlannedCell
+from harness.core.revision import Revision
 from harness.core.suite import (
     BACKEND_ROLES,
     EngineDeclaration,
@@ -15,10 +18,15 @@ from harness.core.suite import (
     SuiteRef,
     clashes,
     parse_suite,
-    read_declarations,
 )
 from harness.driver.options import RunOptions
 from harness.driver.preflight import check_model
+from harness.driver.revisions.sources import (
+    Source,
+    check_measurable,
+    read_sources,
+    revision_axis,
+)
 from harness.report.question import names_of, question_of
 from harness.stats.question import CellOutcomes
 from harness.stats.verdict import is_settled
@@ -43,26 +51,42 @@ _READERS = {"order": parse_order, "capture_phases": parse_phases, "pool_sharing"
 
 
 def make_plan(
-    options: RunOptions, device: str, devices_on_a_node: int, seed: int, in_ci: bool
+    options: RunOptions,
+    device: str,
+    devices_on_a_node: int,
+    seed: int,
+    in_ci: bool,
+    revisions: Sequence[Revision] = (),
 ) -> Plan:
     """Decide every cell. Raises UsageError for anything that cannot be meant.
 
-    device: `cpu` or `cuda`; devices_on_a_node: the largest gang that can be leased.
+    device: `cpu` or `cuda`; devices_on_a_node: the largest gang that can be leased; revisions:
+    their worktrees stand.
     """
     refs = [parse_suite(text) for text in options.suites]
-    declared = {ref.nodeid: read_declarations(ref) for ref in refs}
+    sources = read_sources(refs, revisions)
     axes = complete_axes(options.axes, device, devices_on_a_node)
-    check_axes(axes, device, devices_on_a_node, list(declared.values()))
-    for ref in refs:
-        _check_models(ref, declared[ref.nodeid], axes)
+    declared = [one for source in sources for one in source.declared.values()]
+    check_axes(axes, device, devices_on_a_node, declared)
+    for source in sources:
+        for ref in refs:
+            source.attempt(ref, partial(_check_models, ref, source, axes))
+    check_measurable(refs, sources)
+    axes += revision_axis(revisions)
+    check_distinct(axes)
     cells = tuple(
-        _plan_cell(ref, declared[ref.nodeid], cell) for ref in refs for cell in cross(axes)
+        _plan_cell(ref, source, cell)
+        for ref in refs
+        for cell in cross(axes)
+        for source in sources
+        if source.holds(cell)
     )
     plan = Plan(
         *(cells, options.repeats, seed, options.fixed_seed, in_ci),
         until_decided=options.until is not None,
         max_flake_rate=options.max_flake_rate,
         expected_rates=(options.base_rate, options.target_rate),
+        revisions=tuple(revisions),
     )
     if plan.runnable and plan.until_decided:
         _check_decidable(plan)
@@ -127,7 +151,8 @@ def _check_value(name: str, value: str | int, device: str, devices: int) -> None
         )
 
 
-def _check_models(ref: SuiteRef, declared: SuiteDeclarations, axes: list[Axis]) -> None:
+def _check_models(ref: SuiteRef, source: Source, axes: list[Axis]) -> None:
+    declared = source.declared[ref.nodeid]
     tps = [int(v) for axis in axes if axis.name == "tp" for v in axis.values]
     formats = {str(v) for axis in axes if axis.name == "load_format" for v in axis.values}
     folders = {
@@ -137,7 +162,7 @@ def _check_models(ref: SuiteRef, declared: SuiteDeclarations, axes: list[Axis]) 
         if (folder := one.engine_args.get(name)) is not None
     }
     for folder, has_weights in sorted(folders):
-        check_model(folder, ref.path, tps, has_weights)
+        check_model(folder, ref.path, tps, has_weights, source.folder)
 
 
 def _declarations_of(ref: SuiteRef, declared: SuiteDeclarations) -> dict[str, EngineDeclaration]:
@@ -150,8 +175,10 @@ def _declarations_of(ref: SuiteRef, declared: SuiteDeclarations) -> dict[str, En
     return held
 
 
-def _plan_cell(ref: SuiteRef, declared: SuiteDeclarations, cell: Cell) -> PlannedCell:
-    held = _declarations_of(ref, declared)
+def _plan_cell(ref: SuiteRef, source: Source, cell: Cell) -> PlannedCell:
+    if ref.nodeid in source.refused:
+        return PlannedCell(ref.nodeid, cell, refused=source.refused[ref.nodeid])
+    held = _declarations_of(ref, source.declared[ref.nodeid])
     barred = {name: found for name, one in held.items() if (found := clashes(one, cell.as_dict()))}
     notes = tuple(
         f"{name or 'plain tests'} not applicable: {'; '.join(found)}"

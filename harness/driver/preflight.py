@@ -10,14 +10,17 @@ from harness.core.errors import UsageError
 _HEADER_LIMIT = 100 << 20
 
 
-def check_model(folder: str, suite: str, tps: list[int], has_weights: bool = True) -> None:
+def check_model(
+    folder: str, suite: str, tps: list[int], has_weights: bool = True, root: Path = Path()
+) -> None:
     """Raises UsageError where the checkpoint is missing, truncated or not divisible by a tp.
 
     Without weights (load format `dummy`) the folder needs a `config.json` alone.
 
-    A relative folder is looked for from here, then beside the suite's folder, as the suite does.
+    A relative folder is looked for in `root`, which the suite's path is relative to, then beside
+    the suite's folder, as the suite does.
     """
-    path = locate_model(folder, suite)
+    path = locate_model(folder, suite, root)
     config = _read_config(path / "config.json")
     for shard in _shards(path) if has_weights else []:
         _check_safetensors(shard)
@@ -25,10 +28,10 @@ def check_model(folder: str, suite: str, tps: list[int], has_weights: bool = Tru
         _check_divides(config, tp, path)
 
 
-def locate_model(folder: str, suite: str) -> Path:
-    """A model folder from here, else from the suite's parents. Raises UsageError."""
-    here = Path(folder)
-    near = [parent / folder for parent in Path(suite).absolute().parents]
+def locate_model(folder: str, suite: str, root: Path = Path()) -> Path:
+    """A model folder from `root`, else from the suite's parents. Raises UsageError."""
+    here = root / folder
+    near = [parent / folder for parent in (root / suite).absolute().parents]
     for candidate in (here, *near):
         if candidate.is_dir():
             return candidate

@@ -29,7 +29,7 @@ def rerun_once(row: AttemptRow, record: RunRecord, options: RunOptions, pool: Po
         row.position, row.suite, cell_of(row.cell), row.repeat, row.seed, _deselected(plan, row)
     )
     isolation: Isolation = "fork" if row.isolation == "fork" else "spawn"
-    spec = make_spec(row.run_id, f"{row.id}.rerun", planned, options, isolation, gang, plan.in_ci)
+    spec = make_spec(row.run_id, f"{row.id}.rerun", planned, options, isolation, gang, plan)
     outcome = pool.collect(gang, pool.start(gang, spec))
     if isinstance(outcome, str):
         result = fold([], Ending((), infrastructure=outcome))

@@ -3,7 +3,6 @@
 import contextlib
 import secrets
 import signal
-import sys
 import time
 from collections import deque
 from collections.abc import Iterator
@@ -16,8 +15,10 @@ from harness.cluster.pool import Gang, Pool
 from harness.core.kinds import Kind
 from harness.core.plan import Plan, PlannedAttempt
 from harness.core.result import AttemptResult, Ending, censored, fold
+from harness.core.revision import AXIS
 from harness.driver.options import RunOptions
 from harness.driver.progress import Progress
+from harness.driver.revisions.place import place_of
 from harness.driver.stopping import Ended, Stopping
 from harness.store.records import Lease
 from harness.store.store import Store
@@ -67,9 +68,9 @@ class Run:
         self._queue = deque((planned, 0) for planned in queue)
         self._flying: dict[Any, InFlight] = {}
         self._seen: dict[Any, int] = {}
-        self._empty_suites: set[str] = set()
         self._stopping = stopping
         self._stopped_early = False
+        self._empty: set[tuple[str, Any]] = set()
 
     def execute(self) -> str:
         """Run the queue to its end, or until decided.
@@ -107,7 +108,7 @@ class Run:
         """Start attempts in queue order while gangs are free."""
         while self._queue:
             planned, replaces = self._queue[0]
-            if planned.suite in self._empty_suites:
+            if _tree_of(planned) in self._empty:
                 self._queue.popleft()
                 continue
             tp = _tp(planned)
@@ -153,7 +154,7 @@ class Run:
             self._options,
             self._isolation,
             gang,
-            self._plan.in_ci,
+            self._plan,
         )
 
     # --- recording ---
@@ -201,7 +202,7 @@ class Run:
             self._progress.extend(1)
         if result.failure and result.failure.kind is Kind.NO_TESTS:
             # Every further repeat would collect nothing too.
-            self._empty_suites.add(planned.suite)
+            self._empty.add(_tree_of(planned))
 
     # --- watching and stopping ---
 
@@ -247,6 +248,11 @@ def run_folder(run_id: str) -> Path:
     return Path(".harness/runs").absolute() / run_id
 
 
+def _tree_of(planned: PlannedAttempt) -> tuple[str, Any]:
+    """What the suite's tests follow from: its name, and the revision it is read from."""
+    return planned.suite, planned.cell.get(AXIS)
+
+
 def _tp(planned: PlannedAttempt) -> int:
     return int(planned.cell.get("tp", 1) or 1)
 
@@ -258,17 +264,19 @@ def make_spec(
     options: RunOptions,
     isolation: Isolation,
     gang: Gang,
-    in_ci: bool,
+    plan: Plan,
 ) -> AttemptSpec:
     """All that the supervisor needs for one attempt."""
     devices = [member.device for member in gang.members]
+    place = place_of(plan.revisions, planned.cell)
     return AttemptSpec(
         run_id=run_id,
         attempt_id=attempt_id,
         nodeids=(planned.suite,),
         deselect=planned.deselect,
         keyword=options.keyword,
-        axes=planned.cell.as_dict(),
+        # A revision is no argument of its engine.
+        axes={name: value for name, value in planned.cell.axes if name != AXIS},
         seed=planned.seed,
         repeat=planned.repeat,
         tp=_tp(planned),
@@ -276,13 +284,13 @@ def make_spec(
         grace_s=_GRACE_S,
         folder=run_folder(run_id) / attempt_id,
         isolation=isolation,
-        env=planned.cell.environment(),
+        env={**planned.cell.environment(), **place.env},
         in_process_reruns=options.in_process_reruns,
-        python=sys.executable,
-        cwd=Path.cwd(),
+        python=place.python,
+        cwd=place.cwd,
         device=devices[0].kind,
         visible_devices=tuple(d.id for d in devices if d.kind == "cuda"),
-        in_ci=in_ci,
+        in_ci=plan.in_ci,
     )
 
 

@@ -5,6 +5,7 @@ import os
 import secrets
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -18,15 +19,18 @@ from harness.core.errors import NoDeviceError, UsageError
 from harness.core.exits import ExitCode
 from harness.core.order import is_in_ci
 from harness.core.plan import Plan, missing, plan_from_dict, plan_to_dict, schedule
+from harness.core.revision import AXIS, Revision
 from harness.driver.announce import print_plan
 from harness.driver.fingerprint import fingerprint
 from harness.driver.options import RunOptions
 from harness.driver.planning import make_plan
 from harness.driver.progress import Progress
+from harness.driver.revisions.open import opened
+from harness.driver.revisions.worktrees import standing
 from harness.driver.run import Run, new_run_id
 from harness.driver.stopping import Ended, Stopping
 from harness.report.run_json import run_json
-from harness.report.summary import summarise
+from harness.report.summary import cell_of, summarise
 from harness.report.table import print_report
 from harness.report.verdict import decide
 from harness.store.open import open_store
@@ -35,29 +39,45 @@ from harness.store.store import Store
 
 #: What a zygote imports before it forks: the cost of an attempt that repeats need not pay.
 _PRELOAD = ("pytest", "torch", "harness.engine.engine", "harness.engine.follower")
+#: The same for revisions: what every revision's engine stands on, and nothing of a revision.
+_TRUSTED_PRELOAD = ("pytest", "torch", "numpy", "safetensors", "tqdm")
 
 
 def start_run(
     options: RunOptions, location: str | None, json_file: Path | None, verbose: bool
 ) -> int:
     """`harness run`: plan, store the plan, run it, report. Returns the exit code."""
+    with opened(options) as (options, revisions):
+        return _start(options, location, json_file, verbose, revisions)
+
+
+def _start(
+    options: RunOptions,
+    location: str | None,
+    json_file: Path | None,
+    verbose: bool,
+    revisions: tuple[Revision, ...],
+) -> int:
     from harness.cluster.pool import open_pool
 
     _check_json_target(json_file)
     kind = choose_kind(options.device)
-    isolation = choose_isolation(options.isolation, kind)
+    isolation = choose_isolation(
+        options.isolation or ("spawn" if options.rev_pythons else None), kind
+    )
     slots = options.slots or default_slots()
     seed = options.seed if options.seed is not None else secrets.randbelow(1 << 31)
     in_ci = is_in_ci(os.environ)
     if options.address is None:
         # Everything that can be wrong is found before Ray's five seconds are spent.
-        make_plan(options, kind, _local_devices(kind, slots), seed, in_ci)
+        make_plan(options, kind, _local_devices(kind, slots), seed, in_ci, revisions)
     store = Store(open_store(location, write=True))
     console = Console(stderr=True)
     try:
         console.print("starting Ray" if options.address is None else f"joining {options.address}")
-        with open_pool(kind, slots, options.address, supervisor_settings(isolation)) as pool:
-            plan = make_plan(options, kind, pool.largest_gang(), seed, in_ci)
+        settings = supervisor_settings(isolation, revisions)
+        with open_pool(kind, slots, options.address, settings) as pool:
+            plan = make_plan(options, kind, pool.largest_gang(), seed, in_ci, revisions)
             record = _new_record(plan, options, kind, isolation, pool.members)
             store.add_run(record)
             print_plan(console, record, plan, options, store, isolation, len(pool.members))
@@ -84,7 +104,8 @@ def resume_run(
             return _report(store, record.id, json_file)
         kind, isolation = record.device, record.options["isolation"]
         slots = options.slots or default_slots()
-        with open_pool(kind, slots, address, supervisor_settings(isolation)) as pool:
+        settings = supervisor_settings(isolation, plan.revisions)
+        with standing(plan.revisions), open_pool(kind, slots, address, settings) as pool:
             store.reopen_run(record.id)
             Console(stderr=True).print(f"run {record.id}: {len(queue)} attempts are missing")
             return _execute(record, plan, options, store, pool, json_file, verbose, queue)
@@ -129,13 +150,13 @@ def list_runs(location: str | None) -> int:
     return ExitCode.OK
 
 
-def supervisor_settings(isolation: str) -> dict[str, Any]:
-    """How device actors make their supervisors."""
+def supervisor_settings(isolation: str, revisions: Sequence[Revision]) -> dict[str, Any]:
+    """How device actors make their supervisors. No code of a revision runs in a keeper."""
     return {
         "python": sys.executable,
         "isolation": isolation,
-        "cwd": Path.cwd(),
-        "preload": _PRELOAD,
+        "cwd": None if revisions else Path.cwd(),
+        "preload": _TRUSTED_PRELOAD if revisions else _PRELOAD,
     }
 
 
@@ -170,7 +191,8 @@ def _new_record(
 def _stored_options(record: RunRecord, address: str | None) -> RunOptions:
     stored = {**record.options, "address": address}
     stored["axes"] = tuple(Axis(a["name"], tuple(a["values"])) for a in stored["axes"])
-    stored["suites"] = tuple(stored["suites"])
+    for name in ("suites", "revs", "rev_pythons"):
+        stored[name] = tuple(stored.get(name, ()))
     return RunOptions(**stored)
 
 
@@ -232,7 +254,13 @@ def rerun_attempt(name: str, location: str | None) -> int:
     options = replace(_stored_options(record, None), keyword=record.options["keyword"])
     isolation = record.options["isolation"]
     slots = options.slots or default_slots()
-    with open_pool(record.device, slots, None, supervisor_settings(isolation)) as pool:
+    revisions = [
+        one
+        for one in plan_from_dict(record.plan).revisions
+        if one.label == cell_of(row.cell).get(AXIS)
+    ]
+    settings = supervisor_settings(isolation, revisions)
+    with standing(revisions), open_pool(record.device, slots, None, settings) as pool:
         if pool.largest_gang() < len(row.devices):
             raise NoDeviceError(f"attempt {row.id} needs {len(row.devices)} devices of one node")
         return rerun_once(row, record, options, pool)

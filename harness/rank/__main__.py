@@ -26,9 +26,13 @@ def _load(module: str) -> object:
 
 
 if __name__ == "__main__":
-    # Python put this folder first; tests expect the working directory, as under `python -m pytest`.
-    sys.path[0] = str(Path.cwd())
+    # Python put this folder first. Nothing of the working directory may stand in its place before
+    # all of ours is imported: a checkout under test may hold a `json.py`.
+    del sys.path[0]
     if len(sys.argv) < 2 or sys.argv[1] not in ("keeper", "entry"):
         sys.exit("usage: python harness/rank {keeper|entry} ...")
     role = _load(sys.argv[1])
+    if sys.argv[1] == "entry":
+        # Tests expect the working directory first, as under `python -m pytest`.
+        sys.path.insert(0, str(Path.cwd()))
     role.main(sys.argv[2:])  # type: ignore[attr-defined]

@@ -13,7 +13,7 @@ import traceback
 from collections.abc import Sequence
 from typing import NoReturn
 
-from . import wire
+from . import tree, wire
 
 _DEFAULT_FOLLOWER = "harness.engine.follower:main"
 _FD_VARIABLES = ("HARNESS_EVENTS_FD", "HARNESS_CONTROL_FDS", "HARNESS_BARRIER_FDS")
@@ -29,6 +29,7 @@ def main(arguments: Sequence[str]) -> NoReturn:
 
 def _prepare() -> None:
     wire.configure(None)
+    tree.settle(os.environ)
     # A module that was preloaded before the fork may have cached the keeper's folder.
     tempfile.tempdir = None
     # Taken before pytest captures descriptors, which swallow what a passing set-up prints.
@@ -58,8 +59,11 @@ def _lead(arguments: Sequence[str]) -> int:
     sys.argv = ["pytest", *arguments]
     start = time.perf_counter()
     # The cache would carry one attempt's failures into the next.
-    status = pytest.main([*arguments, "-p", "no:cacheprovider"], plugins=[WirePlugin()])
+    ours = ["-p", "no:cacheprovider", *tree.pytest_arguments(os.environ)]
+    status = pytest.main([*arguments, *ours], plugins=[WirePlugin()])
     seconds = time.perf_counter() - start
+    for name in tree.strays(os.environ):
+        wire.emit("note", text=f"{name} was imported from the checkout, not from the revision")
     wire.emit("finish", exitstatus=int(status), inside_seconds=seconds)
     return int(status)
 

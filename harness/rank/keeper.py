@@ -2,7 +2,8 @@
 
 The supervisor speaks JSON lines over one stream socket:
 
-    -> start {mode: fork|spawn, ranks: [{rank, env, cwd, log, args, fds: {VARIABLE: [index]}}]}
+    -> start {mode: fork|spawn,
+              ranks: [{rank, env, cwd, python, log, args, fds: {VARIABLE: [index]}}]}
        with the descriptors that `fds` counts into, in the order of their indices
     <- started {pids} | refused {why}
     <- exited {rank, pid, code, signal, maxrss, cpu}
@@ -24,6 +25,7 @@ import os
 import selectors
 import signal
 import socket
+import sys
 import time
 import traceback
 from collections.abc import Sequence
@@ -201,10 +203,14 @@ def _be_nice() -> int | None:
 
 
 def main(arguments: Sequence[str]) -> NoReturn:
-    """`keeper --fd N [--preload A,B] [--nice]`: serve the supervisor at the other end of N."""
+    """`keeper --fd N [--preload A,B] [--path DIR] [--nice]`: serve the supervisor at N's other end.
+
+    Modules are preloaded from DIR first, if it is given, and else from the interpreter's own alone.
+    """
     parser = argparse.ArgumentParser(prog="keeper")
     parser.add_argument("--fd", type=int, required=True)
     parser.add_argument("--preload", default="")
+    parser.add_argument("--path", default="")
     parser.add_argument("--nice", action="store_true")
     options = parser.parse_args(arguments)
     sock = socket.socket(fileno=options.fd)
@@ -212,6 +218,7 @@ def main(arguments: Sequence[str]) -> NoReturn:
     processes.become_subreaper()
     priority = _be_nice() if options.nice else None
     start = time.monotonic()
+    sys.path[:0] = filter(None, [options.path])
     preload([name for name in options.preload.split(",") if name])
     if priority is not None:
         os.setpriority(os.PRIO_PROCESS, 0, priority)

@@ -23,8 +23,8 @@ def start_rank(rank: dict[str, Any], fds: list[int], mode: str) -> int:
     try:
         _become(rank, fds, keeper)
         if mode == "spawn":
-            _execute(rank["args"])
-        sys.path[0] = rank["cwd"]
+            _execute(rank["python"], rank["args"])
+        sys.path[:0] = [rank["cwd"]]
         entry.main(rank["args"])
     except BaseException:
         traceback.print_exc()
@@ -69,6 +69,6 @@ def _close_all_but(keep: set[int]) -> None:
         os.set_inheritable(fd, True)
 
 
-def _execute(arguments: list[str]) -> NoReturn:
+def _execute(python: str, arguments: list[str]) -> NoReturn:
     folder = Path(__file__).resolve().parent
-    os.execv(sys.executable, [sys.executable, str(folder), "entry", *arguments])
+    os.execv(python, [python, str(folder), "entry", *arguments])

@@ -1,0 +1,63 @@
+"""What the suites declare, per revision: the same suite may be another one there, or none."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+from harness.core.cell import Axis, Cell
+from harness.core.errors import UsageError
+from harness.core.revision import AXIS, Revision
+from harness.core.suite import SuiteDeclarations, SuiteRef, read_declarations
+from harness.driver.revisions.place import place_at
+
+
+@dataclass(slots=True)
+class Source:
+    """One tree that suites are read from. `label`: its revision's; None for the working folder."""
+
+    label: str | None
+    folder: Path
+    declared: dict[str, SuiteDeclarations] = field(default_factory=dict)
+    refused: dict[str, str] = field(default_factory=dict)
+    """Why a suite, by its node id, cannot be measured here."""
+
+    def holds(self, cell: Cell) -> bool:
+        """Whether the cell is of this source."""
+        return cell.get(AXIS) == self.label
+
+    def attempt(self, ref: SuiteRef, check: Callable[[], None]) -> None:
+        """Run a check of one suite. Of a revision, what it raises makes the suite refused there."""
+        if ref.nodeid in self.refused:
+            return
+        try:
+            check()
+        except UsageError as error:
+            if self.label is None:
+                raise
+            self.refused[ref.nodeid] = f"not applicable at rev {self.label}: {error}"
+
+    def read(self, ref: SuiteRef) -> None:
+        """Read its declarations. Raises UsageError where the suite is not there as named."""
+        self.declared[ref.nodeid] = read_declarations(ref, self.folder)
+
+
+def read_sources(refs: Sequence[SuiteRef], revisions: Sequence[Revision]) -> list[Source]:
+    """Read every suite in every revision, or in the working folder where there is none."""
+    made = [Source(one.label, place_at(one).cwd) for one in revisions] or [Source(None, Path())]
+    for source in made:
+        for ref in refs:
+            source.attempt(ref, partial(source.read, ref))
+    return made
+
+
+def check_measurable(refs: Sequence[SuiteRef], sources: Sequence[Source]) -> None:
+    """Raises UsageError where a suite can be measured in no revision at all."""
+    for ref in refs:
+        if all(ref.nodeid in source.refused for source in sources):
+            raise UsageError("; ".join(source.refused[ref.nodeid] for source in sources))
+
+
+def revision_axis(revisions: Sequence[Revision]) -> list[Axis]:
+    """The axis that revisions make: none without them."""
+    return [Axis(AXIS, tuple(one.label for one in revisions))] if revisions else []

@@ -1,0 +1,135 @@
+"""A git worktree per revision: made for a run, shared by runs, gone with the last of them.
+
+All changes happen under one lock; each run holds a shared lock on every revision it measures. Locks
+are the kernel's, so a killed run holds none, and the next run with `--rev` removes what it left.
+"""
+
+import contextlib
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from harness.core.errors import UsageError
+from harness.core.revision import Revision
+from harness.driver.revisions.git import GitFailed, git
+
+FOLDER = Path(".harness/worktrees")
+
+
+def tree(revision: Revision) -> Path:
+    """Where the revision's worktree stands, absolute."""
+    return FOLDER.absolute() / revision.sha
+
+
+@contextlib.contextmanager
+def standing(revisions: Sequence[Revision]) -> Iterator[None]:
+    """Have a fresh worktree per revision while this is open. Raises UsageError where git refuses.
+
+    One that another run stands on is shared, if it still is what the commit holds.
+    """
+    if not revisions:
+        yield
+        return
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    # pytest looks for its configuration in every folder above a suite. It must not find that of the
+    # checkout around the worktrees.
+    (FOLDER / "pytest.ini").write_text("[pytest]\n", encoding="utf-8")
+    held: list[tuple[Revision, int]] = []
+    try:
+        with _exclusive():
+            _sweep()
+            for revision in revisions:
+                held.append((revision, _acquire(revision)))
+        yield
+    finally:
+        with _exclusive():
+            for revision, lock in held:
+                os.close(lock)
+                _remove_unused(revision.sha)
+
+
+def changed(revision: Revision) -> list[str]:
+    """Tracked files of the revision's worktree that are not as committed."""
+    try:
+        return git(tree(revision), "diff", "--name-only", revision.sha).splitlines()
+    except (GitFailed, FileNotFoundError) as error:
+        return [str(error)]
+
+
+def _acquire(revision: Revision) -> int:
+    lock = _open_lock(revision.sha)
+    try:
+        if _try_lock(lock):
+            _remove(revision.sha)
+            git(
+                Path.cwd(),
+                "worktree",
+                "add",
+                "--force",
+                "--detach",
+                str(tree(revision)),
+                revision.sha,
+            )
+        fcntl.flock(lock, fcntl.LOCK_SH)
+        if found := changed(revision):
+            raise UsageError(
+                f"--rev {revision.named}: another run stands on {tree(revision)} and changed "
+                f"{found[0]}; wait until it has ended"
+            )
+    except GitFailed as error:
+        os.close(lock)
+        raise UsageError(
+            f"--rev {revision.named}: no worktree of {revision.sha}: {error}"
+        ) from None
+    except BaseException:
+        os.close(lock)
+        raise
+    return lock
+
+
+def _sweep() -> None:
+    """Remove what killed runs left behind."""
+    for left in FOLDER.glob("*.lock"):
+        if left.name != _GUARD:
+            _remove_unused(left.stem)
+
+
+def _remove_unused(sha: str) -> None:
+    lock = _open_lock(sha)
+    try:
+        if _try_lock(lock):
+            _remove(sha)
+            (FOLDER / f"{sha}.lock").unlink()
+    finally:
+        os.close(lock)
+
+
+def _remove(sha: str) -> None:
+    path = FOLDER.absolute() / sha
+    with contextlib.suppress(GitFailed):  # none stands there, or a part of one
+        git(Path.cwd(), "worktree", "remove", "--force", "--force", str(path))
+    shutil.rmtree(path, ignore_errors=True)
+
+
+_GUARD = "all.lock"
+
+
+@contextlib.contextmanager
+def _exclusive() -> Iterator[None]:
+    with (FOLDER / _GUARD).open("w") as guard:
+        fcntl.flock(guard, fcntl.LOCK_EX)
+        yield
+
+
+def _open_lock(sha: str) -> int:
+    return os.open(FOLDER / f"{sha}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+
+
+def _try_lock(lock: int) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
