@@ -18,7 +18,7 @@ from harness.core.order import observed_order
 from harness.core.signature import signature_of
 
 #: pytest's exit statuses that say it did not run what was asked, whatever the reports say.
-_GAVE_UP = {2: "interrupted", 3: "internal error"}
+_GAVE_UP = {1: "failures that no report named", 2: "interrupted", 3: "internal error"}
 
 
 class Outcome(StrEnum):
@@ -248,11 +248,16 @@ class _Reader:
 
     def _first_crash(self, ending: Ending) -> tuple[int, str | None, int | None] | None:
         """(rank, signal, code) of the first death that was none of the supervisor's doing."""
-        finished = self.finish is not None
         for rank, code, signal in ending.exits:
-            if signal or (rank and code) or (rank == 0 and not finished):
+            if signal or (rank and code) or (rank == 0 and not self._ended_as_said(code)):
                 return rank, signal, code
         return None
+
+    def _ended_as_said(self, code: int | None) -> bool:
+        """Whether rank 0 came to its end, and left as its last line said it would."""
+        if self.finish is None or code is None:
+            return False
+        return code == int(wire.number(self.finish, "exitstatus")) & 0xFF
 
     def _where(self) -> str:
         return f"in {self.current}" if self.current else f"in {self.phase.value}"

@@ -9,6 +9,7 @@ from harness.core.errors import UsageError
 from harness.core.plan import Plan
 from harness.driver.options import RunOptions
 from harness.report.question import question_of
+from harness.report.revisions import revision_lines
 from harness.report.words import duration, percent
 from harness.stats.intervals import upper_bound
 from harness.stats.planning import shortfalls
@@ -35,6 +36,8 @@ def print_plan(
         f"{isolation}, blocks interleaved in an order from {seed}",
         soft_wrap=True,
     )
+    for line in revision_lines(plan.revisions):
+        console.print(escape(line), soft_wrap=True)
     for planned in plan.cells:
         label = escape(f"{planned.suite} · {planned.cell.label}")
         console.print(f"  {label}" + (f"  not run: {planned.refused}" if planned.refused else ""))

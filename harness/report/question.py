@@ -11,6 +11,7 @@ from typing import Protocol
 
 from harness.core.cell import Cell, Value
 from harness.core.plan import Plan, PlannedCell, schedule
+from harness.core.revision import AXIS
 from harness.stats.question import CellOutcomes, PlannedContrast, Question
 from harness.stats.sequential import Outcome
 
@@ -54,7 +55,9 @@ class Pair:
 
 def pairs_of(plan: Plan) -> list[Pair]:
     """Every comparison that the plan holds."""
-    return list(_pairs(plan.runnable))
+    base = plan.revisions[0].label if plan.revisions else None
+    # Where the base holds no such suite, there is nothing to compare a head with.
+    return [p for p in _pairs(plan.runnable) if p.axis != AXIS or p.reference == base]
 
 
 def _pairs(cells: Sequence[PlannedCell]) -> Iterator[Pair]:
@@ -106,14 +109,18 @@ def question_of(plan: Plan, *, anytime: bool = False) -> Question:
 
     Raises StatsError where there is nothing to decide.
     """
-    contrasts = tuple(
-        PlannedContrast(p.arm, p.base, named(p.axis, p.value), named(p.axis, p.reference), p.where)
-        for p in pairs_of(plan)
-    )
+    contrasts = tuple(PlannedContrast(p.arm, p.base, *_sides(p), p.where) for p in pairs_of(plan))
     until_decided = plan.until_decided or (
         anytime and (bool(contrasts) or plan.max_flake_rate is not None)
     )
     return Question(contrasts, plan.max_flake_rate, until_decided, plan.expected_rates)
+
+
+def _sides(pair: Pair) -> tuple[str, str]:
+    """What a sentence calls the two: `descending` and `ascending`, `head 1f..` and `base 0c..`."""
+    if pair.axis == AXIS:
+        return f"head {pair.value}", f"base {pair.reference}"
+    return named(pair.axis, pair.value), named(pair.axis, pair.reference)
 
 
 def named(axis: str, value: Value) -> str:

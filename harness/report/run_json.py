@@ -3,6 +3,7 @@
 from dataclasses import asdict
 from typing import Any
 
+from harness.report.revisions import revisions_json
 from harness.report.summary import CellSummary, RunSummary, TestSummary
 from harness.report.verdict import Verdict
 
@@ -20,8 +21,9 @@ def run_json(summary: RunSummary, verdict: Verdict) -> dict[str, Any]:
             "device": run.device,
             "graphs": summary.graphs,
             "status": run.status,
-            "sha": run.fingerprint.get("sha"),
-            "dirty": run.fingerprint.get("dirty"),
+            # With revisions, what the checkout held was not measured.
+            "sha": None if summary.plan.revisions else run.fingerprint.get("sha"),
+            "dirty": None if summary.plan.revisions else run.fingerprint.get("dirty"),
             "created": run.created,
             "ended": run.ended,
             "repeats": summary.plan.repeats,
@@ -29,6 +31,7 @@ def run_json(summary: RunSummary, verdict: Verdict) -> dict[str, Any]:
             "in_ci": summary.plan.in_ci,
             "until_decided": summary.plan.until_decided,
             "expected_rates": list(summary.plan.expected_rates),
+            "revisions": revisions_json(summary.plan.revisions),
             "fingerprint": run.fingerprint,
         },
         "cells": [_cell(cell) for cell in summary.cells],

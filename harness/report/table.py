@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from harness.report.revisions import revision_lines
 from harness.report.summary import CellSummary, RunSummary
 from harness.report.verdict import Verdict
 from harness.report.words import common_label, kinds_text, rate_text, varied_label
@@ -17,6 +18,8 @@ _MIB = 1 << 20
 def print_report(summary: RunSummary, verdict: Verdict, console: Console) -> None:
     """Print the run: cells, tests that failed, signatures, what was refused, the verdict."""
     console.print(_heading(summary), soft_wrap=True)
+    for line in revision_lines(summary.plan.revisions):
+        console.print(escape(line), soft_wrap=True)
     for suite in dict.fromkeys(cell.suite for cell in summary.cells):
         cells = [cell for cell in summary.cells if cell.suite == suite]
         console.print(_cell_table(suite, cells))
@@ -33,9 +36,8 @@ def _heading(summary: RunSummary) -> str:
     seed = f"{'fixed ' if summary.plan.fixed_seed else ''}seed {run.seed}"
     sha = str(run.fingerprint.get("sha") or "no commit")[:12]
     dirty = " + local changes" if run.fingerprint.get("dirty") else ""
-    return (
-        f"[bold]run {run.id}[/]: {run.status}, {run.device}, {graphs}, {seed}, {escape(sha)}{dirty}"
-    )
+    what = f"{len(summary.plan.revisions)} revisions" if summary.plan.revisions else sha + dirty
+    return f"[bold]run {run.id}[/]: {run.status}, {run.device}, {graphs}, {seed}, {escape(what)}"
 
 
 def _cell_table(suite: str, cells: list[CellSummary]) -> Table:

@@ -8,6 +8,7 @@ from harness.core.kinds import Kind
 from harness.report.attribution import attribution_of, clustered
 from harness.report.contrasts import Compared, pooled_sentences
 from harness.report.question import pairs_of, question_of
+from harness.report.revisions import revision_sentences, unmeasured
 from harness.report.summary import CellSummary, RunSummary
 from harness.report.words import kinds_text, percent
 from harness.stats.attribution import Attribution, Follows
@@ -39,7 +40,8 @@ def decide(summary: RunSummary) -> Verdict:
     """Decide a counted run. A run cut short is judged by what holds at every look."""
     if summary.plan.fixed_seed:
         outcome, code = _outcome(summary, None)
-        return Verdict(outcome, _headline(summary, outcome), [], None, None, code)
+        sentences = [*_headline(summary, outcome), *revision_sentences(summary)]
+        return Verdict(outcome, sentences, [], None, None, code)
     question = question_of(summary.plan, anytime=not summary.complete)
     found = answer(question, summary.outcomes)
     compared = [
@@ -52,6 +54,7 @@ def decide(summary: RunSummary) -> Verdict:
     sentences = [
         *_headline(summary, outcome),
         *found.sentences,
+        *revision_sentences(summary),
         *(pooled_sentences(compared) if failed and summary.complete else ()),
         *_explored(summary, attribution, compared),
         *_infrastructure(summary),
@@ -65,7 +68,7 @@ def _outcome(summary: RunSummary, found: Answer | None) -> tuple[str, ExitCode]:
         return "interrupted", ExitCode.INTERRUPTED
     if any(_only_no_tests(cell) for cell in cells):
         return "no-tests", ExitCode.NO_TESTS
-    if not cells or any(cell.valid == 0 for cell in cells):
+    if not cells or unmeasured(summary) or any(cell.valid == 0 for cell in cells):
         return "cannot-say", ExitCode.NO_VALID_ATTEMPT
     if found and found.exit_code is ExitCode.UNDECIDED:
         return "undecided", ExitCode.UNDECIDED

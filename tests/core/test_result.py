@@ -15,6 +15,11 @@ A, B = "s.py::T::test_a", "s.py::T::test_b"
 CLEAN = Ending(exits=((0, 0, None),))
 
 
+def left_with(code: int) -> Ending:
+    """Rank 0 ended by itself, with this exit code."""
+    return Ending(exits=((0, code, None),))
+
+
 def event(name: str, /, **keys: Any) -> tuple[int, dict[str, Any]]:
     return 0, {"event": name, **keys}
 
@@ -124,14 +129,14 @@ def test_a_followers_death_is_named_with_its_rank_and_last_capture() -> None:
 
 def test_collecting_nothing_is_no_tests() -> None:
     events = [event("collected", tests=[]), event("finish", exitstatus=5, inside_seconds=0.1)]
-    result = fold(events, CLEAN)
+    result = fold(events, left_with(5))
     assert result.failure and result.failure.kind is Kind.NO_TESTS
 
 
 def test_a_collection_error_is_one_setup_error() -> None:
     exc = {"types": ["builtins.SyntaxError"], "message": "bad", "frames": []}
     events = [event("collect_error", id="s.py", exc=exc), event("finish", exitstatus=2)]
-    result = fold(events, CLEAN)
+    result = fold(events, left_with(2))
     assert [f.kind for f in result.failures] == [Kind.SETUP_ERROR]
 
 
@@ -201,8 +206,16 @@ def test_a_test_that_ends_the_session_has_failed_though_pytest_says_zero() -> No
     assert result.failure and result.failure.kind is Kind.EARLY_EXIT
 
 
-@pytest.mark.parametrize("status", [2, 3])
+@pytest.mark.parametrize("status", [1, 2, 3])
 def test_a_session_that_gave_up_has_failed(status: int) -> None:
     events = [event("collected", tests=[A]), *ran(A, report(A))]
-    result = fold([*events, event("finish", exitstatus=status)], CLEAN)
+    result = fold([*events, event("finish", exitstatus=status)], left_with(status))
     assert result.failure and result.failure.kind is Kind.ERROR
+
+
+@pytest.mark.parametrize("code", [1, 3, 42])
+def test_a_rank_that_left_otherwise_than_it_said_has_failed(code: int) -> None:
+    events = [event("collected", tests=[A]), *ran(A, report(A)), event("finish", exitstatus=0)]
+    result = fold(events, left_with(code))
+    assert result.failure and result.failure.kind is Kind.EARLY_EXIT
+    assert f"exit {code}" in result.failure.message
