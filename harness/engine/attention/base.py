@@ -21,6 +21,20 @@ class AttentionShape:
     page_size: int
     device: torch.device
     dtype: torch.dtype
+    max_queries: int = 0
+    """The most queries of one row in a captured step; 0 where a backend serves prefill alone."""
+    branch_columns: int = 0
+    """Columns of the widest branch table; 0 where no step has branches."""
+
+
+@dataclass(frozen=True, slots=True)
+class Branches:
+    """What each query sees beside its row's shared prefix: pool slots, its own last."""
+
+    slots: Tensor
+    """[bs, n, columns] int64; columns beyond `lengths` are 0."""
+    lengths: Tensor
+    """[bs, n] int64; 0 on padding rows alone, where the answer means nothing but is finite."""
 
 
 class AttentionBackend(Protocol):
@@ -34,6 +48,14 @@ class AttentionBackend(Protocol):
 
     def bind(self, positions: Tensor) -> None:
         """Fix the query positions, [bs, n] int64, of the next forwards. Called inside graphs."""
+
+    def bind_branches(self, prefix: Tensor, writes: Tensor, branches: Branches) -> None:
+        """Fix a tree step. Called inside graphs.
+
+        Every query of row b attends to the first `prefix[b]` positions through the page table and
+        to its own branch's slots, the two partial answers merged by log-sum-exp. prefix: [bs]
+        int64; writes: [bs, n] int64, the pool slots into which this forward's keys and values go.
+        """
 
     def forward(self, query: Tensor, key: Tensor, value: Tensor, cache: LayerCache) -> Tensor:
         """Write keys and values to the pool, then attend to every earlier position and itself.
