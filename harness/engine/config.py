@@ -54,6 +54,7 @@ class EngineConfig:
     prefill_backend: str = "torch_native"
     decode_backend: str = "torch_native"
     draft_backend: str = "torch_native"
+    attention_splits: int = 0
     tp: int = 1
     seed: int = 0
     cuda_graph_bs: tuple[int, ...] = (1, 2, 4, 8)
@@ -251,6 +252,10 @@ def _check(config: EngineConfig, environ: Mapping[str, str]) -> None:
     for name in _POSITIVE:
         if not getattr(config, name) > 0:
             raise UsageError(f"{name} {getattr(config, name)}: give a value above 0")
+    if config.attention_splits < 0:
+        raise UsageError(
+            f"attention_splits {config.attention_splits}: give 0 (the kernel's) or more"
+        )
     if not config.temperature >= 0:
         raise UsageError(f"temperature {config.temperature}: give 0 (greedy) or more")
     if config.cuda_graph_bs[0] < 1:

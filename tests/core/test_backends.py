@@ -2,20 +2,26 @@
 
 import subprocess
 import sys
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from harness.core.backends import BACKENDS, available_backends, check_backend, unavailable
+from harness.core.backends import (
+    BACKENDS,
+    available_backends,
+    check_backend,
+    installed_module,
+    misfit,
+    narrowed,
+    spec_of,
+    unavailable,
+)
 from harness.core.errors import UsageError
 
 
 def test_torch_native_runs_on_the_cpu_and_nothing_else_does() -> None:
     assert available_backends("cpu") == ["torch_native"]
-
-
-@pytest.mark.parametrize("name", [name for name, row in BACKENDS.items() if not row.implemented])
-def test_what_is_not_implemented_says_so(name: str) -> None:
-    assert "not implemented" in (unavailable(name, "cuda") or "")
 
 
 def test_a_refusal_names_the_reason_and_what_is_available() -> None:
@@ -34,3 +40,76 @@ def test_asking_imports_no_kernel_library() -> None:
         "sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def why_not(name: str, **changes: object) -> str | None:
+    fitting: dict[str, object] = {
+        "page_size": 16, "dtype": "bfloat16", "head_dim": 64, "splits": 0,
+    }  # fmt: skip
+    return misfit(name, **{**fitting, **changes})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", BACKENDS)
+def test_what_fits_has_no_reason(name: str) -> None:
+    assert why_not(name) is None
+    assert why_not(name, head_dim=None) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "told"),
+    [
+        ("fa3", {"page_size": 512}, "fa3: page_size 512 is not supported (1 to 256 are)"),
+        ("fa2", {"dtype": "float32"}, "dtype float32 is not supported (bfloat16, float16 are)"),
+        ("fa2", {"head_dim": 96}, "head_dim 96 is not supported (64, 128 are)"),
+        ("flex", {"splits": 1}, "attention_splits 1 cannot be set: it has no split control"),
+        ("torch_native", {"splits": 2}, "no split control"),
+        ("fa2", {"splits": 129}, "attention_splits 129 is not supported (0 to 128 are)"),
+        ("fa3", {"splits": -1}, "attention_splits -1 is not supported (0 to 256 are)"),
+    ],
+)
+def test_what_does_not_fit_is_named_with_what_does(
+    name: str, changes: dict[str, object], told: str
+) -> None:
+    assert told in (why_not(name, **changes) or "")
+
+
+def test_torch_native_takes_any_head_dim_and_float32() -> None:
+    assert why_not("torch_native", head_dim=7, dtype="float32") is None
+
+
+@pytest.mark.parametrize(
+    ("name", "page_size", "native"),
+    [("fa2", 256, True), ("fa2", 128, False), ("fa3", 1, True), ("flex", 256, False)],
+)
+def test_who_reads_the_page_table(name: str, page_size: int, native: bool) -> None:
+    assert BACKENDS[name].reads_pages(page_size) is native
+
+
+def test_a_build_of_fa3_narrows_its_row() -> None:
+    flags = {f"FLASHATTENTION_DISABLE_{part}": True for part in ("PAGEDKV", "FP16", "HDIM128")}
+    row = narrowed(BACKENDS["fa3"], flags)
+    assert not row.reads_pages(256)
+    assert (row.dtypes, row.head_dims, row.max_splits) == (("bfloat16",), (64,), 256)
+    assert narrowed(row, {"FLASHATTENTION_DISABLE_SPLIT": True}).max_splits == 0
+    assert narrowed(BACKENDS["fa3"], {}) == BACKENDS["fa3"]
+
+
+def test_the_installed_build_is_read_from_its_constants(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "fa3_fwd_interface.py").write_text("raise SystemExit('not to be imported')\n")
+    (tmp_path / "fa3_fwd_config.py").write_text(
+        "CONFIG = {'build_flags': {'FLASHATTENTION_DISABLE_PAGEDKV': True}}\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "fa3_fwd_config", raising=False)
+    assert installed_module("fa3") == "fa3_fwd_interface"
+    assert unavailable("fa3", "cuda") is None
+    assert spec_of("fa3") == replace(BACKENDS["fa3"], native_pages=0)
+    sys.modules.pop("fa3_fwd_config")
+
+
+def test_a_library_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
+    with pytest.raises(UsageError, match="fa2 needs flash_attn, which is not installed"):
+        installed_module("fa2")

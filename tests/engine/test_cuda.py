@@ -4,8 +4,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from conftest import save_draft, save_target
 from ranks import run_ranks
 
+from harness.core.backends import BACKENDS, unavailable
 from harness.engine.engine import Engine
 from harness.engine.graphs.base import CaptureError, Outputs
 from harness.engine.oracle import check_greedy
@@ -89,3 +91,20 @@ def test_two_ranks_over_nccl_answer_as_the_reference(
     (captured,) = [event for event in ended.events if event["event"] == "captured"]
     assert captured["graphs"] == "cuda"
     assert captured["pool_bytes"] > 0
+
+
+@pytest.mark.parametrize("order", ["ascending", "descending"])
+@pytest.mark.parametrize("speculative", [True, False])
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_the_engine_on_every_backend_stays_near_the_reference(
+    engine_args: dict[str, object], tmp_path: Path, backend: str, speculative: bool, order: str
+) -> None:
+    if reason := unavailable(backend, "cuda"):
+        pytest.skip(reason)
+    target = save_target(tmp_path / "target", head_dim=64)
+    draft = save_draft(tmp_path / "draft", head_dim=64)
+    args = {**engine_args, "model": str(target), "draft_model": str(draft), "device": "cuda",
+            "backend": backend, "speculative": speculative, "order": order}  # fmt: skip
+    with Engine.from_cell(args) as engine:
+        generations = engine.generate(PROMPTS, 12)
+    check_greedy(Reference(str(target)), PROMPTS, generations, 0.2)

@@ -6,7 +6,7 @@ Heavy imports stand inside the factories, so that a missing library hurts only w
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from harness.core.backends import BACKENDS, check_backend
+from harness.core.backends import check_backend, misfit, spec_of
 from harness.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -14,30 +14,49 @@ if TYPE_CHECKING:
     from harness.engine.config import EngineConfig
 
 
-def _torch_native() -> "AttentionBackend":
+def _torch_native(native: bool, splits: int) -> "AttentionBackend":  # noqa: ARG001
     from harness.engine.attention.torch_native import TorchNative
 
     return TorchNative()
 
 
-FACTORIES: "dict[str, Callable[[], AttentionBackend]]" = {"torch_native": _torch_native}
+def _fa2(native: bool, splits: int) -> "AttentionBackend":
+    from harness.engine.attention.fa2 import make_fa2
+
+    return make_fa2(native=native, splits=splits)
+
+
+def _fa3(native: bool, splits: int) -> "AttentionBackend":
+    from harness.engine.attention.fa3 import make_fa3
+
+    return make_fa3(native=native, splits=splits)
+
+
+def _flex(native: bool, splits: int) -> "AttentionBackend":  # noqa: ARG001
+    from harness.engine.attention.flex import Flex, compiled_flex_attention
+
+    return Flex(compiled_flex_attention())
+
+
+#: Each takes whether the kernel reads the page table, and the KV splits (0: its own choice).
+FACTORIES: "dict[str, Callable[[bool, int], AttentionBackend]]" = {
+    "torch_native": _torch_native,
+    "fa2": _fa2,
+    "fa3": _fa3,
+    "flex": _flex,
+}
 
 
 def make_backend(name: str, config: "EngineConfig", head_dim: int) -> "AttentionBackend":
     """A fresh backend. Raises UsageError where it cannot run this configuration."""
     check_backend(name, config.device)
-    _check_fits(name, config, head_dim)
-    return FACTORIES[name]()
-
-
-def _check_fits(name: str, config: "EngineConfig", head_dim: int) -> None:
-    row = BACKENDS[name]
-    checks: tuple[tuple[str, object, tuple[object, ...]], ...] = (
-        ("page_size", config.page_size, row.page_sizes),
-        ("dtype", config.dtype, row.dtypes),
-        ("head_dim", head_dim, row.head_dims),
+    reason = misfit(
+        name,
+        page_size=config.page_size,
+        dtype=config.dtype,
+        head_dim=head_dim,
+        splits=config.attention_splits,
     )
-    for what, value, supported in checks:
-        if supported and value not in supported:
-            listed = ", ".join(str(item) for item in supported)
-            raise UsageError(f"backend {name}: {what} {value} is not supported ({listed} are)")
+    if reason:
+        raise UsageError(f"backend {reason}")
+    return FACTORIES[name](spec_of(name).reads_pages(config.page_size), config.attention_splits)
