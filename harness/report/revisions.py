@@ -5,7 +5,8 @@ from typing import Any
 
 from harness.core.plan import PlannedCell
 from harness.core.revision import AXIS, Revision, revision_to_dict
-from harness.report.summary import CellSummary, RunSummary
+from harness.report.cells import CellSummary
+from harness.report.summary import RunSummary
 
 _NAMED = 3
 

@@ -3,8 +3,9 @@
 from dataclasses import asdict
 from typing import Any
 
+from harness.report.cells import CellSummary, TestSummary
 from harness.report.revisions import revisions_json
-from harness.report.summary import CellSummary, RunSummary, TestSummary
+from harness.report.summary import RunSummary
 from harness.report.verdict import Verdict
 
 SCHEMA = "harness.run/1"
@@ -82,6 +83,7 @@ def _cell(cell: CellSummary) -> dict[str, Any]:
         "censored": cell.censored,
         "precluded": sum(test.precluded for test in cell.tests),
         "kinds": cell.kinds,
+        "kind_intervals": {kind: asdict(i) for kind, i in cell.kind_intervals.items()},
         "rate": cell.rate,
         "interval": cell.interval and asdict(cell.interval),
         "worst_case": cell.worst_case and asdict(cell.worst_case),
@@ -107,4 +109,5 @@ def _test(test: TestSummary) -> dict[str, Any]:
         "precluded": test.precluded,
         "recovered": test.recovered,
         "kinds": dict(test.kinds),
+        "interval": test.interval and asdict(test.interval),
     }

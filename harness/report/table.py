@@ -7,8 +7,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from harness.report.cells import CellSummary
 from harness.report.revisions import revision_lines
-from harness.report.summary import CellSummary, RunSummary
+from harness.report.summary import RunSummary
 from harness.report.verdict import Verdict
 from harness.report.words import common_label, kinds_text, rate_text, varied_label
 
@@ -23,8 +24,9 @@ def print_report(summary: RunSummary, verdict: Verdict, console: Console) -> Non
     for suite in dict.fromkeys(cell.suite for cell in summary.cells):
         cells = [cell for cell in summary.cells if cell.suite == suite]
         console.print(_cell_table(suite, cells))
-        if failing := _test_table(cells):
-            console.print(failing)
+        for more in (_kind_table(cells), _test_table(cells)):
+            if more:
+                console.print(more)
     _print_lists(summary, console)
     for sentence in verdict.sentences:
         console.print(f"[bold]•[/] {escape(sentence)}", soft_wrap=True)
@@ -86,18 +88,37 @@ _COLUMNS: dict[str, Callable[[CellSummary], str]] = {
 }
 
 
+def _kind_table(cells: list[CellSummary]) -> Table | None:
+    """Each kind's own rate, where several compete: an attempt fails of one kind only."""
+    rows = [(kind, cell) for cell in cells for kind in cell.kinds]
+    if len({kind for kind, _ in rows}) < 2:
+        return None
+    table = _table("kinds (exploratory)")
+    for name in ("kind", "cell", "failed", "rate [95 %]"):
+        table.add_column(name)
+    for kind, cell in sorted(rows, key=lambda row: (row[0], row[1].name)):
+        table.add_row(
+            escape(kind),
+            escape(varied_label(cell, cells)),
+            f"{cell.kinds[kind]}/{cell.valid}",
+            rate_text(cell.kinds[kind], cell.valid, cell.kind_intervals.get(kind)),
+        )
+    return table
+
+
 def _test_table(cells: list[CellSummary]) -> Table | None:
     rows = [(cell, test) for cell in cells for test in cell.tests if test.failed or test.precluded]
     if not rows:
         return None
     table = _table("tests that did not always pass (exploratory)")
-    for name in ("test", "cell", "failed", "precluded", "recovered", "kinds"):
+    for name in ("test", "cell", "failed", "rate [95 %]", "precluded", "recovered", "kinds"):
         table.add_column(name)
     for cell, test in rows:
         table.add_row(
             escape(test.id.partition("::")[2] or test.id),
             escape(varied_label(cell, cells)),
             f"{test.failed}/{test.failed + test.passed}",
+            rate_text(test.failed, test.failed + test.passed, test.interval),
             str(test.precluded or "-"),
             f"{test.recovered}/{test.failed}" if test.recovered else "-",
             escape(kinds_text(test.kinds)),

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from harness.core.exits import ExitCode
 from harness.core.kinds import Kind
 from harness.report.attribution import attribution_of, clustered
+from harness.report.cells import CellSummary
 from harness.report.contrasts import Compared, pooled_sentences
 from harness.report.question import pairs_of, question_of
 from harness.report.revisions import revision_sentences, unmeasured
-from harness.report.summary import CellSummary, RunSummary
+from harness.report.summary import RunSummary
 from harness.report.words import kinds_text, percent
 from harness.stats.attribution import Attribution, Follows
 from harness.stats.contrasts import ALPHA, Finding

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from harness.core.cell import Cell
-from harness.report.summary import CellSummary
+from harness.report.cells import CellSummary
 from harness.stats.intervals import Interval
 
 

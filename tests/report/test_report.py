@@ -16,6 +16,7 @@ from harness.report.summary import RunSummary, summarise
 from harness.report.table import print_report
 from harness.report.verdict import decide
 from harness.store.records import AttemptRow, RunRecord
+from harness.store.store import TestCount
 
 ASCENDING, DESCENDING = (Cell((("order", o), ("tp", 1))) for o in ("ascending", "descending"))
 
@@ -202,6 +203,28 @@ def test_the_table_shows_bounds_and_never_a_tick(columns: int) -> None:
     assert "20 % [10 %, 34 %]" in text
     assert "recorded graphs" in text
     assert not set("✓✔✅") & set(text)
+
+
+def test_competing_kinds_have_rates_of_their_own() -> None:
+    clean = summary_of({ASCENDING: 10})
+    rows = [replace(row, kind="hang") if row.status == "failed" and row.position % 4 == 0 else row
+            for row in clean.attempts]  # fmt: skip
+    summary = summarise(clean.run, rows, [])
+    cell = summary.cells[0]
+    assert sum(cell.kinds.values()) == 10
+    assert set(cell.kind_intervals) == {"hang", "wrong-output"}
+    out = io.StringIO()
+    print_report(summary, decide(summary), Console(file=out, width=100))
+    assert "kinds (exploratory)" in out.getvalue()
+
+
+def test_a_tests_own_rate_has_an_interval() -> None:
+    clean = summary_of({})
+    counts = [TestCount("s.py", ASCENDING.key, "s.py::t", outcome, None, 0, n)
+              for outcome, n in (("failed", 2), ("passed", 40), ("precluded", 8))]  # fmt: skip
+    summary = summarise(clean.run, clean.attempts, counts)
+    (test,) = run_json(summary, decide(summary))["cells"][0]["tests"]
+    assert test["interval"]["high"] == pytest.approx(0.1616, abs=1e-4)
 
 
 def test_an_order_that_was_not_the_requested_one_is_marked() -> None:
