@@ -6,8 +6,9 @@ a failure that recovered in process; a process that left without `finish` failed
 printed; a failed setUpClass or collection is one failure, not n.
 """
 
+import re
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
@@ -16,6 +17,9 @@ from harness.core.events import Event
 from harness.core.kinds import Exc, Kind, Phase, kind_of_exception, strongest
 from harness.core.order import observed_order
 from harness.core.signature import signature_of
+
+#: What Gloo and NCCL say to the ranks that are left when one dies.
+_PEER_LEFT = re.compile(r"Connection (closed|reset) by (remote )?peer", re.I)
 
 #: pytest's exit statuses that say it did not run what was asked, whatever the reports say.
 _GAVE_UP = {1: "failures that no report named", 2: "interrupted", 3: "internal error"}
@@ -139,6 +143,7 @@ class _Reader:
         self.eager = 0
         self.notes: list[str] = []
         self.crumbs: dict[int, str] = {}
+        self.follower_errors: dict[int, Exc | None] = {}
 
     def take(self, rank: int, event: Event) -> None:
         """Process one event; those of ranks above 0 only tell where that rank was."""
@@ -149,6 +154,8 @@ class _Reader:
             )
         if name == "note":
             self.notes.append(f"rank {rank}: {wire.text(event, 'text')[:500]}")
+        if name == "follower_error" and rank:
+            self.follower_errors[rank] = wire.exception(event)
         if rank == 0 and (handler := getattr(self, f"_on_{name}", None)):
             handler(event)
 
@@ -204,6 +211,7 @@ class _Reader:
         failures += [t.failure for t in tests if t.failure and t.failure not in failures]
         if process and process not in failures:
             failures.append(process)
+        failures = _causes(failures)
         if not failures:
             failures += self._session_failures(tests)
         status = "failed" if failures else "passed"
@@ -239,12 +247,25 @@ class _Reader:
             return Failure(Kind.HANG, self.phase, self._at("hang"), message, self.current)
         if crash:
             rank, signal, code = crash
+            if rank in self.follower_errors and not signal:
+                return self._follower_failure(rank, self.follower_errors[rank])
             what = signal or f"exit {code}"
             where = self.crumbs.get(rank, "") if rank else self._where()
             kind = Kind.SIGNAL if signal else Kind.EARLY_EXIT
             message = f"rank {rank} ended by {what} {where}".strip()
             return Failure(kind, self.phase, self._at(what, rank), message, self.current)
         return None
+
+    def _follower_failure(self, rank: int, exc: Exc | None) -> Failure:
+        """A follower that ended by an exception of its own: that exception's kind, not its exit."""
+        failure = _failure(exc, self.phase, self.current or "", self.phase is Phase.SETUP)
+        return replace(
+            failure,
+            signature=f"{failure.signature} on rank {rank}",
+            message=" ".join((f"rank {rank}", self.crumbs.get(rank, ""))).strip()
+            + f": {failure.message}",
+            test=self.current,
+        )
 
     def _first_crash(self, ending: Ending) -> tuple[int, str | None, int | None] | None:
         """(rank, signal, code) of the first death that was none of the supervisor's doing."""
@@ -381,6 +402,11 @@ def _failure(exc: Exc | None, phase: Phase, test: str, in_setup: bool) -> Failur
     if kind is Kind.CAPTURE_ERROR:
         phase = Phase.CAPTURE
     return Failure(kind, phase, signature_of(exc), exc.message, test)
+
+
+def _causes(failures: list[Failure]) -> list[Failure]:
+    """Without those of ranks that only saw a peer leave, where another failure says why it left."""
+    return [f for f in failures if not _PEER_LEFT.search(f.message)] or failures
 
 
 def _infra(reason: str) -> tuple[Failure, ...]:

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from . import tree, wire
+from .exceptions import describe
 
 _DEFAULT_FOLLOWER = "harness.engine.follower:main"
 _FD_VARIABLES = ("HARNESS_EVENTS_FD", "HARNESS_CONTROL_FDS", "HARNESS_BARRIER_FDS")
@@ -76,7 +77,7 @@ def _follow() -> int:
         return error.code if isinstance(error.code, int) else int(error.code is not None)
     except BaseException as error:
         traceback.print_exc()
-        wire.emit("note", text=f"follower ended by {type(error).__name__}: {error}")
+        wire.emit("follower_error", exc=describe(error))
         return 1
     return result if isinstance(result, int) else 0
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from harness.core.cell import Cell
 from harness.core.plan import Plan, PlannedCell
+from harness.core.signature import normalise
 from harness.stats.intervals import Interval, clopper_pearson, confidence_sequence, worst_case
 from harness.stats.question import CellOutcomes
 from harness.store.records import AttemptRow
@@ -139,9 +140,12 @@ def _observed(captured: list[AttemptRow]) -> str:
 
 
 def _notes(planned: PlannedCell, rows: list[AttemptRow], in_order: CellOutcomes) -> list[str]:
-    """Each distinct note once, with the number of attempts that carried it."""
-    counted = Counter(note for row in rows for note in row.notes)
-    noted = [*planned.notes, *(f"{note} ({n} attempts)" for note, n in counted.most_common(20))]
+    """Notes that differ in numbers and addresses alone once, with how often they were made."""
+    alike: dict[str, list[str]] = {}
+    for note in (note for row in rows for note in row.notes):
+        alike.setdefault(normalise(note), []).append(note)
+    often = sorted(alike.values(), key=len, reverse=True)[:20]
+    noted = [*planned.notes, *(f"{same[0]} ({len(same)} times)" for same in often)]
     valid = sum(row.status in ("passed", "failed") for row in rows)
     if in_order.valid != valid:
         noted.append(

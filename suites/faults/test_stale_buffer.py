@@ -18,6 +18,7 @@ from faults.control import ParityControl, attempt_seed, falls_in
 from torch import Tensor
 
 from harness.engine.attention.base import AttentionShape
+from harness.engine.attention.gather import GatheredPages
 from harness.engine.attention.torch_native import TorchNative
 
 #: The share of attempt seeds that arm the fault.
@@ -29,21 +30,30 @@ def is_armed(seed: int) -> bool:
     return falls_in(RATE, "stale buffer", seed)
 
 
-class GrowingTorchNative(TorchNative):
-    """TorchNative, but with metadata that is sized by the largest batch seen so far."""
+class GrowingPages(GatheredPages):
+    """GatheredPages, but with metadata that is sized by the largest batch seen so far."""
 
-    def init_static_state(self, shape: AttentionShape) -> None:
+    def __init__(self, shape: AttentionShape) -> None:
         """Start with room for one row."""
-        super().init_static_state(shape)
-        self._gather, self._table = self._gather[:1].clone(), self._table[:1].clone()
+        super().__init__(shape)
+        self.index, self._table = self.index[:1].clone(), self._table[:1].clone()
 
     def prepare(self, page_table: Tensor) -> None:
         """Grow where the batch is larger than any before: the old buffers are left behind."""
         rows = page_table.shape[0]
-        if rows > self._gather.shape[0]:
-            self._gather = self._gather.new_zeros(rows, self._gather.shape[1])
+        if rows > self.index.shape[0]:
+            self.index = self.index.new_zeros(rows, self.index.shape[1])
             self._table = self._table.new_zeros(rows, self._table.shape[1])
         super().prepare(page_table)
+
+
+class GrowingTorchNative(TorchNative):
+    """TorchNative over growing pages."""
+
+    def init_static_state(self, shape: AttentionShape) -> None:
+        """As TorchNative, with its pages replaced."""
+        super().init_static_state(shape)
+        self._pages = GrowingPages(shape)
 
 
 class TestStaleBuffer(ParityControl):

@@ -101,18 +101,18 @@ class WorkspaceTorchNative(TorchNative):
     def init_static_state(self, shape: AttentionShape) -> None:
         """Keep the static index for what runs outside graphs."""
         super().init_static_state(shape)
-        self._planned = self._gather
+        self._planned = self._pages.index
 
     def prepare(self, page_table: Tensor) -> None:
         """Plan, and copy the plan to where the graphs captured last will read it."""
-        self._gather = self._planned
+        self._pages.index = self._planned
         super().prepare(page_table)
         self._shared.plan(self._planned[: len(page_table)])
 
     def forward(self, query: Tensor, key: Tensor, value: Tensor, cache: LayerCache) -> Tensor:
         """Inside a graph, gather by the workspace."""
         if self._shared.capturing:
-            self._gather = self._shared.first(len(query)).clamp(0, len(cache.keys) - 1)
+            self._pages.index = self._shared.first(len(query)).clamp(0, len(cache.keys) - 1)
         return super().forward(query, key, value, cache)
 
     def addresses(self) -> dict[str, int]:

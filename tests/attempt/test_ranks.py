@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from harness.attempt.spec import AttemptRecord, Isolation
+from harness.core.events import exception
 
 Run = Callable[..., AttemptRecord]
 WAITS = "peers.py::test_waits_for_a_word"
@@ -62,10 +63,12 @@ def test_a_follower_that_stays_after_the_finish_is_killed_after_the_grace(run: R
     assert ends(record) == {0: 0, 1: "SIGKILL"}
 
 
-def test_a_followers_exception_is_a_note_and_in_its_log(run: Run) -> None:
+def test_a_followers_exception_is_an_event_and_in_its_log(run: Run) -> None:
     record = run(SLEEPS, tp=2, follower="followers:raises")
-    notes = [(rank, event["text"]) for rank, event in record.events if event["event"] == "note"]
-    assert notes == [(1, "follower ended by RuntimeError: rank out of order")]
+    told = [(rank, exception(e)) for rank, e in record.events if e["event"] == "follower_error"]
+    ((rank, error),) = told
+    assert rank == 1
+    assert error and (error.types[0], error.message) == ("RuntimeError", "rank out of order")
     assert "rank out of order" in record.log_tails[1]
 
 

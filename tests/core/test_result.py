@@ -127,6 +127,31 @@ def test_a_followers_death_is_named_with_its_rank_and_last_capture() -> None:
     assert "rank 1 ended by SIGKILL after capturing verify bs 4" in result.failure.message
 
 
+def follower_error(name: str, message: str) -> tuple[int, dict[str, Any]]:
+    exc = {"types": [f"builtins.{name}"], "message": message, "frames": []}
+    return 1, {"event": "follower_error", "exc": exc}
+
+
+def test_a_followers_own_exception_names_the_kind_and_its_rank() -> None:
+    capture = (1, {"event": "capture", "role": "verify", "bs": 4, "position": 1})
+    died = Ending(exits=((1, 1, None), (0, None, "SIGKILL")))
+    out_of_memory = follower_error("RuntimeError", "CUDA out of memory. Tried to allocate")
+    result = folded(event("test_start", id=A), capture, out_of_memory, ending=died, finished=False)
+    assert result.failure and result.failure.kind is Kind.OUT_OF_MEMORY
+    assert result.failure.signature.endswith("on rank 1")
+    assert result.failure.message.startswith("rank 1 after capturing verify bs 4: CUDA out of")
+
+
+def test_a_rank_whose_peer_left_is_no_cause_where_another_failure_says_why() -> None:
+    closed = follower_error("RuntimeError", "Connection closed by peer [127.0.0.1]:4711")
+    died = Ending(exits=((1, 1, None), (0, 1, None)))
+    parts = [event("test_start", id=A), report(A, "failed", "call", error="AssertionError")]
+    result = folded(*parts, event("test_end", id=A), closed, ending=died)
+    assert result.failure and result.failure.kind is Kind.ASSERTION
+    alone = folded(event("test_start", id=A), closed, ending=died, finished=False)
+    assert alone.failure and alone.failure.kind is Kind.COLLECTIVE_TIMEOUT
+
+
 def test_collecting_nothing_is_no_tests() -> None:
     events = [event("collected", tests=[]), event("finish", exitstatus=5, inside_seconds=0.1)]
     result = fold(events, left_with(5))
