@@ -9,12 +9,14 @@ from harness.core.capture import CapturePhases, PoolSharing, parse_phases, parse
 from harness.core.cell import ENV_PREFIX
 from harness.core.errors import UsageError, unknown_value
 from harness.core.order import CaptureOrder, ordering_gate, parse_order
+from harness.core.speculation import NO_DRAFTS, SpecShape, check_spec
 from harness.core.suite import BACKEND_ROLES
 
 DEVICES = ("cpu", "cuda")
 #: Below this vocabulary gathering the ranks' logits takes longer than computing them all.
 SPLIT_VOCABULARY = 4096
 LOAD_FORMATS = ("safetensors", "dummy")
+MAX_PAGE_SIZE = 256
 DTYPES = ("float32", "bfloat16", "float16")
 
 
@@ -64,6 +66,8 @@ class EngineConfig:
     max_total_tokens: int = 0
     speculative: bool = True
     spec_steps: int = 4
+    spec_topk: int = 1
+    spec_draft_tokens: int = 0
     temperature: float = 0.0
     device: str = "cpu"
     dtype: str = "float32"
@@ -73,14 +77,16 @@ class EngineConfig:
     in_ci: bool = False
 
     @property
-    def draft_tokens(self) -> int:
-        """Tokens drafted per step: 0 without speculation."""
-        return self.spec_steps if self.speculative else 0
+    def spec(self) -> SpecShape:
+        """What is drafted per step; nothing without speculation."""
+        if not self.speculative:
+            return NO_DRAFTS
+        return SpecShape(self.spec_steps, self.spec_topk, self.spec_draft_tokens)
 
     @property
     def query_len(self) -> int:
-        """Tokens per request in one verify (or decode) step."""
-        return self.draft_tokens + 1
+        """Tokens per request in one verify (or decode) step: the last one and its drafts."""
+        return self.spec.nodes
 
     @property
     def max_bs(self) -> int:
@@ -90,12 +96,12 @@ class EngineConfig:
     @property
     def logit_rows(self) -> int:
         """Rows of the one buffer that every graph's logits are written to."""
-        return self.max_bs * self.query_len
+        return self.max_bs * max(self.query_len, self.spec.topk)
 
     @property
     def pages_per_row(self) -> int:
-        """Width of the page table: a verify step writes `draft_tokens` past the context."""
-        return pages_for(self.max_context + self.draft_tokens, self.page_size)
+        """Width of the page table: a step also writes its drafts, past the context."""
+        return pages_for(self.max_context + self.spec.slots, self.page_size)
 
     @property
     def num_pages(self) -> int:
@@ -268,6 +274,8 @@ def _check(config: EngineConfig, environ: Mapping[str, str]) -> None:
         raise unknown_value("load_format", config.load_format, list(LOAD_FORMATS))
     if config.speculative and config.draft_model is None:
         raise UsageError("speculative decoding needs 'draft_model': give it, or speculative=False")
+    if config.speculative:
+        check_spec(config.spec_steps, config.spec_topk, config.spec_draft_tokens)
     world = int(environ.get("WORLD_SIZE", "1"))
     if config.tp != world:
         raise UsageError(f"tp {config.tp} needs {config.tp} ranks, but {world} run: start as many")
@@ -275,10 +283,9 @@ def _check(config: EngineConfig, environ: Mapping[str, str]) -> None:
 
 
 def _check_pool(config: EngineConfig) -> None:
-    if config.page_size > config.max_context:
+    if config.page_size > MAX_PAGE_SIZE:
         raise UsageError(
-            f"page_size {config.page_size} is not supported: it must be at most max_context "
-            f"({config.max_context})"
+            f"page_size {config.page_size} is not supported: give 1 to {MAX_PAGE_SIZE}"
         )
     if config.num_pages - 1 < config.pages_per_row:
         needed = config.pages_per_row * config.page_size

@@ -5,7 +5,7 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import torch
 from torch import Tensor
@@ -17,10 +17,12 @@ from harness.engine.kv import PageAllocator
 from harness.engine.oracle import NanDetected
 from harness.engine.probe import Probe
 from harness.engine.results import EngineStats, Footprint, Generation
-from harness.engine.sampling import Sampled, accepted_prefix, sample
+from harness.engine.sampling import Sampled, accepted_path, sample
 from harness.engine.scheduler import Request, Scheduler
 from harness.engine.worker import StepResult, Worker
 from harness.rank import wire
+
+T = TypeVar("T")
 
 
 class Engine:
@@ -43,7 +45,7 @@ class Engine:
             config.max_running,
             config.max_context,
             worker.model.eos_token_ids,
-            lambda tokens: pages_for(tokens + config.draft_tokens, config.page_size),
+            lambda tokens: pages_for(tokens + config.spec.slots, config.page_size),
         )
 
     @classmethod
@@ -232,25 +234,23 @@ class Engine:
         batch = _batch(running)
         result = self._command("speculate", **batch)
         assert isinstance(result, tuple)
-        logits, drafts = _on_cpu(result[0]), result[1].tolist()
+        logits, drafts, parents = _on_cpu(result[0]), result[1].tolist(), result[2].tolist()
         sampled = self._sample("verify", logits, running)
-        emitted = [
-            accepted_prefix(drafted, tokens) + 1
-            for drafted, tokens in zip(drafts, sampled.tokens, strict=True)
-        ]
+        paths = [accepted_path(*row) for row in zip(drafts, parents, sampled.tokens, strict=True)]
+        emitted = _along(paths, sampled.tokens)
         self._command(
             "extend",
             rows=batch["rows"],
-            tokens=sampled.tokens,
+            tokens=emitted,
             positions=batch["positions"],
-            emitted=emitted,
+            paths=paths,
         )
-        for index, (request, count) in enumerate(zip(running, emitted, strict=True)):
-            tokens, logprobs = sampled.tokens[index], sampled.logprobs[index]
-            request.accept_lengths.append(count)
-            self._scheduler.record(request, tokens[:count], logprobs[:count])
+        logprobs = _along(paths, sampled.logprobs)
+        for request, tokens, row in zip(running, emitted, logprobs, strict=True):
+            request.accept_lengths.append(len(tokens))
+            self._scheduler.record(request, tokens, row)
         self._verified_rows += len(running)
-        self._emitted_tokens += sum(emitted)
+        self._emitted_tokens += sum(map(len, emitted))
 
     def _sample(self, role: str, logits: Tensor, requests: list[Request]) -> Sampled:
         _check_finite(role, logits, [request.id for request in requests])
@@ -326,6 +326,11 @@ def _batch(running: list[Request]) -> dict[str, list[int]]:
         "tokens": [request.tokens[-1] for request in running],
         "positions": [request.last_position for request in running],
     }
+
+
+def _along(paths: list[list[int]], values: list[list[T]]) -> list[list[T]]:
+    """Each row's values at its path's nodes."""
+    return [[row[node] for node in path] for path, row in zip(paths, values, strict=True)]
 
 
 def _on_cpu(logits: StepResult) -> Tensor:

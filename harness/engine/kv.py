@@ -24,10 +24,30 @@ def make_pool(
     device: torch.device,
     dtype: torch.dtype,
 ) -> list[LayerCache]:
-    """A zeroed pool. Zeroed, since a masked NaN is still a NaN once multiplied by zero."""
+    """A zeroed pool, by layer."""
     shape = (layers, 2, num_pages * page_size, kv_heads, head_dim)
-    pool = torch.zeros(shape, device=device, dtype=dtype)
+    return layers_of(zeroed_pool(shape, device, dtype))
+
+
+def zeroed_pool(shape: tuple[int, ...], device: torch.device, dtype: torch.dtype) -> Tensor:
+    """[layers, 2, slots, KV heads, head_dim]: keys before values.
+
+    Zeroed, since a masked NaN is still a NaN once multiplied by zero.
+    """
+    return torch.zeros(shape, device=device, dtype=dtype)
+
+
+def layers_of(pool: Tensor) -> list[LayerCache]:
+    """Views of a pool, by layer."""
     return [LayerCache(layer[0], layer[1]) for layer in pool]
+
+
+def move_slots(pool: Tensor, sources: Tensor, targets: Tensor) -> None:
+    """Copy all layers' keys and values from `sources` to `targets`, int64 of one shape.
+
+    A slot may be both: everything is read before anything is written.
+    """
+    pool.index_copy_(2, targets.flatten(), pool.index_select(2, sources.flatten()))
 
 
 def slots_of(page_table: Tensor, positions: Tensor, page_size: int) -> Tensor:

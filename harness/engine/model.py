@@ -121,8 +121,17 @@ class Llama:
         return embedding(tokens, self._weights.embedding)
 
     def forward(self, tokens: Tensor, positions: Tensor, attention: AttentionBackend) -> Tensor:
-        """Final-normed hidden states [bs, n, hidden] of [bs, n] tokens at [bs, n] positions."""
+        """Final-normed hidden states [bs, n, hidden] of [bs, n] tokens at [bs, n] positions.
+
+        Positions are consecutive: `attention` is bound to them.
+        """
         attention.bind(positions)
+        return self.forward_bound(tokens, positions, attention)
+
+    def forward_bound(
+        self, tokens: Tensor, positions: Tensor, attention: AttentionBackend
+    ) -> Tensor:
+        """As `forward`, but attending as `attention` was bound by the caller."""
         angles = self._rotary.at(positions)
         hidden = self.embed(tokens)
         for layer, cache in zip(self._layers, self._cache, strict=True):

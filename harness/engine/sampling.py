@@ -26,13 +26,18 @@ def sample(logits: Tensor, temperatures: Sequence[float], generator: torch.Gener
     return Sampled(tokens.tolist(), logprobs.tolist())
 
 
-def accepted_prefix(drafts: Sequence[int], sampled: Sequence[int]) -> int:
-    """How many drafts the target's own samples confirm, in order.
+def accepted_path(
+    drafts: Sequence[int], parents: Sequence[int], sampled: Sequence[int]
+) -> list[int]:
+    """The nodes, from the root on, whose tokens the target's own samples confirm in order.
 
-    Each sample is drawn from the target's distribution given the drafts before it, so keeping
-    samples up to and including the first that differs leaves that distribution exact.
+    Node 0 is the root; draft i is node i + 1 below `parents[i]`, and follows it in number.
+    `sampled` has one token per node. Each is drawn from the target's distribution given the path
+    to its node, so emitting the samples along the path leaves that distribution exact: the last
+    one is that which no draft foresaw.
     """
-    for count, (draft, token) in enumerate(zip(drafts, sampled, strict=False)):
-        if draft != token:
-            return count
-    return len(drafts)
+    children = {(p, token): i for i, (p, token) in enumerate(zip(parents, drafts, strict=True), 1)}
+    path = [0]
+    while (child := children.get((path[-1], sampled[path[-1]]))) is not None:
+        path.append(child)
+    return path

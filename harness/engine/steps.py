@@ -12,6 +12,7 @@ from torch import Tensor
 from harness.engine.attention.base import AttentionBackend
 from harness.engine.config import EngineConfig
 from harness.engine.eagle import EagleHead
+from harness.engine.kv import move_slots, slots_of
 from harness.engine.model import Llama
 from harness.engine.runner import GraphRunner
 
@@ -27,19 +28,24 @@ class Steps:
         prefill_attention: AttentionBackend,
         runner: GraphRunner,
         features: Tensor,
+        pool: Tensor,
     ) -> None:
-        """`features` is [max_running, 1, hidden]: where each row's next draft chain starts."""
+        """`features` is [max_running, 1, hidden]: where each row's next drafts start.
+
+        `pool` is the target's, [layers, 2, slots, KV heads, head_dim].
+        """
         self._config = config
         self._target = target
         self._head = head
         self._attention = prefill_attention
         self._runner = runner
         self._features = features
+        self._pool = pool
         shape = (config.max_running, config.pages_per_row)
         self._page_table = torch.zeros(shape, device=features.device, dtype=torch.int64)
         self._prompt_hidden = features[:0]
         self._verify_hidden = features[:0]
-        self.operations: dict[str, Callable[..., Tensor | tuple[Tensor, Tensor] | None]] = {
+        self.operations: dict[str, Callable[..., Tensor | tuple[Tensor, ...] | None]] = {
             "prefill": self.prefill,
             "score": self.score,
             "draft_prefill": self.draft_prefill,
@@ -93,47 +99,79 @@ class Steps:
 
     def speculate(
         self, rows: list[int], tokens: list[int], positions: list[int]
-    ) -> tuple[Tensor, Tensor]:
-        """Draft after each row's last token, then verify. Logits [rows, n, vocab] and drafts."""
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Draft after each row's last token, then verify.
+
+        Logits [rows, nodes, vocab], and the drafts' tokens and parents, [rows, nodes - 1] each: a
+        row's last token is node 0, its first draft node 1.
+        """
         index, starts = self._numbers(rows), self._numbers(positions).unsqueeze(1)
         page_table = self._page_table[index]
-        drafts = self._runner.run(
+        drafted = self._runner.run(
             "draft",
             {"features": self._features[index], "positions": starts, "page_table": page_table},
-        )["tokens"]
-        # A copy: the verify graph may own the block that the drafts stand in.
-        proposed = torch.cat([self._numbers(tokens).unsqueeze(1), drafts], dim=1)
-        outputs = self._runner.run(
-            "verify",
-            {
-                "tokens": proposed,
-                "positions": self._consecutive(starts),
-                "page_table": page_table,
-            },
         )
+        # Copies: the verify graph may own the blocks that the drafts stand in.
+        drafts = self._with_root(drafted["tokens"], self._numbers(tokens).unsqueeze(1))
+        inputs = {"tokens": drafts, "page_table": page_table}
+        root = torch.zeros_like(starts)
+        if self._config.spec.is_tree:
+            inputs["positions"] = starts + self._with_root(drafted["depths"], root)
+            inputs["parents"] = parents = self._with_root(drafted["parents"], root)
+        else:
+            inputs["positions"] = self._consecutive(starts)
+            parents = (inputs["positions"] - starts - 1).clamp(min=0)
+        outputs = self._runner.run("verify", inputs)
         self._verify_hidden = outputs["hidden"]
-        return outputs["logits"], proposed[:, 1:]
+        return outputs["logits"], drafts[:, 1:], parents[:, 1:]
+
+    def _with_root(self, drafts: Tensor, root: Tensor) -> Tensor:
+        return torch.cat([root, drafts], dim=1)
 
     def extend(
-        self, rows: list[int], tokens: list[list[int]], positions: list[int], emitted: list[int]
+        self,
+        rows: list[int],
+        tokens: list[list[int]],
+        positions: list[int],
+        paths: list[list[int]],
     ) -> None:
-        """Run the head over what the last verify emitted: `emitted` of each row's `tokens`."""
-        index = self._numbers(rows)
+        """Run the head over the `tokens` that the last verify emitted.
+
+        `paths`: the nodes that they followed, node 0 first, as many as tokens. A tree's nodes do
+        not stand where their positions are: their keys and values move there.
+        """
+        index, starts = self._numbers(rows), self._numbers(positions).unsqueeze(1)
+        page_table, width = self._page_table[index], self._config.spec.path
+        places = self._consecutive(starts)
+        hidden = self._verify_hidden
+        if self._config.spec.is_tree:
+            nodes = self._numbers([[*path, *range(len(path), width)] for path in paths])
+            self._gather_path(page_table, starts + nodes, places)
+            at = nodes.clamp(max=hidden.shape[1] - 1).unsqueeze(-1)
+            hidden = hidden.gather(1, at.expand(-1, -1, hidden.shape[-1]))
         outputs = self._runner.run(
             "draft_extend",
             {
-                "tokens": self._numbers(tokens),
-                "hidden": self._verify_hidden,
-                "positions": self._consecutive(self._numbers(positions).unsqueeze(1)),
-                "page_table": self._page_table[index],
+                "tokens": self._numbers([[*row, *[0] * (width - len(row))] for row in tokens]),
+                "hidden": hidden,
+                "positions": places,
+                "page_table": page_table,
             },
         )
         batch = torch.arange(len(rows), device=index.device)
-        self._features[index] = outputs["features"][batch, self._numbers(emitted) - 1].unsqueeze(1)
+        last = self._numbers([len(path) - 1 for path in paths])
+        self._features[index] = outputs["features"][batch, last].unsqueeze(1)
+
+    def _gather_path(self, page_table: Tensor, sources: Tensor, targets: Tensor) -> None:
+        """Move accepted nodes to where their positions are; past a path all stays in place."""
+        size = self._config.page_size
+        move_slots(
+            self._pool, slots_of(page_table, sources, size), slots_of(page_table, targets, size)
+        )
 
     def _consecutive(self, starts: Tensor) -> Tensor:
-        """[rows, 1] first positions to [rows, query_len]."""
-        return starts + torch.arange(self._config.query_len, device=starts.device)
+        """[rows, 1] first positions to as many in a row as the longest path has."""
+        return starts + torch.arange(self._config.spec.path, device=starts.device)
 
     def _places(self, tokens: list[list[int]]) -> Tensor:
         """Positions from 0 of rows of one length, [rows, n]."""

@@ -15,17 +15,17 @@ from harness.engine.channels import Channels
 from harness.engine.config import EngineConfig, ModelConfig
 from harness.engine.eagle import EagleHead
 from harness.engine.graphs.base import GraphMemory
-from harness.engine.kv import LayerCache, make_pool
+from harness.engine.kv import LayerCache, layers_of, zeroed_pool
 from harness.engine.model import Llama, Rotary
 from harness.engine.probe import Probe
 from harness.engine.progress import CaptureProgress
 from harness.engine.results import Footprint
-from harness.engine.roles import draft_extend_role, draft_role, target_role
+from harness.engine.roles import draft_extend_role, draft_role, target_role, verify_tree_role
 from harness.engine.runner import GraphRunner, Role
 from harness.engine.steps import Steps
 from harness.rank import wire
 
-StepResult = Tensor | tuple[Tensor, Tensor] | None
+StepResult = Tensor | tuple[Tensor, ...] | None
 
 
 class Worker:
@@ -97,7 +97,9 @@ class Worker:
             parallel.join(
                 channels.rank, channels.size, self._device, store, config.collective_timeout_s
             )
-        target, head, roles = self._assemble(parallel.TensorParallel(channels.rank, channels.size))
+        target, head, roles, pool = self._assemble(
+            parallel.TensorParallel(channels.rank, channels.size)
+        )
         barrier = CaptureBarrier(channels.rank, channels.barrier, config.barrier_timeout_s)
         progress = CaptureProgress(channels.rank, self._environ)
         shared = {"logits": target.reserve_logits(config.logit_rows)}
@@ -109,33 +111,37 @@ class Worker:
         features = torch.zeros(
             config.max_running, 1, self.model.hidden_size, device=self._device, dtype=self._dtype
         )
-        self._steps = Steps(config, target, head, self._backends["prefill"], self.runner, features)
+        prefill = self._backends["prefill"]
+        self._steps = Steps(config, target, head, prefill, self.runner, features, pool)
         self.probe = Probe(config, self.runner, self.model.vocab_size)
 
     def _assemble(
         self, group: parallel.TensorParallel
-    ) -> tuple[Llama, EagleHead | None, list[Role]]:
-        """The models over one page table, and the roles to capture, in capture order."""
+    ) -> tuple[Llama, EagleHead | None, list[Role], Tensor]:
+        """The models over one page table, the roles to capture, in order, and the target's pool."""
         config, device = self.config, self._device
         for backend in self._backends.values():
             backend.init_static_state(self._attention_shape(self.model))
         positions = config.pages_per_row * config.page_size
         rotary = Rotary(self.model, positions, device, self._dtype)
-        cache = self._make_cache(self.model, self.model.num_hidden_layers)
-        target = Llama(self.model, self._weights, rotary, cache, group)
-        roles = [target_role(config, target, self._backends["decode"], device)]
+        pool = self._make_pool(self.model, self.model.num_hidden_layers)
+        target = Llama(self.model, self._weights, rotary, layers_of(pool), group)
+        verify = verify_tree_role if config.spec.is_tree else target_role
+        roles = [verify(config, target, self._backends["decode"], device)]
         if self._draft is None:
-            return target, None, roles
+            return target, None, roles, pool
         shape, weights = self._draft
         self._backends["draft"].init_static_state(self._attention_shape(shape))
         rotary = Rotary(shape, positions, device, self._dtype)
-        head = EagleHead(shape, weights, target, rotary, self._make_cache(shape, 1)[0], group)
+        (cache,) = layers_of(self._make_pool(shape, 1))
+        head = EagleHead(shape, weights, target, rotary, cache, group)
         attention, hidden = self._backends["draft"], shape.hidden_size
         roles.append(draft_role(config, head, attention, device, hidden, self._dtype))
         roles.append(draft_extend_role(config, head, attention, device, hidden, self._dtype))
-        return target, head, roles
+        return target, head, roles, pool
 
     def _attention_shape(self, model: ModelConfig) -> AttentionShape:
+        spec = self.config.spec
         return AttentionShape(
             max_bs=self.config.max_bs,
             query_heads=model.num_attention_heads // self._channels.size,
@@ -145,6 +151,8 @@ class Worker:
             page_size=self.config.page_size,
             device=self._device,
             dtype=self._dtype,
+            max_queries=max(self.config.query_len, spec.path, spec.topk),
+            branch_columns=spec.path if spec.is_tree else 0,
         )
 
     def footprint(self) -> Footprint:
@@ -156,18 +164,12 @@ class Worker:
             kv=sum(checkpoint.weight_bytes(cache) for cache in self._caches),
         )
 
-    def _make_cache(self, model: ModelConfig, layers: int) -> list[LayerCache]:
-        made = make_pool(
-            layers,
-            self.config.num_pages,
-            self.config.page_size,
-            model.num_key_value_heads // self._channels.size,
-            model.head_dim,
-            device=self._device,
-            dtype=self._dtype,
-        )
-        self._caches += made
-        return made
+    def _make_pool(self, model: ModelConfig, layers: int) -> Tensor:
+        slots = self.config.num_pages * self.config.page_size
+        heads = model.num_key_value_heads // self._channels.size
+        pool = zeroed_pool((layers, 2, slots, heads, model.head_dim), self._device, self._dtype)
+        self._caches += layers_of(pool)
+        return pool
 
     @torch.inference_mode()
     def execute(self, op: str, arguments: dict[str, Any]) -> StepResult:

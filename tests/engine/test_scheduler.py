@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from harness.core.errors import UsageError
 from harness.engine.kv import PageAllocator
-from harness.engine.sampling import accepted_prefix
+from harness.engine.sampling import accepted_path
 from harness.engine.scheduler import Scheduler
 
 EOS = 1
@@ -91,7 +91,11 @@ def test_a_page_released_twice_is_refused() -> None:
 
 
 @given(st.lists(st.integers(0, 2), max_size=5), st.lists(st.integers(0, 2), min_size=6, max_size=6))
-def test_accepted_drafts_are_the_longest_common_prefix(drafts: list[int], own: list[int]) -> None:
-    count = accepted_prefix(drafts, own)
+def test_of_a_chain_the_longest_common_prefix_is_accepted(
+    drafts: list[int], own: list[int]
+) -> None:
+    path = accepted_path(drafts, range(len(drafts)), own)
+    count = len(path) - 1
+    assert path == list(range(count + 1))
     assert drafts[:count] == own[:count]
     assert count == len(drafts) or drafts[count] != own[count]
