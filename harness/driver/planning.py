@@ -39,6 +39,8 @@ ENGINE_AXES = (
     "tp",
     "page_size",
     "spec_steps",
+    "spec_topk",
+    "spec_draft_tokens",
     "max_running",
     "speculative",
     "load_format",
