@@ -35,13 +35,13 @@ def notices(
     prefix = PurePosixPath(git(here, "rev-parse", "--show-prefix") or ".")
     tests = _among(changed, {_normal(prefix / suite) for suite in suites})
     if tests:
-        told.append(f"{_some(tests)} differs from the base's: test and code are compared together")
+        told.append(f"not as in the base: {_some(tests)}: test and code are compared together")
     if found := [path for path in changed if PurePosixPath(path).name in _CONFIGURATION]:
-        told.append(f"{_some(found)} differs from the base's, and may change what pytest runs")
+        told.append(f"not as in the base: {_some(found)}: what pytest runs may differ")
     if python == base_python:
         told += _shared(here, base, sha, changed)
     if found := [path for path in changed if _is_measuring(path)]:
-        told.append(f"{_some(found)} is not in effect: the running harness measures")
+        told.append(f"not in effect: {_some(found)}: the running harness measures")
     return tuple(told)
 
 
@@ -53,13 +53,13 @@ def _shared(here: Path, base: str, sha: str, changed: list[str]) -> list[str]:
         needs.insert(0, "dependencies in pyproject.toml")
     if needs:
         told.append(
-            f"{_some(needs)} differs from the base's, and both run with the same installed "
-            "packages: give each revision its own interpreter with --rev-python"
+            f"not as in the base: {_some(needs)}: both run with the same installed packages; "
+            "--rev-python gives each revision its own interpreter"
         )
     if found := [path for path in changed if path.endswith(_COMPILED)]:
         told.append(
-            f"{_some(found)} differs from the base's, and nothing is built in a worktree: what is "
-            "compiled is the interpreter's, unless --rev-python gives each revision its own"
+            f"not as in the base: {_some(found)}: nothing is built in a worktree; what is compiled "
+            "is the interpreter's, and --rev-python gives each revision its own"
         )
     return told
 
@@ -69,11 +69,11 @@ def _left_out(here: Path, sha: str) -> list[str]:
     told = []
     entries = [line.split(maxsplit=3) for line in git(here, "ls-tree", "-r", sha).splitlines()]
     if modules := [path for mode, _, _, path in entries if mode == "160000"]:
-        told.append(f"submodule {_some(modules)} is not fetched into the worktree")
+        told.append(f"not in the worktree: submodule {_some(modules)}")
     if attributes := [path for _, _, _, path in entries if path.endswith(".gitattributes")]:
         patterns = "".join(_text(here, sha, path) for path in attributes)
         if "filter=lfs" in patterns:
-            told.append("files of Git LFS are pointers in the worktree: they are not fetched")
+            told.append("not in the worktree: files of Git LFS, of which the pointers stand there")
     return told
 
 
