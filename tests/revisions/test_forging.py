@@ -18,12 +18,13 @@ from .conftest import PROJECT, Done, Repository, run_harness
 FAILS = "def test_it():\n    assert False\n"
 PASSES = "def test_it():\n    pass\n"
 
-#: Written first by what wants to be found out: who ran it.
+#: What runs it writes down: in which attempt's process, if in any.
 CONFESSES = """
 import os as _os, sys as _sys
 if "FORGED_LOG" in _os.environ:
     with open(_os.environ["FORGED_LOG"], "a") as _log:
-        _log.write(" ".join([__name__, *_sys.orig_argv]) + "\\n")
+        _attempt = _os.environ.get("HARNESS_ATTEMPT_ID", "NONE")
+        _log.write(" ".join([_attempt, __name__, *_sys.orig_argv]) + "\\n")
 """
 
 #: A standard module's place, taken; the real one's content, so that nothing breaks by it.
@@ -194,8 +195,9 @@ def test_none_of_its_code_ran_outside_the_measured_processes(measured: Done, fol
     assert [line for line in told if line.startswith("NONE ")] == []
 
 
-def test_a_spawned_keeper_imports_nothing_from_the_folder_it_works_in(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("own_folder", [False, True])
+def test_a_spawned_keeper_imports_nothing_from_the_folder_that_it_serves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own_folder: bool
 ) -> None:
     monkeypatch.setenv("FORGED_LOG", str(tmp_path / "forged.log"))
     tree = tmp_path / "tree"
@@ -208,7 +210,7 @@ def test_a_spawned_keeper_imports_nothing_from_the_folder_it_works_in(
         python=sys.executable, cwd=tree, isolation="spawn",
         env={"HARNESS_TREE": str(tree), "HARNESS_CHECKOUT": str(tmp_path / "checkout")},
     )  # fmt: skip
-    supervisor = Supervisor(sys.executable, "spawn", None)
+    supervisor = Supervisor(sys.executable, "spawn", tree if own_folder else None)
     record = supervisor.run(spec, lambda *_: None)
     supervisor.close()
     assert record.error is None and record.exits[0].code == 0, record.log_tails
