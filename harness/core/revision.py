@@ -7,6 +7,9 @@ from typing import Any
 #: The axis whose values are the revisions' labels. The first is the reference, the base.
 AXIS = "rev"
 
+#: How an attempt's note begins after which its worktree was no longer the commit.
+CHANGED = "tracked files of the worktree were changed"
+
 
 @dataclass(frozen=True, slots=True)
 class Revision:

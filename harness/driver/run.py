@@ -18,7 +18,7 @@ from harness.core.result import AttemptResult, Ending, censored, fold
 from harness.core.revision import AXIS
 from harness.driver.options import RunOptions
 from harness.driver.progress import Progress
-from harness.driver.revisions.place import place_of
+from harness.driver.revisions.place import noted, place_of
 from harness.driver.stopping import Ended, Stopping
 from harness.store.records import Lease
 from harness.store.store import Store
@@ -174,6 +174,7 @@ class Run:
         self, flying: InFlight, result: AttemptResult, record: AttemptRecord | None = None
     ) -> None:
         planned = flying.planned
+        result = noted(result, self._plan.revisions, planned.cell)
         self._store.add_attempt(self._identity(flying), result, lease_of(flying, record))
         self._progress.ended(f"{flying.spec.attempt_id} {planned.cell.label}", result)
         self._stopping.add(

@@ -1,12 +1,13 @@
 """What a comparison of revisions must be read with: which commits, and what is not comparable."""
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
 from harness.core.plan import PlannedCell
-from harness.core.revision import AXIS, Revision, revision_to_dict
+from harness.core.revision import AXIS, CHANGED, Revision, revision_to_dict
 from harness.report.cells import CellSummary
-from harness.report.summary import RunSummary
+from harness.report.summary import RunSummary, cell_of
 
 _NAMED = 3
 
@@ -44,6 +45,7 @@ def revision_sentences(summary: RunSummary) -> list[str]:
         f"{planned.refused}"
         for planned in unmeasured(summary)
     )
+    told |= dict.fromkeys(_changed(summary))
     by_suite = {
         (suite, revision.label): _ran(summary.cells, suite, revision.label)
         for suite in dict.fromkeys(cell.suite for cell in summary.cells)
@@ -55,6 +57,17 @@ def revision_sentences(summary: RunSummary) -> list[str]:
             told[_missing(f"head {label}", f"base {base}", before - tests)] = None
             told[_missing(f"base {base}", f"head {label}", tests - before)] = None
     return [sentence for sentence in told if sentence]
+
+
+def _changed(summary: RunSummary) -> list[str]:
+    """Revisions whose worktree did not stay what the commit holds."""
+    marked = [a for a in summary.attempts if any(note.startswith(CHANGED) for note in a.notes)]
+    counts = Counter(cell_of(attempt.cell).get(AXIS) for attempt in marked)
+    return [
+        f"rev {label}: a test changed tracked files of its worktree (see the notes); {n} attempts "
+        "ended so, and may not have measured the commit"
+        for label, n in counts.items()
+    ]
 
 
 def _ran(cells: Sequence[CellSummary], suite: str, label: str) -> set[str]:

@@ -94,6 +94,14 @@ TRICKS: dict[str, tuple[dict[str, str], set[str]]] = {
         },
         {"error"},
     ),
+    "edits_its_tree": (
+        {
+            "test_it.py": "import os, pathlib\ndef test_it():\n"
+            "    pathlib.Path(os.environ['HARNESS_TREE'], '.gitignore').write_text('edited')\n"
+            "    assert False\n"
+        },
+        {"assertion"},
+    ),
     "patches_json": (
         {
             "conftest.py": "import json\nreal = json.dumps\n"
@@ -178,6 +186,15 @@ def test_killing_its_keeper_gains_no_pass(
     assert (found["passed"], found["failed"], found["infra"]) == (0, 0, 1)
     assert measured.run["verdict"]["outcome"] == "cannot-say"
     assert measured.code == 5
+
+
+def test_editing_what_the_commit_holds_is_said(
+    measured: Done, commits: tuple[Repository, str, str]
+) -> None:
+    notes = measured.cell("edits_its_tree/test_it.py", commits[2])["notes"]
+    assert "tracked files of the worktree were changed: .gitignore (1 attempts)" in notes
+    told = [s for s in measured.run["verdict"]["sentences"] if "changed tracked files" in s]
+    assert [sentence.partition(":")[0] for sentence in told] == [f"rev {commits[2]}"]
 
 
 def test_what_it_can_do_is_to_fake_its_own_tests(

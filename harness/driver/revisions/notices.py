@@ -18,7 +18,7 @@ _CONFIGURATION = (
 _COMPILED = (".c", ".cc", ".cpp", ".cu", ".cuh", ".h", ".hpp", ".pyx", ".rs")
 
 #: What the running harness brings itself, whatever a revision of its own repository holds.
-_MEASURING = ("attempt", "cli", "cluster", "core", "driver", "rank", "report", "stats", "store")
+_MEASURING = ("attempt", "cli", "cluster", "driver", "rank", "report", "stats", "store")
 
 
 def notices(

@@ -2,12 +2,13 @@
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from harness.core.cell import Cell
-from harness.core.revision import AXIS, Revision
-from harness.driver.revisions.worktrees import tree
+from harness.core.result import AttemptResult
+from harness.core.revision import AXIS, CHANGED, Revision
+from harness.driver.revisions.worktrees import changed, tree
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,11 +22,22 @@ class Place:
 
 def place_of(revisions: Sequence[Revision], cell: Cell) -> Place:
     """The cell's place: its revision's worktree, or the working directory without revisions."""
-    label = cell.get(AXIS)
-    for revision in revisions:
-        if revision.label == label:
-            return place_at(revision)
-    return Place(Path.cwd(), sys.executable)
+    revision = _revision_of(revisions, cell)
+    return place_at(revision) if revision else Place(Path.cwd(), sys.executable)
+
+
+def noted(result: AttemptResult, revisions: Sequence[Revision], cell: Cell) -> AttemptResult:
+    """The result, with a note where the cell's worktree is no longer what its commit holds."""
+    revision = _revision_of(revisions, cell)
+    found = changed(revision) if revision else []
+    if not found:
+        return result
+    more = f" and {len(found) - 1} more" if len(found) > 1 else ""
+    return replace(result, notes=(*result.notes, f"{CHANGED}: {found[0]}{more}"))
+
+
+def _revision_of(revisions: Sequence[Revision], cell: Cell) -> Revision | None:
+    return next((one for one in revisions if one.label == cell.get(AXIS)), None)
 
 
 def place_at(revision: Revision) -> Place:
