@@ -38,7 +38,7 @@ def strays(environ: Environ) -> list[str]:
         return []
     checkout = Path(environ["HARNESS_CHECKOUT"])
     files = [(name, getattr(module, "__file__", None)) for name, module in [*sys.modules.items()]]
-    ours = {"__main__", __name__.partition(".")[0]}
+    ours = {"__main__", "__mp_main__", __name__.partition(".")[0]}
     found = {
         name.partition(".")[0]
         for name, file in files
