@@ -140,12 +140,13 @@ def _observed(captured: list[AttemptRow]) -> str:
 
 
 def _notes(planned: PlannedCell, rows: list[AttemptRow], in_order: CellOutcomes) -> list[str]:
-    """Notes that differ in numbers and addresses alone once, with how often they were made."""
+    """Notes that differ in numbers and addresses alone once, with the number of attempts."""
     alike: dict[str, list[str]] = {}
-    for note in (note for row in rows for note in row.notes):
-        alike.setdefault(normalise(note), []).append(note)
+    for row in rows:
+        for key, note in {normalise(note): note for note in row.notes}.items():
+            alike.setdefault(key, []).append(note)
     often = sorted(alike.values(), key=len, reverse=True)[:20]
-    noted = [*planned.notes, *(f"{same[0]} ({len(same)} times)" for same in often)]
+    noted = [*planned.notes, *(f"{same[0]} ({len(same)} attempts)" for same in often)]
     valid = sum(row.status in ("passed", "failed") for row in rows)
     if in_order.valid != valid:
         noted.append(
