@@ -1,7 +1,7 @@
 """Draft trees against plain Python: how they grow, what a node sees, which nodes are accepted."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 import torch
@@ -34,7 +34,7 @@ class Oracle:
         return log_probabilities(logits * (5000.0 if self._ties else 1.0))
 
 
-def searched(oracle: Oracle, spec: SpecShape) -> dict[Path, float]:
+def searched(oracle: Callable[[Path], Tensor], spec: SpecShape) -> dict[Path, float]:
     """All paths that a beam search tries, in order, with their scores."""
     tried: dict[Path, float] = {}
     beams: dict[Path, float] = {(): 0.0}
@@ -42,7 +42,7 @@ def searched(oracle: Oracle, spec: SpecShape) -> dict[Path, float]:
         found = {}
         for path, score in beams.items():
             gains = oracle(path).tolist()
-            best = sorted(range(VOCABULARY), key=lambda token: -gains[token])[: spec.topk]
+            best = sorted(range(len(gains)), key=lambda token: -gains[token])[: spec.topk]
             found |= {(*path, token): score + gains[token] for token in best}
         tried |= found
         beams = dict(sorted(found.items(), key=lambda item: -item[1])[: spec.topk])
