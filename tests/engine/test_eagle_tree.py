@@ -41,7 +41,7 @@ def sums(*texts: str) -> list[list[int]]:
     return [[vocabulary.index(character) for character in text] for text in texts]
 
 
-SUMS = sums("12+34=", "7", "905+78=", "4+4=", "63", "250+250=")
+SUMS = sums("12+34=", "7", "905+78=", "4+4=", "63")
 
 
 class Speculated:
@@ -105,9 +105,18 @@ def check_verified(reference: Reference, step: Speculated) -> None:
     """Every node's logits are the reference's after the text and the node's own path."""
     for row, text in enumerate(step.texts):
         paths = step.paths(row)
-        logits = reference.logits([[*text, *path] for path in paths])
-        wanted = torch.stack([of_path[-1] for of_path in logits])
-        torch.testing.assert_close(step.logits[row].double(), wanted, rtol=ROUNDING, atol=ROUNDING)
+        leaves = sorted(set(paths) - {path[:-1] for path in paths})
+        wanted = {}
+        for leaf, logits in zip(
+            leaves, reference.logits([[*text, *leaf] for leaf in leaves]), strict=True
+        ):
+            wanted |= {leaf[:end]: logits[len(text) + end - 1] for end in range(len(leaf) + 1)}
+        torch.testing.assert_close(
+            step.logits[row].double(),
+            torch.stack([wanted[path] for path in paths]),
+            rtol=ROUNDING,
+            atol=ROUNDING,
+        )
 
 
 def check_drafted(head: PlainHead, spec: SpecShape, step: Speculated) -> None:
@@ -133,12 +142,12 @@ def test_answers_are_the_references_and_so_is_every_node(
     assert check_greedy(reference, SUMS, generations, ROUNDING) == []
     assert stats.eager == 0
     assert stats.mean_accept_length > 2, "paths too short for a wrong slot to matter"
-    for step in steps[:4:3]:
+    for step in steps[1:4:2]:
         check_verified(reference, step)
 
 
 @pytest.mark.parametrize(
-    "spec", [SpecShape(4, 2), SpecShape(8, 5, 64), SpecShape(3, 8, 20), SpecShape(1, 8)], ids=str
+    "spec", [SpecShape(4, 2), SpecShape(6, 5, 64), SpecShape(3, 8, 20), SpecShape(1, 8)], ids=str
 )
 def test_drafts_are_those_of_a_plain_beam_search(
     spec: SpecShape, engine_args: dict[str, object], models: Path, steps: list[Speculated]
@@ -151,11 +160,11 @@ def test_drafts_are_those_of_a_plain_beam_search(
         "page_size": 4,
     }
     with Engine.from_cell(args) as engine:
-        engine.generate(PROMPTS[:3], 8)
+        engine.generate(PROMPTS[:2], 8)
     target = Reference(str(models / "target"), torch.float64)
     head = PlainHead(target, str(models / "draft"))
     assert len(steps) > 2
-    for step in steps[:3]:
+    for step in steps[:2]:
         check_drafted(head, spec, step)
 
 
@@ -231,7 +240,7 @@ print(json.dumps([[a.tokens, a.logprobs, a.accept_lengths] for a in answers]))
 
 
 def test_two_ranks_answer_as_one(tmp_path: Path) -> None:
-    args = arith_args(spec_topk=5, spec_steps=8, spec_draft_tokens=64, page_size=16)
+    args = arith_args(spec_topk=3, spec_steps=3, page_size=16, cuda_graph_bs=[4])
     with Engine.from_cell(args) as engine:
         alone = engine.generate(SUMS, 14, return_logprob=True)
     ended = run_ranks(TWO_RANKS, tmp_path, argument={"args": args, "prompts": SUMS})
