@@ -39,7 +39,17 @@ def run(
         typer.Option(metavar="A,B", help="Capture orders: ascending, descending, shuffled, gate."),
     ] = None,
     backend: Annotated[
-        str | None, typer.Option(metavar="A,B", help="Attention backends [all of this machine].")
+        str | None,
+        typer.Option(metavar="A,B", help="Attention backends of all roles [all of this machine]."),
+    ] = None,
+    prefill_backend: Annotated[
+        str | None, typer.Option(metavar="A,B", help="Of prefill alone [--backend].")
+    ] = None,
+    decode_backend: Annotated[
+        str | None, typer.Option(metavar="A,B", help="Of decode and verify alone [--backend].")
+    ] = None,
+    draft_backend: Annotated[
+        str | None, typer.Option(metavar="A,B", help="Of the draft head alone [--backend].")
     ] = None,
     tp: Annotated[
         str | None, typer.Option(metavar="1,2", help="Tensor-parallel sizes [2, else 1].")
@@ -111,10 +121,18 @@ def run(
     if resume is not None:
         code = resume_run(resume, store, json_file, verbose, address)
         raise typer.Exit(code)
+    named = {
+        "order": order,
+        "backend": backend,
+        "prefill-backend": prefill_backend,
+        "decode-backend": decode_backend,
+        "draft-backend": draft_backend,
+        "tp": tp,
+    }
     options = RunOptions(
         suites=tuple(suites or _default_suites()),
         repeats=repeats,
-        axes=tuple(_axes(order, backend, tp, axis or [], env or [])),
+        axes=tuple(_axes(named, axis or [], env or [])),
         device=device,
         slots=slots,
         timeout_s=timeout,
@@ -150,11 +168,12 @@ def _default_suites() -> list[str]:
     return [DEFAULT_SUITE]
 
 
-def _axes(
-    order: str | None, backend: str | None, tp: str | None, axis: list[str], env: list[str]
-) -> list[Axis]:
-    named = (("order", order), ("backend", backend), ("tp", tp))
-    axes = [axis_of(name, value.split(","), option=f"--{name}") for name, value in named if value]
+def _axes(named: dict[str, str | None], axis: list[str], env: list[str]) -> list[Axis]:
+    axes = [
+        axis_of(name.replace("-", "_"), value.split(","), option=f"--{name}")
+        for name, value in named.items()
+        if value
+    ]
     axes += [parse_axis(text) for text in axis]
     return axes + [parse_axis(text, option="--env", prefix=ENV_PREFIX) for text in env]
 

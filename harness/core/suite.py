@@ -6,6 +6,7 @@ driver must know them before any process of the suite exists, and must never run
 
 import ast
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -154,21 +155,42 @@ def _check_part_exists(tree: ast.Module, ref: SuiteRef) -> None:
         body = getattr(found[0], "body", []) if found else []
 
 
-#: Engine arguments that an axis of another name sets.
+#: The roles that have an attention backend of their own; the argument `backend` sets all three.
 BACKEND_ROLES = ("prefill_backend", "decode_backend", "draft_backend")
+DEFAULT_BACKEND = "torch_native"
 
 
-def clashes(declared: EngineDeclaration, axes: dict[str, str | int]) -> list[str]:
+def role_backends(*layers: Mapping[str, object]) -> dict[str, str]:
+    """Each role's backend, in the order of `BACKEND_ROLES`, where later layers win.
+
+    Within a layer a role's own value wins over `backend`.
+    """
+    found = dict.fromkeys(BACKEND_ROLES, DEFAULT_BACKEND)
+    for layer in layers:
+        if "backend" in layer:
+            found = dict.fromkeys(BACKEND_ROLES, str(layer["backend"]))
+        found |= {role: str(layer[role]) for role in BACKEND_ROLES if role in layer}
+    return found
+
+
+def clashes(declared: EngineDeclaration, axes: Mapping[str, object]) -> list[str]:
     """Pinned arguments that this cell would change: the class is not applicable there.
 
-    An `order` or `tp` equal to the pinned value is no clash; `backend` sets all three roles.
+    An `order` or `tp` equal to the pinned value is no clash. A pinned `backend` pins all three
+    roles.
     """
-    found = []
-    for name, value in axes.items():
-        targets = ("backend", *BACKEND_ROLES) if name == "backend" else (name,)
-        found += [
-            f"{target} is pinned to {declared.engine_args.get(target)!r}"
-            for target in targets
-            if target in declared.pinned and declared.engine_args.get(target) != value
-        ]
-    return found
+    before = role_backends(declared.engine_args)
+    after = role_backends(declared.engine_args, axes)
+    changed = [role for role in BACKEND_ROLES if before[role] != after[role]]
+    if changed:
+        changed.append("backend")
+    changed += [
+        name
+        for name, value in axes.items()
+        if name not in ("backend", *BACKEND_ROLES) and declared.engine_args.get(name) != value
+    ]
+    return [
+        f"{name} is pinned to {declared.engine_args.get(name)!r}"
+        for name in changed
+        if name in declared.pinned
+    ]

@@ -8,7 +8,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from harness.cluster.devices import default_slots, gpus
-from harness.core.backends import BACKENDS, unavailable
+from harness.core.backends import BACKENDS, spec_of, unavailable
 from harness.core.errors import StoreError
 from harness.core.exits import ExitCode
 from harness.driver.fingerprint import fingerprint
@@ -43,8 +43,18 @@ def _backend(name: str, has_gpu: bool) -> str:
     if not has_gpu and "cuda" in usable:
         usable.remove("cuda")
     if usable:
-        return f"yes, on {', '.join(usable)}"
+        return f"yes, on {', '.join(usable)}; {_pages(name)}"
     return f"no: {told[devices[0]]}"
+
+
+def _pages(name: str) -> str:
+    """How the backend's installed build reads pages."""
+    multiple = spec_of(name).native_pages
+    if not multiple:
+        return "pages gathered into a workspace"
+    if multiple == 1:
+        return "reads page tables"
+    return f"reads page tables of multiples of {multiple} tokens, gathers others"
 
 
 def _ray() -> str:

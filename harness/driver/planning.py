@@ -18,9 +18,11 @@ from harness.core.suite import (
     SuiteRef,
     clashes,
     parse_suite,
+    role_backends,
 )
+from harness.driver.fitting import misfits
 from harness.driver.options import RunOptions
-from harness.driver.preflight import check_model
+from harness.driver.preflight import check_model, head_dim_of
 from harness.driver.revisions.sources import (
     Source,
     check_measurable,
@@ -37,6 +39,8 @@ ENGINE_AXES = (
     "backend",
     *BACKEND_ROLES,
     "tp",
+    "attention_splits",
+    "dtype",
     "page_size",
     "spec_steps",
     "spec_topk",
@@ -77,7 +81,7 @@ def make_plan(
     axes += revision_axis(revisions)
     check_distinct(axes)
     cells = tuple(
-        _plan_cell(ref, source, cell)
+        _plan_cell(ref, source, cell, device)
         for ref in refs
         for cell in cross(axes)
         for source in sources
@@ -177,11 +181,19 @@ def _declarations_of(ref: SuiteRef, declared: SuiteDeclarations) -> dict[str, En
     return held
 
 
-def _plan_cell(ref: SuiteRef, source: Source, cell: Cell) -> PlannedCell:
+def _plan_cell(ref: SuiteRef, source: Source, cell: Cell, device: str) -> PlannedCell:
     if ref.nodeid in source.refused:
         return PlannedCell(ref.nodeid, cell, refused=source.refused[ref.nodeid])
     held = _declarations_of(ref, source.declared[ref.nodeid])
-    barred = {name: found for name, one in held.items() if (found := clashes(one, cell.as_dict()))}
+    axes = cell.as_dict()
+    barred = {
+        name: found
+        for name, one in held.items()
+        if (
+            found := clashes(one, axes)
+            or misfits(one, axes, device, partial(head_dim_of, suite=ref.path, root=source.folder))
+        )
+    }
     notes = tuple(
         f"{name or 'plain tests'} not applicable: {'; '.join(found)}"
         for name, found in barred.items()
@@ -194,10 +206,5 @@ def _plan_cell(ref: SuiteRef, source: Source, cell: Cell) -> PlannedCell:
 
 def gate_order(declaration: EngineDeclaration, cell: Cell, in_ci: bool) -> CaptureOrder:
     """What the ordering gate decides for one class in one cell."""
-    args = {**declaration.engine_args, **cell.as_dict()}
-    shared = args.get("backend")
-    roles = [args.get(role, shared) for role in BACKEND_ROLES]
-    if cell.get("backend") is not None:
-        roles = [cell.get(role, cell.get("backend")) for role in BACKEND_ROLES]
-    prefill, decode, draft = (str(role) if role is not None else None for role in roles)
-    return ordering_gate(in_ci, prefill, decode, draft)
+    backends_by_role = role_backends(declaration.engine_args, cell.as_dict())
+    return ordering_gate(in_ci, *backends_by_role.values())

@@ -28,6 +28,20 @@ def check_model(
         _check_divides(config, tp, path)
 
 
+def head_dim_of(folder: str, suite: str, root: Path) -> int | None:
+    """The head dim that a checkpoint states or implies; None where it says too little.
+
+    Raises UsageError where there is no such checkpoint.
+    """
+    config = _read_config(locate_model(folder, suite, root) / "config.json")
+    stated, hidden, heads = (
+        config.get(key) for key in ("head_dim", "hidden_size", "num_attention_heads")
+    )
+    if isinstance(stated, int):
+        return stated
+    return hidden // heads if isinstance(hidden, int) and isinstance(heads, int) and heads else None
+
+
 def locate_model(folder: str, suite: str, root: Path = Path()) -> Path:
     """A model folder from `root`, else from the suite's parents. Raises UsageError."""
     here = root / folder

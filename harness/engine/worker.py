@@ -8,7 +8,7 @@ from torch import Tensor
 
 from harness.core.errors import UsageError
 from harness.engine import checkpoint, parallel
-from harness.engine.attention import make_backend
+from harness.engine.attention import check_fits, make_backend
 from harness.engine.attention.base import AttentionShape
 from harness.engine.barrier import CaptureBarrier
 from harness.engine.channels import Channels
@@ -79,6 +79,7 @@ class Worker:
         shape = checkpoint.read_config(folder)
         checkpoint.check_draft(self.model, shape, folder)
         checkpoint.check_split(shape, shard.size, folder)
+        check_fits(self.config.draft_backend, self.config, shape.head_dim)
         return shape, checkpoint.load_draft(folder, shape, shard)
 
     @torch.inference_mode()

@@ -200,6 +200,7 @@ def test_a_killed_run_loses_only_the_attempts_in_flight_and_resumes(
         (["run", OUTCOMES / "passes.py", "--repeats", 0], 2, "--repeats 0"),
         (["run", OUTCOMES / "passes.py", "--order", "up"], 2, "unknown capture order 'up'"),
         (["run", OUTCOMES / "passes.py", "--backend", "fa3"], 2, "fa3 has no cpu kernel"),
+        (["run", OUTCOMES / "passes.py", "--draft-backend", "fa3"], 2, "fa3 has no cpu kernel"),
         (["run", OUTCOMES / "passes.py", "--axis", "colour=red"], 2, "unknown axis 'colour'"),
         (["run", OUTCOMES / "passes.py", "--tp", 99], 2, "--tp 99"),
         (["run", OUTCOMES / "passes.py", "--device", "cuda"], 5, "no GPU here"),

@@ -8,7 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.core.errors import UsageError
-from harness.core.suite import EngineDeclaration, clashes, parse_suite, read_declarations
+from harness.core.suite import (
+    EngineDeclaration,
+    clashes,
+    parse_suite,
+    read_declarations,
+    role_backends,
+)
 
 SOURCE = """
 import unittest
@@ -53,6 +59,28 @@ def test_a_cell_that_changes_a_pinned_argument_clashes(suite: Path) -> None:
 def test_the_backend_axis_clashes_with_a_pinned_role() -> None:
     pinned = EngineDeclaration({"draft_backend": "fa2"}, ("draft_backend",))
     assert clashes(pinned, {"backend": "fa3"}) == ["draft_backend is pinned to 'fa2'"]
+
+
+def test_a_role_pinned_to_what_the_cell_gives_it_does_not_clash() -> None:
+    pinned = EngineDeclaration({"backend": "fa2", "draft_backend": "fa3"}, ("draft_backend",))
+    assert clashes(pinned, {"backend": "fa3"}) == []
+    assert clashes(pinned, {"backend": "fa2", "draft_backend": "fa3"}) == []
+
+
+def test_a_pinned_backend_pins_every_role() -> None:
+    pinned = EngineDeclaration({"backend": "fa3"}, ("backend",))
+    assert clashes(pinned, {"backend": "fa2"}) == ["backend is pinned to 'fa3'"]
+    assert clashes(pinned, {"decode_backend": "fa2"}) == ["backend is pinned to 'fa3'"]
+
+
+def test_a_later_layer_wins_and_within_one_the_role_wins() -> None:
+    found = role_backends(
+        {"backend": "fa2", "draft_backend": "flex"}, {"backend": "fa3", "decode_backend": "fa2"}
+    )
+    assert list(found.values()) == ["fa3", "fa2", "fa3"]
+    assert list(role_backends({"draft_backend": "fa3"}).values()) == [
+        "torch_native", "torch_native", "fa3",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import json
 import struct
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -10,9 +11,10 @@ from harness.core.cell import Axis
 from harness.core.errors import UsageError
 from harness.core.order import CaptureOrder
 from harness.core.suite import EngineDeclaration
+from harness.driver.fitting import misfits
 from harness.driver.options import RunOptions
 from harness.driver.planning import complete_axes, gate_order, make_plan
-from harness.driver.preflight import check_model
+from harness.driver.preflight import check_model, head_dim_of
 
 PLAIN = "def test_it(): ...\n"
 
@@ -82,6 +84,60 @@ def test_a_class_that_a_pin_bars_is_deselected_and_said(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("axis", "told"),
+    [
+        (Axis("page_size", (512,)), "torch_native: page_size 512 is not supported (1 to 256 are)"),
+        (Axis("dtype", ("int4",)), "torch_native: dtype int4 is not supported"),
+        (Axis("attention_splits", (2,)), "torch_native: attention_splits 2 cannot be set"),
+    ],
+)
+def test_a_cell_that_its_backend_cannot_run_is_refused_with_the_reason(
+    suite: str, axis: Axis, told: str
+) -> None:
+    options = RunOptions(suites=(suite,), axes=(axis, Axis("order", ("gate",))))
+    (planned,) = make_plan(options, "cpu", 1, seed=1, in_ci=False).cells
+    assert told in (planned.refused or "")
+
+
+def test_only_the_class_that_a_backend_cannot_run_is_deselected(tmp_path: Path) -> None:
+    path = tmp_path / "test_two.py"
+    path.write_text(
+        "class TestWide:\n    engine_args = dict(page_size=512)\n    def test_it(self): ...\n"
+        "class TestFree:\n    def test_it(self): ...\n"
+    )
+    options = RunOptions(suites=(str(path),), axes=(Axis("order", ("gate",)),))
+    (planned,) = make_plan(options, "cpu", 1, seed=1, in_ci=False).cells
+    assert planned.refused is None
+    assert planned.deselect == (f"{path}::TestWide",)
+    assert "TestWide not applicable: torch_native: page_size 512" in planned.notes[0]
+
+
+def test_each_role_has_its_own_axis(suite: str) -> None:
+    roles = tuple(Axis(f"{role}_backend", ("torch_native",)) for role in ("prefill", "draft"))
+    assert plan_of(suite, *roles, Axis("order", ("gate",)), devices=1) == [
+        "gate · torch_native · tp 1 · prefill_backend torch_native · draft_backend torch_native"
+    ]
+    with pytest.raises(UsageError, match="fa3 has no cpu kernel"):
+        plan_of(suite, Axis("draft_backend", ("fa3",)))
+
+
+def test_the_head_dim_of_the_model_is_held_against_the_backend(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("harness.driver.fitting.unavailable", lambda _name, _device: None)
+    model = str(checkpoint(tmp_path, heads=8, hidden_size=96))
+    declared = EngineDeclaration({"model": model, "backend": "fa2"})
+    head_dim = partial(head_dim_of, suite="suite.py", root=Path())
+    assert misfits(declared, {}, "cuda", head_dim) == [
+        "fa2: head_dim 12 is not supported (64, 128 are)"
+    ]
+    assert misfits(declared, {"backend": "torch_native"}, "cuda", head_dim) == []
+    stated = EngineDeclaration({"model": str(checkpoint(tmp_path, head_dim=64)), "backend": "fa2"})
+    assert misfits(stated, {}, "cuda", head_dim) == []
+    assert "dtype float32" in misfits(stated, {"dtype": "float32"}, "cuda", head_dim)[0]
+
+
+@pytest.mark.parametrize(
     "bad",
     [{"repeats": 0}, {"slots": 0}, {"timeout_s": 0}, {"isolation": "magic"}, {"seed": -1}],
 )
@@ -96,12 +152,14 @@ def test_the_gate_looks_at_the_backends_that_the_class_really_gets() -> None:
 
     assert gate_order(declared, Cell(()), True) is CaptureOrder.ASCENDING
     assert gate_order(declared, Cell((("backend", "fa2"),)), True) is CaptureOrder.DESCENDING
+    roles = (("backend", "fa2"), ("prefill_backend", "fa3"))
+    assert gate_order(declared, Cell(roles), True) is CaptureOrder.ASCENDING
 
 
-def checkpoint(folder: Path, *, heads: int = 8) -> Path:
+def checkpoint(folder: Path, *, heads: int = 8, **sizes: int) -> Path:
     header = json.dumps({"w": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}}).encode()
     (folder / "model.safetensors").write_bytes(struct.pack("<Q", len(header)) + header + b"x" * 8)
-    config = {"num_attention_heads": heads, "num_key_value_heads": heads}
+    config = {"num_attention_heads": heads, "num_key_value_heads": heads, **sizes}
     (folder / "config.json").write_text(json.dumps(config))
     return folder
 

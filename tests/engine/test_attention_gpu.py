@@ -91,6 +91,21 @@ def test_graphs_of_both_orders_answer_as_attention_does(
         pool.close()
 
 
+@pytest.mark.parametrize("page_size", [16, 256])
+@pytest.mark.parametrize("name", BACKENDS)
+@torch.inference_mode()
+def test_a_tree_of_64_nodes_is_verified(name: str, page_size: int) -> None:
+    backend = build(name, "bfloat16", 64, page_size)
+    device = torch.device("cuda", 0)
+    shape = AttentionShape(2, 8, 2, 64, WIDTH // page_size, page_size, device, torch.bfloat16)
+    backend.init_static_state(shape)
+    step = make_step(shape, 64, tree=True)
+    for seed in range(2):
+        step.load(seed, 2)
+        backend.prepare(step.table)
+        check(step, step.run(backend, 2), 2, "bfloat16")
+
+
 @pytest.mark.parametrize("splits", [1, 4])
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("name", ["fa2", "fa3"])

@@ -50,6 +50,12 @@ FACTORIES: "dict[str, Callable[[bool, int], AttentionBackend]]" = {
 def make_backend(name: str, config: "EngineConfig", head_dim: int) -> "AttentionBackend":
     """A fresh backend. Raises UsageError where it cannot run this configuration."""
     check_backend(name, config.device)
+    check_fits(name, config, head_dim)
+    return FACTORIES[name](spec_of(name).reads_pages(config.page_size), config.attention_splits)
+
+
+def check_fits(name: str, config: "EngineConfig", head_dim: int) -> None:
+    """Raises UsageError naming the value that this backend cannot run."""
     reason = misfit(
         name,
         page_size=config.page_size,
@@ -59,4 +65,3 @@ def make_backend(name: str, config: "EngineConfig", head_dim: int) -> "Attention
     )
     if reason:
         raise UsageError(f"backend {reason}")
-    return FACTORIES[name](spec_of(name).reads_pages(config.page_size), config.attention_splits)
