@@ -70,16 +70,16 @@ def check(step: Step, answer: torch.Tensor, bs: int, dtype: str) -> None:
 def test_graphs_of_both_orders_answer_as_attention_does(
     name: str, kind: str, dtype: str, dim: int, page_size: int, heads: tuple[int, int]
 ) -> None:
-    from harness.engine.graphs.cuda import CudaPool
+    from harness.engine.graphs.cuda import CudaMemory
 
     backend, step, sizes = prepare(name, kind, dtype, dim, heads, page_size)
     for order in (sizes, sizes[::-1]):
-        pool, graphs = CudaPool(step.table.device), {}
+        memory, graphs = CudaMemory(step.table.device), {}
         for bs in order:
             step.load(0, bs)
             backend.prepare(step.table[:bs])
-            pool.warm_up(lambda bs=bs: {"x": step.run(backend, bs)})
-            graphs[bs] = pool.capture(lambda bs=bs: {"x": step.run(backend, bs)})
+            memory.warm_up(lambda bs=bs: {"x": step.run(backend, bs)})
+            graphs[bs] = memory.capture(lambda bs=bs: {"x": step.run(backend, bs)})
         for seed, bs in product(range(1, REPLAYS + 1), sizes):
             raw = max(1, bs - (seed == 2))  # Once with a padding row.
             step.load(10 * seed + bs, raw)
@@ -88,7 +88,7 @@ def test_graphs_of_both_orders_answer_as_attention_does(
             check(step, graphs[bs].outputs["x"], raw, dtype)
             check(step, step.run(backend, raw), raw, dtype)
         graphs.clear()
-        pool.close()
+        memory.close()
 
 
 @pytest.mark.parametrize("page_size", [16, 256])
@@ -136,15 +136,15 @@ def test_a_long_prompt_is_causal(name: str) -> None:
 @pytest.mark.parametrize("name", BACKENDS)
 @torch.inference_mode()
 def test_replays_allocate_nothing(name: str, kind: str) -> None:
-    from harness.engine.graphs.cuda import CudaPool
+    from harness.engine.graphs.cuda import CudaMemory
 
     backend, step, sizes = prepare(name, kind, "bfloat16", 64, (8, 2), 16)
     bs = max(sizes)
     step.load(1, bs)
     backend.prepare(step.table)
-    pool = CudaPool(step.table.device)
-    pool.warm_up(lambda: {"x": step.run(backend, bs)})
-    graph = pool.capture(lambda: {"x": step.run(backend, bs)})
+    memory = CudaMemory(step.table.device)
+    memory.warm_up(lambda: {"x": step.run(backend, bs)})
+    graph = memory.capture(lambda: {"x": step.run(backend, bs)})
     before = torch.cuda.memory_allocated(), torch.cuda.memory_reserved()
     for _ in range(200):
         backend.prepare(step.table)

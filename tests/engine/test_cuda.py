@@ -7,7 +7,7 @@ import torch
 from conftest import save_draft, save_target
 from ranks import run_ranks
 
-from harness.core.backends import BACKENDS, unavailable
+from harness.core.backends import BACKENDS, misfit, unavailable
 from harness.engine.engine import Engine
 from harness.engine.graphs.base import CaptureError, Outputs
 from harness.engine.oracle import check_greedy
@@ -93,18 +93,46 @@ def test_two_ranks_over_nccl_answer_as_the_reference(
     assert captured["pool_bytes"] > 0
 
 
-@pytest.mark.parametrize("order", ["ascending", "descending"])
-@pytest.mark.parametrize("speculative", [True, False])
+TREE = {"spec_topk": 3, "spec_steps": 3, "spec_draft_tokens": 8}
+CASES = {
+    "plain": {"speculative": False, "order": "ascending"},
+    "chain": {"order": "descending"},
+    "tree": {**TREE, "order": "ascending", "page_size": 4},
+    "tree on large pages": {**TREE, "order": "descending", "page_size": 256, "max_context": 300},
+    "split": {**TREE, "order": "descending", "attention_splits": 2},
+}
+
+
+@pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_the_engine_on_every_backend_stays_near_the_reference(
-    engine_args: dict[str, object], tmp_path: Path, backend: str, speculative: bool, order: str
+    engine_args: dict[str, object], tmp_path: Path, backend: str, case: str
 ) -> None:
-    if reason := unavailable(backend, "cuda"):
+    splits = int(str(CASES[case].get("attention_splits", 0)))
+    if reason := unavailable(backend, "cuda") or misfit(
+        backend, page_size=1, dtype="bfloat16", head_dim=64, splits=splits
+    ):
         pytest.skip(reason)
+    changes = {"head_dim": 64, "max_position_embeddings": 512}
+    target = save_target(tmp_path / "target", **changes)
+    draft = save_draft(tmp_path / "draft", **changes)
+    args = {**engine_args, "model": str(target), "draft_model": str(draft), "device": "cuda",
+            "backend": backend, **CASES[case]}  # fmt: skip
+    with Engine.from_cell(args) as engine:
+        generations = engine.generate(PROMPTS, 12)
+    check_greedy(Reference(str(target)), PROMPTS, generations, 0.2)
+
+
+def test_each_role_may_have_a_backend_of_its_own(
+    engine_args: dict[str, object], tmp_path: Path
+) -> None:
+    roles = {"prefill_backend": "torch_native", "decode_backend": "fa3", "draft_backend": "fa2"}
+    if reasons := [why for name in roles.values() if (why := unavailable(name, "cuda"))]:
+        pytest.skip(reasons[0])
     target = save_target(tmp_path / "target", head_dim=64)
     draft = save_draft(tmp_path / "draft", head_dim=64)
-    args = {**engine_args, "model": str(target), "draft_model": str(draft), "device": "cuda",
-            "backend": backend, "speculative": speculative, "order": order}  # fmt: skip
+    args = {**engine_args, **TREE, "model": str(target), "draft_model": str(draft),
+            "device": "cuda", **roles}  # fmt: skip
     with Engine.from_cell(args) as engine:
         generations = engine.generate(PROMPTS, 12)
     check_greedy(Reference(str(target)), PROMPTS, generations, 0.2)
