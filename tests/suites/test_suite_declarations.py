@@ -9,10 +9,14 @@ from harness.engine.config import build_config
 
 ROOT = Path(__file__).parents[2]
 CLASSES = {
-    "suites/test_eagle_infer_b.py": "TestEagleBasic",
-    "suites/faults/test_clean_control.py": "TestCleanControl",
-    "suites/faults/test_stale_buffer.py": "TestStaleBuffer",
-    "suites/faults/test_stale_workspace.py": "TestStaleWorkspace",
+    "suites/test_eagle_infer_b.py": [
+        "TestEagleBasic",
+        "TestEagleAdditional",
+        "TestEaglePageSizeTopk",
+    ],
+    "suites/faults/test_clean_control.py": ["TestCleanControl"],
+    "suites/faults/test_stale_buffer.py": ["TestStaleBuffer"],
+    "suites/faults/test_stale_workspace.py": ["TestStaleWorkspace"],
 }
 
 
@@ -21,15 +25,16 @@ def test_every_suite_is_listed_here() -> None:
     assert found == set(CLASSES)
 
 
-@pytest.mark.parametrize(("path", "name"), CLASSES.items())
-def test_a_suites_arguments_build_a_configuration(path: str, name: str) -> None:
+@pytest.mark.parametrize(("path", "names"), CLASSES.items())
+def test_a_suites_arguments_build_configurations(path: str, names: list[str]) -> None:
     declared = read_declarations(parse_suite(str(ROOT / path))).classes
-    assert list(declared) == [name]
-    config = build_config(declared[name].engine_args, {}, {})
-    assert config.speculative
-    assert config.cuda_graph_bs[-1] == config.max_running
-    for folder in (config.model, config.draft_model):
-        assert (ROOT / str(folder) / "config.json").is_file()
+    assert list(declared) == names
+    for one in declared.values():
+        config = build_config(one.engine_args, {}, {})
+        assert config.speculative
+        assert config.cuda_graph_bs[-1] <= config.max_running
+        for folder in (config.model, config.draft_model):
+            assert (ROOT / str(folder) / "config.json").is_file()
 
 
 @pytest.mark.parametrize("fault", ["stale_buffer", "stale_workspace"])
