@@ -129,3 +129,11 @@ def test_an_interpreter_that_is_none_is_refused() -> None:
 def test_options_that_do_not_go_together_are_refused(given: dict[str, object], told: str) -> None:
     with pytest.raises(UsageError, match=told):
         RunOptions(**given)  # type: ignore[arg-type]
+
+
+def test_a_suite_named_through_a_link_to_the_repository_is_inside_it(
+    repository: Repository, tmp_path: Path
+) -> None:
+    repository.commit({"test_it.py": ""})
+    (tmp_path / "link").symlink_to(repository.path)
+    assert localise(f"{tmp_path}/link/test_it.py") == "test_it.py"

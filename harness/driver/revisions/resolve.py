@@ -52,7 +52,8 @@ def localise(suite: str) -> str:
     """
     ref = parse_suite(suite)
     here = Path.cwd()
-    path = Path(os.path.normpath(here / ref.path))
+    named = here / ref.path
+    path = named.parent.resolve() / named.name
     top = _top(here)
     if not path.is_relative_to(top):
         raise UsageError(
