@@ -192,6 +192,24 @@ def test_an_attempt_of_a_revision_can_be_made_again(
     assert toy[0].worktrees() == []
 
 
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--rev", "main,absent"], "--rev 'absent' is no commit of this repository"),
+        (["--rev", "main", "--rev-python", "no/python"], "--rev-python no/python: no such"),
+        (["--rev", "main~1,main", "--axis", "rev=a,b"], "unknown axis 'rev'"),
+    ],
+)
+def test_a_mistake_is_one_line_and_leaves_no_worktree(
+    call: Call, toy: tuple[Repository, str, str], options: list[str], told: str
+) -> None:
+    done = call("run", "tests/test_flakes.py", *options)
+    assert done.code == 2
+    assert told in done.err
+    assert len(done.err.splitlines()) == 1
+    assert toy[0].worktrees() == []
+
+
 def test_a_killed_run_resumes_at_the_same_commits_and_interpreters(tmp_path: Path) -> None:
     """And a head that collects nothing does not stop the base."""
     made, base, head = project(tmp_path / "toy")
