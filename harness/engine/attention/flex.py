@@ -21,6 +21,7 @@ from harness.engine.kv import LayerCache
 BLOCK = 128
 #: One variant per (rows, queries up to the next power of two): far more than an engine captures.
 _VARIANTS = 512
+_SHORT = 32
 
 
 def compiled_flex_attention() -> Callable[..., Any]:
@@ -47,6 +48,7 @@ class Flex:
     """The backend behind the flag `flex`."""
 
     _pages: GatheredPages
+    _group: int
     _sees_to: Tensor
     _blocks: Tensor
     _writes: Tensor
@@ -61,6 +63,7 @@ class Flex:
     def init_static_state(self, shape: AttentionShape) -> None:
         """Allocate the gather's workspace and what the mask reads."""
         self._pages = GatheredPages(shape)
+        self._group = shape.query_heads // shape.kv_heads
         self._sees_to = torch.zeros(shape.max_bs, device=shape.device, dtype=torch.int32)
         blocks = -(-self._pages.width // BLOCK)
         self._blocks = torch.arange(blocks, device=shape.device, dtype=torch.int32)
@@ -83,7 +86,7 @@ class Flex:
 
     def _set_mask(self, sees_to: Tensor, count: int, *, causal: bool) -> None:
         """The first query sees columns up to `sees_to`, [bs]; each next one more where causal."""
-        rows, padded = len(sees_to), _padded(count)
+        rows, padded = len(sees_to), _padded(count, self._group)
         limits = self._sees_to
         limits[:rows] = sees_to
 
@@ -107,7 +110,7 @@ class Flex:
         store(cache, self._writes, key, value)
         keys, values, _ = self._pages.read(len(query), cache)
         count = query.shape[1]
-        widened = pad(query, (0, 0, 0, 0, 0, _padded(count) - count))
+        widened = pad(query, (0, 0, 0, 0, 0, _padded(count, self._group) - count))
         attended, aux = self._attend(
             widened.transpose(1, 2),
             keys.transpose(1, 2),
@@ -129,6 +132,11 @@ class Flex:
         return {**self._pages.addresses(), "attention.mask": self._sees_to.data_ptr()}
 
 
-def _padded(count: int) -> int:
-    """Queries up to the next power of two: few kernels serve prompts of any length."""
-    return 1 << (count - 1).bit_length()
+def _padded(count: int, group: int) -> int:
+    """Queries up to the next power of two: few kernels serve prompts of any length.
+
+    The kernel for short queries takes all heads of a group at once and has room for few: from
+    `_SHORT` rows on, a whole block of queries makes the compiler choose the other one.
+    """
+    padded: int = 1 << (count - 1).bit_length()
+    return padded if padded * group <= _SHORT else max(padded, BLOCK)
