@@ -1,19 +1,29 @@
 #!/usr/bin/env bash
-# The GPU acceptance of the default suite: both orders, tp 1 and 2, then the controls. Two GPUs.
+# The GPU acceptance: kernels against float64, then every class of the default suite on every backend
+# in both orders. One GPU or two.
 #
-#   benchmarks/gpu/acceptance.sh OUT_FOLDER
+#   benchmarks/gpu/acceptance.sh OUT_FOLDER [REPEATS] [TP]
 set -uo pipefail
-out=$1
+out=$1 repeats=${2:-3} tp=${3:-1}
 export NCCL_NVLS_ENABLE=0 PYTHONPATH="$PWD${PYTHONPATH:+:$PYTHONPATH}" COLUMNS=110
 harness() { python3 -c 'from harness.cli.main import main; main()' "$@"; }
+part() { echo; echo "== $* ($(date -u +%H:%M:%S))"; }
 nvidia-smi --query-gpu=name,driver_version --format=csv,noheader
 date -u +%Y-%m-%d
-python3 -m pytest -q -m gpu -p no:cacheprovider tests/engine 2>&1 | tail -15
+part kernels
+python3 -m pytest -q -m gpu -p no:cacheprovider tests/engine 2>&1 | grep -v "^SKIPPED" | tail -25
 harness doctor
-harness run --repeats 3 --tp 1,2 --order ascending,descending --json "$out/default.json"
+part every class, "$repeats" repeats
+harness run suites/test_*.py --repeats "$repeats" --tp "$tp" --order ascending,descending \
+    --backend torch_native,fa2,fa3 --json "$out/classes.json"
 echo "exit code $?"
+part flex, one repeat
+harness run suites/test_*.py --repeats 1 --tp "$tp" --order ascending,descending \
+    --backend flex --timeout 420 --json "$out/flex.json"
+echo "exit code $?"
+part gate
 harness gate
-harness run suites/faults/test_stale_buffer.py --repeats 10 --tp 1 --json "$out/positive.json"
-echo "exit code $?"
-tail -c 1500 .harness/runs/*/*.0/rank0.log | head -60
-cp -r .harness/store.sqlite "$out/" 2>/dev/null
+for attempt in .harness/runs/*/*; do
+    grep -qE "FAILED|ERROR" "$attempt/rank0.log" 2>/dev/null && tail -c 1800 "$attempt/rank0.log"
+done | head -150
+cp .harness/store.sqlite "$out/" 2>/dev/null
