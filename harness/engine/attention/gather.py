@@ -22,11 +22,12 @@ class GatheredPages:
 
     def __init__(self, shape: AttentionShape) -> None:
         """Allocate the page table, the gather index and the workspace for `max_bs` rows."""
+        #: Columns per row; `index`, [max_bs, width], is the pool slot that each one copies.
         self.width = shape.pages_per_row * shape.page_size
         self._page_size = shape.page_size
         self._columns = torch.arange(self.width, device=shape.device)
         self._table = self._columns.new_zeros(shape.max_bs, shape.pages_per_row)
-        self._index = self._columns.new_zeros(shape.max_bs, self.width)
+        self.index = self._columns.new_zeros(shape.max_bs, self.width)
         self._workspace = torch.zeros(
             2, shape.max_bs * self.width, shape.kv_heads, shape.head_dim,
             device=shape.device, dtype=shape.dtype,
@@ -37,7 +38,7 @@ class GatheredPages:
         rows = page_table.shape[0]
         self._table[:rows] = page_table
         columns = self._columns.expand(rows, -1)
-        self._index[:rows] = slots_of(page_table, columns, self._page_size)
+        self.index[:rows] = slots_of(page_table, columns, self._page_size)
 
     def slots(self, positions: Tensor) -> Tensor:
         """Pool slots of [bs, n] positions."""
@@ -49,14 +50,14 @@ class GatheredPages:
 
     def _gather(self, which: int, rows: int, pool: Tensor) -> Tensor:
         gathered = self._workspace[which, : rows * self.width]
-        torch.index_select(pool, 0, self._index[:rows].view(-1), out=gathered)
+        torch.index_select(pool, 0, self.index[:rows].view(-1), out=gathered)
         return gathered.view(rows, self.width, *pool.shape[1:])
 
     def addresses(self) -> dict[str, int]:
         """Addresses of the static state."""
         return {
             "attention.page_table": self._table.data_ptr(),
-            "attention.gather_index": self._index.data_ptr(),
+            "attention.gather_index": self.index.data_ptr(),
             "attention.workspace": self._workspace.data_ptr(),
         }
 
