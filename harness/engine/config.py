@@ -64,6 +64,7 @@ class EngineConfig:
     page_size: int = 1
     max_context: int = 160
     max_total_tokens: int = 0
+    prefix_cache: bool = True
     speculative: bool = True
     spec_steps: int = 4
     spec_topk: int = 1

@@ -15,6 +15,7 @@ from harness.engine.channels import ChannelClosed, Channels, open_channels, rece
 from harness.engine.config import EngineConfig, build_config, pages_for
 from harness.engine.kv import PageAllocator
 from harness.engine.oracle import NanDetected
+from harness.engine.paging import Paging
 from harness.engine.probe import Probe
 from harness.engine.results import EngineStats, Footprint, Generation
 from harness.engine.sampling import Sampled, accepted_path, sample
@@ -36,12 +37,17 @@ class Engine:
         self.config = config
         self._channels = channels
         self._worker = worker
-        self._allocator = PageAllocator(config.num_pages)
+        self._paging = Paging(
+            PageAllocator(config.num_pages),
+            config.page_size,
+            overlap=int(config.speculative),
+            caching=config.prefix_cache,
+        )
         self._generator = torch.Generator().manual_seed(config.seed % 2**63)
         self._verified_rows = 0
         self._emitted_tokens = 0
         self._scheduler = Scheduler(
-            self._allocator,
+            self._paging,
             config.max_running,
             config.max_context,
             worker.model.eos_token_ids,
@@ -85,7 +91,12 @@ class Engine:
         runner = self._worker.runner
         assert runner is not None
         return EngineStats(
-            dict(runner.replays), runner.eager, self._verified_rows, self._emitted_tokens
+            dict(runner.replays),
+            runner.eager,
+            self._verified_rows,
+            self._emitted_tokens,
+            self._scheduler.retractions,
+            self._scheduler.shared_pages * self.config.page_size,
         )
 
     @property
@@ -123,8 +134,8 @@ class Engine:
 
     @property
     def free_pages(self) -> int:
-        """Pages of the pool that no request owns."""
-        return self._allocator.free
+        """Pages of the pool that no request holds; cached ones are among them."""
+        return self._paging.free
 
     def generate(
         self,
@@ -157,7 +168,8 @@ class Engine:
 
     def step(self) -> bool:
         """Prefill what can be admitted, then run one decode step. False when nothing is left."""
-        for requests in _by_prompt_length(self._scheduler.admit()):
+        self._grow()
+        for requests in _by_length_to_prefill(self._scheduler.admit(), self.config.page_size):
             self._prefill(requests)
         running = self._scheduler.running
         if running and self.config.speculative:
@@ -186,37 +198,51 @@ class Engine:
                 f"score needs a prompt and a continuation of together at most max_context "
                 f"{self.config.max_context} tokens; {len(tokens)} were given"
             )
-        pages = self._allocator.allocate(pages_for(len(tokens), self.config.page_size))
+        pages = self._paging.take(pages_for(len(tokens), self.config.page_size))
         if pages is None:
             raise UsageError("score: running requests hold the KV pool; finish or abort them first")
         try:
             logits = _on_cpu(self._command("score", tokens=tokens, pages=pages))
         finally:
-            self._allocator.release(pages)
+            self._paging.release(pages)
         _check_finite("score", logits, [0])
         predicted = logits[0, len(prompt) - 1 : -1].log_softmax(-1)
         chosen = torch.tensor(list(continuation)).unsqueeze(-1)
         scored: list[float] = predicted.gather(-1, chosen).squeeze(-1).tolist()
         return scored
 
+    def _grow(self) -> None:
+        """Give running requests the pages of their next step; retract where there are too few."""
+        grown, retracted = self._scheduler.grow()
+        for request in retracted:
+            text = f"KV pool full: request {request.id} is retracted and computed again later"
+            wire.emit("note", text=text)
+        if grown:
+            self._command(
+                "own", rows=[r.row for r in grown], pages=[request.pages for request in grown]
+            )
+
     def _prefill(self, requests: list[Request]) -> None:
-        """Run prompts of one length together."""
+        """Run contexts together that have as many tokens left to compute."""
         rows = [request.row for request in requests]
+        starts = [len(request.shared.nodes) * self.config.page_size for request in requests]
+        contexts = [request.context for request in requests]
+        self._command("own", rows=rows, pages=[request.pages for request in requests])
         logits = _on_cpu(
             self._command(
                 "prefill",
                 rows=rows,
-                tokens=[request.prompt for request in requests],
-                pages=[request.pages for request in requests],
+                tokens=[c[start:] for c, start in zip(contexts, starts, strict=True)],
+                starts=starts,
             )
         )
         sampled = self._sample("prefill", logits, requests)
         if self.config.speculative:
             shifted = [
-                [*request.prompt[1:], tokens[0]]
-                for request, tokens in zip(requests, sampled.tokens, strict=True)
+                [*context[start + 1 :], tokens[0]]
+                for context, start, tokens in zip(contexts, starts, sampled.tokens, strict=True)
             ]
-            self._command("draft_prefill", rows=rows, tokens=shifted)
+            self._command("draft_prefill", rows=rows, tokens=shifted, starts=starts)
         for request, tokens, logprobs in zip(
             requests, sampled.tokens, sampled.logprobs, strict=True
         ):
@@ -312,11 +338,12 @@ def _load_everywhere(
     return worker
 
 
-def _by_prompt_length(requests: list[Request]) -> list[list[Request]]:
-    """Requests whose prompts fit one rectangular batch, in order of arrival."""
+def _by_length_to_prefill(requests: list[Request], page_size: int) -> list[list[Request]]:
+    """Requests whose tokens to compute fit one rectangular batch, in order of arrival."""
     groups: dict[int, list[Request]] = {}
     for request in requests:
-        groups.setdefault(len(request.prompt), []).append(request)
+        left = len(request.context) - len(request.shared.nodes) * page_size
+        groups.setdefault(left, []).append(request)
     return list(groups.values())
 
 

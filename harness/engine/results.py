@@ -32,12 +32,17 @@ class Footprint:
 
 @dataclass(frozen=True, slots=True)
 class EngineStats:
-    """Counts since the engine was built. `replays` is by `role/bs`; `eager` counts steps."""
+    """Counts since the engine was built. `replays` is by `role/bs`; `eager` counts steps.
+
+    `shared_tokens` were not computed at a prefill, since the prefix cache had them.
+    """
 
     replays: dict[str, int]
     eager: int
     verified_rows: int
     emitted_tokens: int
+    retractions: int = 0
+    shared_tokens: int = 0
 
     @property
     def mean_accept_length(self) -> float:

@@ -1,29 +1,21 @@
-"""Which requests run: admission, page ownership, finishing and abort. Pure: no torch, no I/O."""
+"""Which requests run: admission, growth, retraction, finishing and abort. Pure."""
 
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Literal
 
 from harness.core.errors import UsageError
+from harness.engine.paging import Paging, Shared
 
 FinishReason = Literal["stop", "length", "abort"]
 
 
-class Allocator(Protocol):
-    """Where pages come from."""
-
-    def allocate(self, count: int) -> list[int] | None:
-        """`count` pages, or None where so many are not free."""
-
-    def release(self, pages: list[int]) -> None:
-        """Give pages back."""
-
-
 @dataclass(slots=True, eq=False)
 class Request:
-    """One prompt and what came of it. `row` and `pages` are owned while it runs.
+    """One prompt and what came of it. `row` and `pages` are held while it runs.
 
+    The first pages are `shared`; `computed` tokens have keys and values in the pool.
     `accept_lengths` holds the tokens that each verify step emitted, the bonus token included.
     """
 
@@ -36,7 +28,14 @@ class Request:
     accept_lengths: list[int] = field(default_factory=list)
     row: int | None = None
     pages: list[int] = field(default_factory=list)
+    shared: Shared = field(default_factory=Shared)
+    computed: int = 0
     finish_reason: FinishReason | None = None
+
+    @property
+    def context(self) -> list[int]:
+        """Everything that the next token depends on."""
+        return [*self.prompt, *self.tokens]
 
     @property
     def last_position(self) -> int:
@@ -47,19 +46,23 @@ class Request:
 class Scheduler:
     """First come, first served.
 
-    A request takes all the pages it can ever need when it is admitted, so a running one never
-    waits for memory; `pages_needed(tokens)` says how many that is.
+    A request is admitted with the pages of its context and its first step, and grows as it runs.
+    Where the pool has no more, the last admitted gives up its pages and waits, before all others:
+    it is computed again from its prompt and what it had answered. The first admitted always fits.
     """
 
     def __init__(
         self,
-        allocator: Allocator,
+        paging: Paging,
         max_running: int,
         max_context: int,
         eos: Sequence[int],
         pages_needed: Callable[[int], int],
     ) -> None:
-        self._allocator = allocator
+        """`pages_needed(tokens)`: the pages of a step after so many tokens, drafts included."""
+        self.retractions = 0
+        self.shared_pages = 0
+        self._paging = paging
         self._max_context = max_context
         self._eos = frozenset(eos)
         self._pages_needed = pages_needed
@@ -97,19 +100,55 @@ class Scheduler:
         """Move to running what rows and pages allow, and answer it."""
         admitted = []
         while self._waiting and self._rows:
-            head = self._waiting[0]
-            needed = self._pages_needed(len(head.prompt) + head.max_new_tokens)
-            pages = self._allocator.allocate(needed)
-            if pages is None:
+            if not self._place(self._waiting[0]):
                 break
-            head.pages, head.row = pages, self._rows.pop()
             admitted.append(self._waiting.popleft())
         self._running += admitted
         return admitted
 
+    def _place(self, request: Request) -> bool:
+        """Give a row and pages: what others left of its context, and its own for the rest."""
+        context = request.context
+        shared = self._paging.share(context)
+        own = self._paging.take(self._pages_needed(len(context) + 1) - len(shared.nodes))
+        if own is None:
+            self._paging.unshare(shared)
+            return False
+        request.shared, request.pages, request.row = shared, shared.pages + own, self._rows.pop()
+        self.shared_pages += len(shared.nodes)
+        return True
+
+    def grow(self) -> tuple[list[Request], list[Request]]:
+        """Give each running request the pages of its next step.
+
+        Answers which got more pages, and which were retracted so that they could.
+        """
+        grown, retracted = [], []
+        for request in self.running:
+            while request.row is not None and (more := self._lacking(request)) > 0:
+                pages = self._paging.take(more)
+                if pages is None:
+                    retracted.append(self._retract())
+                    continue
+                request.pages += pages
+                grown.append(request)
+        return [request for request in grown if request.row is not None], retracted
+
+    def _lacking(self, request: Request) -> int:
+        return self._pages_needed(len(request.prompt) + len(request.tokens)) - len(request.pages)
+
+    def _retract(self) -> Request:
+        """Send the last admitted back to the head of the queue."""
+        request = self._running.pop()
+        self._give_up(request)
+        self._waiting.appendleft(request)
+        self.retractions += 1
+        return request
+
     def record(self, request: Request, tokens: Sequence[int], logprobs: Sequence[float]) -> None:
         """Append what a step emitted, up to an end token or the limit, which finish the request."""
         for token, logprob in zip(tokens, logprobs, strict=True):
+            request.computed = len(request.prompt) + len(request.tokens)
             request.tokens.append(token)
             request.logprobs.append(logprob)
             if token in self._eos:
@@ -139,6 +178,11 @@ class Scheduler:
             self._waiting.remove(request)
             return
         self._running.remove(request)
-        self._allocator.release(request.pages)
+        self._give_up(request)
+
+    def _give_up(self, request: Request) -> None:
+        """Take back the row and the pages of a request that runs no more."""
+        assert request.row is not None
+        self._paging.give_back(request.context, request.computed, request.pages, request.shared)
         self._rows.append(request.row)
-        request.pages, request.row = [], None
+        request.pages, request.shared, request.row, request.computed = [], Shared(), None, 0

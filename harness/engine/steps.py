@@ -46,6 +46,7 @@ class Steps:
         self._prompt_hidden = features[:0]
         self._verify_hidden = features[:0]
         self.operations: dict[str, Callable[..., Tensor | tuple[Tensor, ...] | None]] = {
+            "own": self.own,
             "prefill": self.prefill,
             "score": self.score,
             "draft_prefill": self.draft_prefill,
@@ -54,34 +55,42 @@ class Steps:
             "decode": self.decode,
         }
 
-    def prefill(self, rows: list[int], tokens: list[list[int]], pages: list[list[int]]) -> Tensor:
-        """Run prompts of one length into `pages`, which `rows` own from now on.
-
-        Logits [rows, 1, vocab], of what follows each prompt.
-        """
+    def own(self, rows: list[int], pages: list[list[int]]) -> None:
+        """Give each row exactly these pages."""
         for row, owned in zip(rows, pages, strict=True):
             self._page_table[row].zero_()
             self._page_table[row, : len(owned)] = self._numbers(owned)
-        self._prompt_hidden = self._run_prompts(tokens, self._page_table[self._numbers(rows)])
+
+    def prefill(self, rows: list[int], tokens: list[list[int]], starts: list[int]) -> Tensor:
+        """Compute as many tokens of each row, from the position on that `starts` gives.
+
+        Logits [rows, 1, vocab], of what follows.
+        """
+        page_table = self._page_table[self._numbers(rows)]
+        self._prompt_hidden = self._run_prompts(tokens, starts, page_table)
         return self._target.logits(self._prompt_hidden[:, -1:])
 
     def score(self, tokens: list[int], pages: list[int]) -> Tensor:
         """Run a prompt into borrowed pages. Logits of every position, [1, n, vocab]."""
         page_table = torch.zeros_like(self._page_table[:1])
         page_table[0, : len(pages)] = self._numbers(pages)
-        return self._target.logits(self._run_prompts([tokens], page_table))
+        return self._target.logits(self._run_prompts([tokens], [0], page_table))
 
-    def _run_prompts(self, tokens: list[list[int]], page_table: Tensor) -> Tensor:
+    def _run_prompts(
+        self, tokens: list[list[int]], starts: list[int], page_table: Tensor
+    ) -> Tensor:
         self._attention.prepare(page_table)
-        return self._target.forward(self._numbers(tokens), self._places(tokens), self._attention)
+        places = self._places(tokens, starts)
+        return self._target.forward(self._numbers(tokens), places, self._attention)
 
-    def draft_prefill(self, rows: list[int], tokens: list[list[int]]) -> None:
-        """Run the head over the prompts just prefilled; `tokens` are those one later."""
+    def draft_prefill(self, rows: list[int], tokens: list[list[int]], starts: list[int]) -> None:
+        """Run the head over what was just prefilled; `tokens` are those one later."""
         assert self._head is not None
         index = self._numbers(rows)
         self._attention.prepare(self._page_table[index])
+        places = self._places(tokens, starts)
         features = self._head.forward(
-            self._numbers(tokens), self._prompt_hidden, self._places(tokens), self._attention
+            self._numbers(tokens), self._prompt_hidden, places, self._attention
         )
         self._features[index] = features[:, -1:]
 
@@ -173,10 +182,11 @@ class Steps:
         """[rows, 1] first positions to as many in a row as the longest path has."""
         return starts + torch.arange(self._config.spec.path, device=starts.device)
 
-    def _places(self, tokens: list[list[int]]) -> Tensor:
-        """Positions from 0 of rows of one length, [rows, n]."""
-        length = len(tokens[0])
-        return torch.arange(length, device=self._features.device).expand(len(tokens), -1)
+    def _places(self, tokens: list[list[int]], starts: list[int]) -> Tensor:
+        """Positions of rows of one length from their starts on, [rows, n]."""
+        return self._numbers(starts).unsqueeze(1) + torch.arange(
+            len(tokens[0]), device=self._features.device
+        )
 
     def _numbers(self, values: object) -> Tensor:
         return torch.tensor(values, dtype=torch.int64, device=self._features.device)

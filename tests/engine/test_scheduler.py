@@ -6,15 +6,16 @@ from hypothesis import strategies as st
 
 from harness.core.errors import UsageError
 from harness.engine.kv import PageAllocator
+from harness.engine.paging import Paging
 from harness.engine.sampling import accepted_path
 from harness.engine.scheduler import Scheduler
 
 EOS = 1
 
 
-def make(pages: int = 100, max_running: int = 2) -> tuple[Scheduler, PageAllocator]:
-    allocator = PageAllocator(pages + 1)
-    return Scheduler(allocator, max_running, 50, [EOS], lambda tokens: tokens), allocator
+def make(pages: int = 100, max_running: int = 2) -> tuple[Scheduler, Paging]:
+    paging = Paging(PageAllocator(pages + 1), 1, caching=False)
+    return Scheduler(paging, max_running, 50, [EOS], lambda tokens: tokens), paging
 
 
 def test_requests_run_in_the_order_they_came_as_rows_allow() -> None:
@@ -26,7 +27,7 @@ def test_requests_run_in_the_order_they_came_as_rows_allow() -> None:
 
 def test_a_request_waits_for_its_pages() -> None:
     scheduler, allocator = make(pages=10)
-    first, second = scheduler.submit([5] * 4, 3, 0.0), scheduler.submit([5] * 4, 3, 0.0)
+    first, second = scheduler.submit([5] * 5, 3, 0.0), scheduler.submit([5] * 5, 3, 0.0)
     assert scheduler.admit() == [first]
     scheduler.abort(first.id)
     assert allocator.free == 10
