@@ -168,5 +168,78 @@ class TestEaglePageSizeTopk(EngineCase):
         self.assertEqual(self.engine.free_pages, free, "a tree kept its pages")
 
 
+class TestEagleRetract(EngineCase):
+    """A KV pool for two requests of four: the others give up their pages and come back."""
+
+    engine_args = dict(
+        model="suites/models/arith/target",
+        draft_model="suites/models/arith/draft",
+        cuda_graph_bs=[1, 2, 4],
+        max_running=4,
+        max_context=48,
+        max_total_tokens=90,
+    )
+
+    def test_retracted_requests_answer_as_the_reference(self) -> None:
+        prompts = prompts_of(problems.draw(6, "retract")) + problems.draw_open(2, "retract open")
+        free = self.engine.free_pages
+        with self.graphs_replayed():
+            answers = self.engine.generate(prompts, problems.ANSWER_TOKENS)
+        self.assertGreater(self.engine.stats.retractions, 0, "the pool was never too small")
+        self.check_parity(prompts, answers)
+        self.assertEqual(self.engine.free_pages, free)
+
+
+class TestEaglePageSize(EngineCase):
+    """Pages of more than one token, some of them shared by prompts that begin alike."""
+
+    engine_args = dict(
+        model="suites/models/arith/target",
+        draft_model="suites/models/arith/draft",
+        page_size=4,
+        cuda_graph_bs=[1, 2, 4],
+        max_running=4,
+        max_context=48,
+    )
+
+    def test_prompts_that_begin_alike_share_pages_and_answer_as_the_reference(self) -> None:
+        prompts = prompts_of(problems.draw(3, "alike"))
+        before = self.engine.stats.shared_tokens
+        with self.graphs_replayed():
+            first = self.engine.generate(prompts, problems.ANSWER_TOKENS)
+            again = self.engine.generate(prompts, problems.ANSWER_TOKENS)
+        self.assertGreater(self.engine.stats.shared_tokens, before, "no page was shared")
+        self.check_parity(prompts * 2, first + again)
+
+    def test_logprobs_of_decoding_and_rescoring_match(self) -> None:
+        self.check_rescoring(problems.draw_open(2, "logprobs"), 12)
+
+
+class TestEagleAbortAll(EngineCase):
+    """Everything is ended at once, in every state, and the engine goes on."""
+
+    engine_args = dict(
+        model="suites/models/arith/target",
+        draft_model="suites/models/arith/draft",
+        cuda_graph_bs=[1, 4],
+        max_running=4,
+        max_context=48,
+    )
+
+    def test_aborting_all_frees_everything_and_what_follows_is_right(self) -> None:
+        free = self.engine.free_pages
+        prompts = prompts_of(problems.draw(7, "abort all"))
+        for steps in (0, 1, 2):
+            requests = [self.engine.submit(prompt, problems.ANSWER_TOKENS) for prompt in prompts]
+            for _ in range(steps):
+                self.engine.step()
+            self.assertEqual(self.engine.abort_all(), len(requests))
+            self.assertFalse(self.engine.step())
+            self.assertEqual(self.engine.free_pages, free, "aborted requests kept their pages")
+        with self.graphs_replayed():
+            answers = self.engine.generate(prompts[:4], problems.ANSWER_TOKENS)
+        self.check_parity(prompts[:4], answers)
+
+
 if __name__ == "__main__":
     unittest.main()

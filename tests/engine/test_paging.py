@@ -143,9 +143,7 @@ class SchedulerMachine(RuleBasedStateMachine):
         assert not shared & set(owned)
         assert self.paging.free == self.total - len(owned) - len(shared)
         locks = Counter(id(node) for r in running for node in r.shared.nodes)
-        assert all(
-            node.locks == locks[id(node)] for r in running for node in r.shared.nodes
-        )
+        assert all(node.locks == locks[id(node)] for r in running for node in r.shared.nodes)
 
     def teardown(self) -> None:
         for _ in range(3000):
@@ -180,9 +178,7 @@ def test_the_last_admitted_is_retracted_and_comes_back_first() -> None:
 def test_a_request_alone_always_fits_a_pool_made_for_one(size: int) -> None:
     total = pages_for(CONTEXT + SLOTS, size)
     paging = Paging(PageAllocator(total + 1), size)
-    scheduler = Scheduler(
-        paging, 2, CONTEXT, [9], lambda tokens: pages_for(tokens + SLOTS, size)
-    )
+    scheduler = Scheduler(paging, 2, CONTEXT, [9], lambda tokens: pages_for(tokens + SLOTS, size))
     requests = [scheduler.submit([1] * 4, 20, 0.0) for _ in range(3)]
     for _ in range(200):
         scheduler.grow()

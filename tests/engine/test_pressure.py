@@ -1,4 +1,4 @@
-"""The engine where the pool is small and prompts are alike: answers are the reference's all the same."""
+"""A small pool, and prompts that begin alike: answers are the reference's all the same."""
 
 from pathlib import Path
 

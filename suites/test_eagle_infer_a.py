@@ -1,0 +1,65 @@
+"""The same engine without speculation: one captured decode step per batch size."""
+
+import unittest
+
+import problems
+from engine_case import EngineCase, as_generation, prompts_of
+
+
+class TestInferBasic(EngineCase):
+    """Greedy and sampled decoding, one token a step."""
+
+    engine_args = dict(
+        model="suites/models/arith/target",
+        speculative=False,
+        cuda_graph_bs=[1, 2, 4],
+        max_running=4,
+        max_context=48,
+    )
+
+    def test_greedy_answers_are_the_references(self) -> None:
+        prompts = prompts_of(problems.draw(3, "parity")) + problems.draw_open(2, "guesses")
+        with self.graphs_replayed():
+            answers = self.engine.generate(prompts, problems.ANSWER_TOKENS)
+        self.check_parity(prompts, answers)
+
+    def test_logprobs_of_decoding_and_rescoring_match(self) -> None:
+        self.check_rescoring(problems.draw_open(2, "logprobs"), 12)
+
+    def test_aborting_one_leaves_the_others_right(self) -> None:
+        prompts = prompts_of(problems.draw(4, "abort"))
+        requests = [self.engine.submit(prompt, 12) for prompt in prompts]
+        with self.graphs_replayed():
+            self.engine.step()
+            self.assertTrue(self.engine.abort(requests[1].id))
+            while self.engine.step():
+                continue
+        self.assertEqual(requests[1].finish_reason, "abort")
+        self.check_parity(prompts, [as_generation(request) for request in requests])
+
+
+class TestInferPageSize(EngineCase):
+    """Pages of 8 tokens, shared by prompts that begin alike, in a pool that is too small for all."""
+
+    engine_args = dict(
+        model="suites/models/arith/target",
+        speculative=False,
+        page_size=8,
+        cuda_graph_bs=[1, 4],
+        max_running=4,
+        max_context=48,
+        max_total_tokens=64,
+    )
+
+    def test_shared_and_retracted_requests_answer_as_the_reference(self) -> None:
+        prompts = prompts_of(problems.draw(4, "pressure"))
+        with self.graphs_replayed():
+            first = self.engine.generate(prompts, problems.ANSWER_TOKENS)
+            again = self.engine.generate(prompts, problems.ANSWER_TOKENS)
+        self.assertGreater(self.engine.stats.retractions, 0, "the pool was never too small")
+        self.assertGreater(self.engine.stats.shared_tokens, 0, "no page was shared")
+        self.check_parity(prompts * 2, first + again)
+
+
+if __name__ == "__main__":
+    unittest.main()
