@@ -14,10 +14,10 @@ from harness.engine.scheduler import Request
 #: Of 5 tokens a step at most. The mean of 8 held-out problems was 4.31 at worst in 20,000 draws.
 MIN_ACCEPT_LENGTH = 4.0
 
-#: Of 9 tokens a step at most. The mean of 5 held-out problems was 7.13 at worst in 20,000 draws.
+#: Of 9 tokens a step at most. The mean of 3 held-out problems was 6.89 at worst in 20,000 draws.
 MIN_TREE_ACCEPT_LENGTH = 6.5
 
-#: Of 6 tokens a step at most. The mean of 4 held-out problems was 5.19 at worst in 20,000 draws.
+#: Of 6 tokens a step at most. The mean of 3 held-out problems was 5.17 at worst in 20,000 draws.
 MIN_WIDE_ACCEPT_LENGTH = 4.9
 
 #: Measured: 1.000 of the 200 held-out problems.
@@ -108,19 +108,19 @@ class TestEagleAdditional(EngineCase):
         spec_steps=8,
         spec_draft_tokens=64,
         page_size=256,
-        cuda_graph_bs=[1, 2, 5],
+        cuda_graph_bs=[1, 5],
         max_running=8,
         max_context=48,
     )
 
     def test_trees_are_accepted_far(self) -> None:
-        self.check_accept_length(5, MIN_TREE_ACCEPT_LENGTH)
+        self.check_accept_length(3, MIN_TREE_ACCEPT_LENGTH)
 
     def test_greedy_answers_are_the_references_at_every_captured_size(self) -> None:
         self.check_every_size()
 
     def test_logprobs_of_decoding_and_rescoring_match(self) -> None:
-        self.check_rescoring(problems.draw_open(2, "logprobs"), 12)
+        self.check_rescoring(problems.draw_open(2, "logprobs"), 8)
 
     def test_one_token_more_than_the_prompts(self) -> None:
         prompts = prompts_of(problems.draw(2, "one token"))
@@ -129,9 +129,9 @@ class TestEagleAdditional(EngineCase):
         self.check_parity(prompts * 2, answers)
 
     def test_a_batch_above_the_largest_graph_is_right_without_graphs(self) -> None:
-        prompts = prompts_of(problems.draw(7, "above"))
+        prompts = prompts_of(problems.draw(6, "above"))
         before = self.engine.stats.eager
-        answers = self.engine.generate(prompts, 6)
+        answers = self.engine.generate(prompts, 4)
         self.assertGreater(self.engine.stats.eager, before, "no step ran without a graph")
         self.check_parity(prompts, answers)
 
@@ -152,7 +152,7 @@ class TestEaglePageSizeTopk(EngineCase):
     )
 
     def test_trees_are_accepted_far(self) -> None:
-        self.check_accept_length(4, MIN_WIDE_ACCEPT_LENGTH)
+        self.check_accept_length(3, MIN_WIDE_ACCEPT_LENGTH)
 
     def test_greedy_answers_are_the_references_at_every_captured_size(self) -> None:
         self.check_every_size()
