@@ -50,6 +50,7 @@ class Worker:
         self.model = checkpoint.read_config(config.model)
         checkpoint.check_split(self.model, tp, config.model)
         self._check_context()
+        self._check_topk()
         self._backends = {
             role: make_backend(name, config, self.model.head_dim)
             for role, name in (
@@ -72,6 +73,13 @@ class Worker:
             raise UsageError(
                 f"max_context {self.config.max_context} exceeds max_position_embeddings {limit} "
                 f"of {self.config.model!r}: lower max_context"
+            )
+
+    def _check_topk(self) -> None:
+        topk, vocab = self.config.spec.topk, self.model.vocab_size
+        if topk > vocab:
+            raise UsageError(
+                f"spec_topk {topk} exceeds vocab_size {vocab} of {self.config.model!r}: lower it"
             )
 
     def _load_draft(self, shard: checkpoint.Shard) -> tuple[ModelConfig, checkpoint.DraftWeights]:

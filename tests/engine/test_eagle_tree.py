@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 import torch
+from conftest import save_draft, save_target
 from ranks import run_ranks
 from test_tree import searched
 from torch import Tensor
 
+from harness.core.errors import UsageError
 from harness.core.speculation import SpecShape
 from harness.engine.engine import Engine
 from harness.engine.oracle import check_greedy
@@ -248,3 +250,13 @@ def test_two_ranks_answer_as_one(tmp_path: Path) -> None:
     for (tokens, logprobs, lengths), one in zip(ended.answer, alone, strict=True):
         assert (tokens, lengths) == (one.tokens, one.accept_lengths)
         assert logprobs == pytest.approx(one.logprobs, abs=ROUNDING)
+
+
+def test_a_vocabulary_smaller_than_topk_and_a_strangers_head_are_refused(tmp_path: Path) -> None:
+    save_target(tmp_path / "target", vocab_size=5)
+    save_draft(tmp_path / "draft")
+    args = {"model": str(tmp_path / "target"), "draft_model": str(tmp_path / "draft")}
+    with pytest.raises(UsageError, match="spec_topk 6 exceeds vocab_size 5"):
+        Engine.from_cell({**args, "max_context": 40, "spec_topk": 6})
+    with pytest.raises(UsageError, match="has vocab_size 29, its target 5"):
+        Engine.from_cell({**args, "max_context": 40, "spec_topk": 2})
