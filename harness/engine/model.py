@@ -6,8 +6,9 @@ Hidden states are replicated on every rank; heads, intermediate channels and the
 
 import torch
 from torch import Tensor
-from torch.nn.functional import embedding, linear, rms_norm, silu
+from torch.nn.functional import embedding, linear
 
+from harness.engine import ops
 from harness.engine.attention.base import AttentionBackend
 from harness.engine.checkpoint import LayerWeights, TargetWeights
 from harness.engine.config import ModelConfig
@@ -39,12 +40,6 @@ class Rotary:
         )
 
 
-def rotate(heads: Tensor, angles: tuple[Tensor, Tensor]) -> Tensor:
-    """Apply `Rotary.at`'s angles to [bs, n, heads, head_dim]."""
-    cos, signed_sin = angles
-    return torch.addcmul(heads * cos, heads.roll(heads.shape[-1] // 2, -1), signed_sin)
-
-
 class DecoderLayer:
     """One layer: attention and SwiGLU, each ended by an all-reduce over the ranks."""
 
@@ -64,13 +59,13 @@ class DecoderLayer:
         cache: LayerCache,
     ) -> Tensor:
         """[bs, n, hidden] to the same, in place."""
-        weights, width = self._weights, hidden.shape[-1:]
-        normed = rms_norm(hidden, width, weights.input_norm, self._eps)
+        weights = self._weights
+        normed = ops.rms_norm(hidden, weights.input_norm, self._eps)
         attended = self._attend(normed, angles, attention, cache)
         self._add_product(hidden, attended, weights.output)
-        normed = rms_norm(hidden, width, weights.post_norm, self._eps)
-        gate, up = linear(normed, weights.gate_up).chunk(2, dim=-1)
-        return self._add_product(hidden, silu(gate).mul_(up), weights.down)
+        normed = ops.rms_norm(hidden, weights.post_norm, self._eps)
+        gated = ops.swiglu(ops.linear(normed, weights.gate_up))
+        return self._add_product(hidden, gated, weights.down)
 
     def _add_product(self, hidden: Tensor, values: Tensor, weight: Tensor) -> Tensor:
         """Add the ranks' `values @ weight.T` to `hidden`, in the matrix product's own kernel.
@@ -78,8 +73,7 @@ class DecoderLayer:
         Every rank holds the same `hidden`, so rank 0 alone brings it into the sum over the ranks.
         """
         share = 1.0 if self._group.rank == 0 else 0.0
-        hidden.view(-1, hidden.shape[-1]).addmm_(values.flatten(0, -2), weight.t(), beta=share)
-        return self._group.all_reduce(hidden)
+        return self._group.all_reduce(ops.add_product(hidden, values, weight, share))
 
     def _attend(
         self,
@@ -88,8 +82,8 @@ class DecoderLayer:
         attention: AttentionBackend,
         cache: LayerCache,
     ) -> Tensor:
-        heads = linear(normed, self._weights.qkv).view(*normed.shape[:2], -1, self._head_dim)
-        turned = rotate(heads[:, :, : self._queries + self._keys], angles)
+        heads = ops.linear(normed, self._weights.qkv).view(*normed.shape[:2], -1, self._head_dim)
+        turned = ops.rotate(heads[:, :, : self._queries + self._keys], angles)
         return attention.forward(
             turned[:, :, : self._queries],
             turned[:, :, self._queries :],
@@ -136,7 +130,7 @@ class Llama:
         hidden = self.embed(tokens)
         for layer, cache in zip(self._layers, self._cache, strict=True):
             hidden = layer.forward(hidden, angles, attention, cache)
-        return rms_norm(hidden, hidden.shape[-1:], self._weights.norm, self._config.rms_norm_eps)
+        return ops.rms_norm(hidden, self._weights.norm, self._config.rms_norm_eps)
 
     def reserve_logits(self, rows: int) -> Tensor:
         """Allocate the one buffer that `shared_logits` writes to, [rows, vocab]."""

@@ -1,0 +1,84 @@
+"""The steps between attention against their formulas in float64, on every device there is."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from harness.engine import ops
+
+DEVICES = [
+    "cpu",
+    pytest.param(
+        "cuda",
+        marks=[
+            pytest.mark.gpu,
+            pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device"),
+        ],
+    ),
+]
+#: (dtype, largest relative difference that rounding makes of sums over some hundred terms)
+DTYPES = [(torch.float32, 1e-5), (torch.bfloat16, 2e-2)]
+
+pytestmark = [
+    pytest.mark.parametrize("device", DEVICES),
+    pytest.mark.parametrize(("dtype", "tolerance"), DTYPES, ids=["float32", "bfloat16"]),
+    pytest.mark.parametrize("rows", [1, 3]),
+]
+
+
+def drawn(device: str, dtype: torch.dtype, *shape: int) -> Tensor:
+    return torch.randn(*shape, device=device, dtype=torch.float64).to(dtype)
+
+
+def check(found: Tensor, wanted: Tensor, tolerance: float) -> None:
+    assert found.shape == wanted.shape
+    far = (found.double() - wanted).abs().max() / wanted.abs().max()
+    assert float(far) < tolerance
+
+
+@pytest.mark.parametrize("width", [96, 4096])
+def test_rms_norm(device: str, dtype: torch.dtype, tolerance: float, rows: int, width: int) -> None:
+    values, weight = drawn(device, dtype, rows, 2, width), drawn(device, dtype, width)
+    wide = values.double()
+    wanted = wide / (wide.pow(2).mean(-1, keepdim=True) + 1e-5).sqrt() * weight.double()
+    check(ops.rms_norm(values, weight, 1e-5), wanted, tolerance)
+
+
+@pytest.mark.parametrize("dim", [16, 96, 128])
+def test_rotate_turns_the_first_heads_of_wider_rows(
+    device: str, dtype: torch.dtype, tolerance: float, rows: int, dim: int
+) -> None:
+    heads = drawn(device, dtype, rows, 2, 5, dim)[:, :, :3]
+    angles = drawn(device, torch.float32, rows, 2, 1, dim // 2).double()
+    cos = torch.cat([angles.cos()] * 2, -1).to(dtype)
+    signed_sin = torch.cat([-angles.sin(), angles.sin()], -1).to(dtype)
+    first, second = heads.double().chunk(2, -1)
+    wanted = torch.cat(
+        [
+            first * angles.cos() - second * angles.sin(),
+            second * angles.cos() + first * angles.sin(),
+        ],
+        -1,
+    )
+    check(ops.rotate(heads, (cos, signed_sin)), wanted, tolerance)
+
+
+@pytest.mark.parametrize("width", [48, 1500])
+def test_swiglu(device: str, dtype: torch.dtype, tolerance: float, rows: int, width: int) -> None:
+    gate_up = drawn(device, dtype, rows, 1, 2 * width)
+    gate, up = gate_up.double().chunk(2, -1)
+    check(ops.swiglu(gate_up), gate * gate.sigmoid() * up, tolerance)
+
+
+@pytest.mark.parametrize("shape", [(50, 33), (6, 4096), (4096, 1500)], ids=str)
+def test_products_and_their_sums(
+    device: str, dtype: torch.dtype, tolerance: float, rows: int, shape: tuple[int, int]
+) -> None:
+    values, weight = drawn(device, dtype, rows, 1, shape[1]), drawn(device, dtype, *shape)
+    wanted = values.double() @ weight.double().t()
+    check(ops.linear(values, weight), wanted, tolerance)
+    total = drawn(device, dtype, rows, 1, shape[0])
+    before = total.double()
+    for share in (1.0, 0.0):
+        summed = ops.add_product(total.clone(), values, weight, share)
+        check(summed, share * before + wanted, tolerance)
