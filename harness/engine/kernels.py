@@ -9,8 +9,8 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-#: Best of a sweep on H200 over the products of an 8B decoder; see docs/performance.md.
-_ROWS, _COLUMNS, _WARPS = 4, 1024, 4
+#: Best of 24 on H200 over the products of an 8B decoder; see docs/performance.md.
+_ROWS, _COLUMNS, _WARPS = 8, 2048, 4
 _SWIGLU_BLOCK = 1024
 
 
@@ -54,9 +54,9 @@ def _swiglu(gate_up, out, width, BLOCK: tl.constexpr):  # noqa: N803
 
 
 @triton.jit
-def _product(
+def _add_product(
     vector, weight, out, rows, columns, share,
-    ADDS: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr,  # noqa: N803
+    ROWS: tl.constexpr, COLUMNS: tl.constexpr,  # noqa: N803
 ):  # fmt: skip
     row = tl.program_id(0) * ROWS + tl.arange(0, ROWS)
     there = row < rows
@@ -68,10 +68,8 @@ def _product(
         place = row[:, None].to(tl.int64) * columns + at[None, :]
         both = there[:, None] & inside[None, :]
         sums += tl.load(weight + place, mask=both, other=0.0).to(tl.float32) * given[None, :]
-    total = tl.sum(sums, axis=1)
-    if ADDS:
-        total += share * tl.load(out + row, mask=there, other=0.0).to(tl.float32)
-    tl.store(out + row, total, mask=there)
+    before = tl.load(out + row, mask=there, other=0.0).to(tl.float32)
+    tl.store(out + row, share * before + tl.sum(sums, axis=1), mask=there)
 
 
 def rms_norm(values: Tensor, weight: Tensor, eps: float) -> Tensor:
@@ -103,16 +101,16 @@ def swiglu(gate_up: Tensor) -> Tensor:
     return out
 
 
-def product(vector: Tensor, weight: Tensor, out: Tensor, share: float | None) -> Tensor:
-    """`weight @ vector` into `out`, whose `share` is added where one is given.
+def add_product(total: Tensor, vector: Tensor, weight: Tensor, share: float) -> Tensor:
+    """See `ops.add_product`, for one row: `vector` [columns] and `total` [rows] in memory.
 
-    `vector` [columns], `weight` [rows, columns] and `out` [rows] are contiguous. Streams the weight
-    once, several rows per program, where matrix products would pad the vector to a tile.
+    Streams the weight once, several rows per program. The libraries' products split so few outputs
+    over the columns, and need a second kernel to add up the parts.
     """
     rows, columns = weight.shape
     grid = (triton.cdiv(rows, _ROWS),)
-    _product[grid](
-        vector, weight, out, rows, columns, 0.0 if share is None else share,
-        ADDS=share is not None, ROWS=_ROWS, COLUMNS=_COLUMNS, num_warps=_WARPS,
+    _add_product[grid](
+        vector, weight, total, rows, columns, share,
+        ROWS=_ROWS, COLUMNS=_COLUMNS, num_warps=_WARPS,
     )  # fmt: skip
-    return out
+    return total

@@ -40,22 +40,12 @@ def swiglu(gate_up: Tensor) -> Tensor:
     return silu(gate).mul_(up)
 
 
-def linear(values: Tensor, weight: Tensor) -> Tensor:
-    """[..., columns] by `weight` [rows, columns] to [..., rows]."""
-    if values.is_cuda and values.numel() == weight.shape[1]:
-        from harness.engine import kernels
-
-        out = values.new_empty(*values.shape[:-1], weight.shape[0])
-        return kernels.product(values.contiguous(), weight, out, None)
-    return torch.nn.functional.linear(values, weight)
-
-
 def add_product(total: Tensor, values: Tensor, weight: Tensor, share: float) -> Tensor:
     """`share * total + values @ weight.T`, into `total` [..., rows], which must be contiguous."""
     if total.is_cuda and values.numel() == weight.shape[1]:
         from harness.engine import kernels
 
-        return kernels.product(values.contiguous(), weight, total, share)
+        return kernels.add_product(total, values.contiguous(), weight, share)
     flat = total.view(-1, total.shape[-1])
     flat.addmm_(values.flatten(0, -2), weight.t(), beta=share)
     return total
