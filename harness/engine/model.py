@@ -64,7 +64,7 @@ class DecoderLayer:
         attended = self._attend(normed, angles, attention, cache)
         self._add_product(hidden, attended, weights.output)
         normed = ops.rms_norm(hidden, weights.post_norm, self._eps)
-        gated = ops.swiglu(ops.linear(normed, weights.gate_up))
+        gated = ops.swiglu(linear(normed, weights.gate_up))
         return self._add_product(hidden, gated, weights.down)
 
     def _add_product(self, hidden: Tensor, values: Tensor, weight: Tensor) -> Tensor:
@@ -82,7 +82,7 @@ class DecoderLayer:
         attention: AttentionBackend,
         cache: LayerCache,
     ) -> Tensor:
-        heads = ops.linear(normed, self._weights.qkv).view(*normed.shape[:2], -1, self._head_dim)
+        heads = linear(normed, self._weights.qkv).view(*normed.shape[:2], -1, self._head_dim)
         turned = ops.rotate(heads[:, :, : self._queries + self._keys], angles)
         return attention.forward(
             turned[:, :, : self._queries],
