@@ -39,26 +39,33 @@ class TestInferBasic(EngineCase):
 
 
 class TestInferPageSize(EngineCase):
-    """Pages of 8 tokens, shared by prompts that begin alike, in a pool that is too small for all."""
+    """Pages of 4 tokens, in a pool that is too small for four requests."""
 
     engine_args = dict(
         model="suites/models/arith/target",
         speculative=False,
-        page_size=8,
+        page_size=4,
         cuda_graph_bs=[1, 4],
         max_running=4,
         max_context=48,
         max_total_tokens=64,
     )
 
-    def test_shared_and_retracted_requests_answer_as_the_reference(self) -> None:
+    def test_a_prompt_seen_before_shares_its_pages_and_answers_as_the_reference(self) -> None:
+        prompts = prompts_of(problems.draw(1, "again"))
+        before = self.engine.stats.shared_tokens
+        with self.graphs_replayed():
+            first = self.engine.generate(prompts, 12)
+            again = self.engine.generate(prompts, 12)
+        self.assertGreater(self.engine.stats.shared_tokens, before, "no page was shared")
+        self.check_parity(prompts * 2, first + again)
+
+    def test_retracted_requests_answer_as_the_reference(self) -> None:
         prompts = prompts_of(problems.draw(4, "pressure"))
         with self.graphs_replayed():
-            first = self.engine.generate(prompts, problems.ANSWER_TOKENS)
-            again = self.engine.generate(prompts, problems.ANSWER_TOKENS)
+            answers = self.engine.generate(prompts, problems.ANSWER_TOKENS)
         self.assertGreater(self.engine.stats.retractions, 0, "the pool was never too small")
-        self.assertGreater(self.engine.stats.shared_tokens, 0, "no page was shared")
-        self.check_parity(prompts * 2, first + again)
+        self.check_parity(prompts, answers)
 
 
 if __name__ == "__main__":

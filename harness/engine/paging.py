@@ -1,4 +1,4 @@
-"""Pages of the KV pool as requests get them: free, shared, or freed by evicting cached ones. Pure."""
+"""Pages of the KV pool as requests get them: free, shared, or freed by eviction. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
