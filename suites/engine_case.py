@@ -62,7 +62,7 @@ class EngineCase(unittest.TestCase):
                 sure = problems.draw(min(size, 2), f"parity {size}")
                 guesses = problems.draw_open(size - len(sure), f"guesses {size}")
                 prompts = prompts_of(sure) + guesses
-                self.check_parity(prompts, self.engine.generate(prompts, 12))
+                self.check_parity(prompts, self.engine.generate(prompts, 8))
 
     def check_rescoring(self, prompts: list[list[int]], new_tokens: int) -> None:
         """Log-probabilities of sampled tokens are those of one prefill of the whole text."""

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 
 from harness.core.errors import UsageError
 
+#: What an engine drafts where nothing is said: a chain. 0 draft tokens follow from the others.
+DEFAULTS = {"spec_steps": 4, "spec_topk": 1, "spec_draft_tokens": 0}
+
 MAX_STEPS = 8
 MAX_TOPK = 8
 MAX_DRAFT_TOKENS = 64

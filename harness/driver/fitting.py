@@ -1,8 +1,10 @@
-"""Whether the backends of a cell can run a class's engine: asked before any process starts."""
+"""Whether a class's engine can be built in a cell: asked before any process starts."""
 
 from collections.abc import Callable, Mapping
 
 from harness.core.backends import misfit, unavailable
+from harness.core.errors import UsageError
+from harness.core.speculation import DEFAULTS, check_spec
 from harness.core.suite import EngineDeclaration, role_backends
 
 
@@ -12,7 +14,7 @@ def misfits(
     device: str,
     head_dim_of: Callable[[str], int | None],
 ) -> list[str]:
-    """Why the engine of this class cannot be built in this cell, one reason per backend.
+    """Why the engine of this class cannot be built in this cell: its drafts, then each backend.
 
     device: `cpu` or `cuda`; head_dim_of: reads it off a checkpoint, by folder. Values of a wrong
     type are left to the engine, which names them. Raises UsageError for an unknown backend.
@@ -31,4 +33,16 @@ def misfits(
         or misfit(name, page_size=page_size, dtype=str(dtype), head_dim=head_dim, splits=splits)
         for name in names
     )
-    return [reason for reason in reasons if reason]
+    return [*_spec_misfits(args), *(reason for reason in reasons if reason)]
+
+
+def _spec_misfits(args: Mapping[str, object]) -> list[str]:
+    """Why the sizes of a step's drafts do not go together."""
+    sizes = [size for name in DEFAULTS if isinstance(size := args.get(name, DEFAULTS[name]), int)]
+    if len(sizes) < len(DEFAULTS) or args.get("speculative", True) in (False, "false", "0", 0):
+        return []
+    try:
+        check_spec(*sizes)
+    except UsageError as error:
+        return [str(error)]
+    return []

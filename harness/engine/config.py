@@ -9,7 +9,7 @@ from harness.core.capture import CapturePhases, PoolSharing, parse_phases, parse
 from harness.core.cell import ENV_PREFIX
 from harness.core.errors import UsageError, unknown_value
 from harness.core.order import CaptureOrder, ordering_gate, parse_order
-from harness.core.speculation import NO_DRAFTS, SpecShape, check_spec
+from harness.core.speculation import DEFAULTS, NO_DRAFTS, SpecShape, check_spec
 from harness.core.suite import BACKEND_ROLES
 
 DEVICES = ("cpu", "cuda")
@@ -66,9 +66,9 @@ class EngineConfig:
     max_total_tokens: int = 0
     prefix_cache: bool = True
     speculative: bool = True
-    spec_steps: int = 4
-    spec_topk: int = 1
-    spec_draft_tokens: int = 0
+    spec_steps: int = DEFAULTS["spec_steps"]
+    spec_topk: int = DEFAULTS["spec_topk"]
+    spec_draft_tokens: int = DEFAULTS["spec_draft_tokens"]
     temperature: float = 0.0
     device: str = "cpu"
     dtype: str = "float32"

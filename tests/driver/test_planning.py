@@ -137,6 +137,18 @@ def test_the_head_dim_of_the_model_is_held_against_the_backend(
     assert "dtype float32" in misfits(stated, {"dtype": "float32"}, "cuda", head_dim)[0]
 
 
+def test_drafts_whose_sizes_do_not_go_together_are_refused_in_the_plan() -> None:
+    declared = EngineDeclaration({"spec_topk": 5, "spec_steps": 8, "spec_draft_tokens": 64})
+
+    def reasons(**axes: object) -> list[str]:
+        return misfits(declared, {"backend": "torch_native", **axes}, "cpu", lambda _: None)
+
+    assert reasons() == reasons(spec_topk=4) == []
+    assert "a chain of spec_steps 8 has 9" in reasons(spec_topk=1)[0]
+    assert "spec_topk 9 is not supported" in reasons(spec_topk=9)[0]
+    assert reasons(spec_topk=1, speculative="false") == reasons(spec_topk="x") == []
+
+
 @pytest.mark.parametrize(
     "bad",
     [{"repeats": 0}, {"slots": 0}, {"timeout_s": 0}, {"isolation": "magic"}, {"seed": -1}],
