@@ -9,7 +9,7 @@ import pytest
 import torch
 from conftest import save_draft, save_target
 from ranks import run_ranks
-from test_tree import searched
+from test_draft_tree import searched
 from torch import Tensor
 
 from harness.core.errors import UsageError
