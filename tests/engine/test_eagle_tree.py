@@ -260,3 +260,17 @@ def test_a_vocabulary_smaller_than_topk_and_a_strangers_head_are_refused(tmp_pat
         Engine.from_cell({**args, "max_context": 40, "spec_topk": 6})
     with pytest.raises(UsageError, match="has vocab_size 29, its target 5"):
         Engine.from_cell({**args, "max_context": 40, "spec_topk": 2})
+
+
+def test_trees_of_requests_that_share_pages_and_give_way_are_still_right() -> None:
+    prompts = sums("123+45=", "123+46=", "12+9=", "123+457=", "123+45=", "77+123=", "123", "12")
+    args = arith_args(
+        spec_topk=5, spec_draft_tokens=32, page_size=4, max_context=40, max_total_tokens=130
+    )
+    reference = Reference(str(ARITH / "target"))
+    with Engine.from_cell(args) as engine:
+        for _ in range(2):
+            generations = engine.generate(prompts, 14)
+            assert check_greedy(reference, prompts, generations, ROUNDING) == []
+        assert engine.stats.retractions > 0
+        assert engine.stats.shared_tokens > 0
