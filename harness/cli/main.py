@@ -258,13 +258,16 @@ def doctor(store: StoreOption = None) -> None:
 
 @app.command()
 def gate(
-    suite: Annotated[str | None, typer.Argument(help="A suite file.")] = None,
+    suites: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[SUITE]...", help="Suite files [all under suites/]."),
+    ] = None,
     store: StoreOption = None,
 ) -> None:
-    """Per class: backends, batch sizes, what the ordering gate decides, what was observed."""
-    from harness.driver.gate import print_gate
+    """Per class and backend: what the ordering gate decides in CI or not, and what was observed."""
+    from harness.driver.gate import print_gate, suites_under
 
-    raise typer.Exit(print_gate(suite or _default_suites()[0], store))
+    raise typer.Exit(print_gate(suites or suites_under("suites") or _default_suites(), store))
 
 
 app.command("capture-cost")(capture_cost)

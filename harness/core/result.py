@@ -8,6 +8,7 @@ printed; a failed setUpClass or collection is one failure, not n.
 
 import re
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
@@ -188,7 +189,8 @@ class _Reader:
         self.requested = self.requested or wire.text(event, "requested")
 
     def _on_capture(self, event: Event) -> None:
-        self.traces.append(event)
+        # setUpClass runs after its first test has started: the test tells the class that captured.
+        self.traces.append({**event, "test": self.current})
 
     def _on_captured(self, event: Event) -> None:
         self.last_captured = event
@@ -349,7 +351,7 @@ class _Reader:
         return Capture(
             graphs=wire.text(done, "graphs"),
             requested=self.requested,
-            observed=self._observed(),
+            observed=order_of(self.traces),
             sequence=sequence,
             pool_bytes=int(wire.number(done, "pool_bytes")),
             peak_bytes=int(wire.number(done, "peak_bytes")),
@@ -360,18 +362,19 @@ class _Reader:
             trace=tuple(self.traces),
         )
 
-    def _observed(self) -> str:
-        """One name for the order of all roles' captures of all engines, or `mixed`."""
-        runs: list[list[int]] = []
-        previous = None
-        for trace in self.traces:
-            role, position = wire.text(trace, "role"), wire.number(trace, "position")
-            if role != previous or position == 0:
-                runs.append([])
-            runs[-1].append(int(wire.number(trace, "bs")))
-            previous = role
-        names = {observed_order(run) for run in runs}
-        return names.pop() if len(names) == 1 else ("mixed" if names else "none")
+
+def order_of(traces: Sequence[Event]) -> str:
+    """One name for the order of all roles' captures of all engines, or `mixed`."""
+    runs: list[list[int]] = []
+    previous = None
+    for trace in traces:
+        role, position = wire.text(trace, "role"), wire.number(trace, "position")
+        if role != previous or position == 0:
+            runs.append([])
+        runs[-1].append(int(wire.number(trace, "bs")))
+        previous = role
+    names = {observed_order(run) for run in runs}
+    return names.pop() if len(names) == 1 else ("mixed" if names else "none")
 
 
 def _phase_of(when: str, engine: Phase) -> Phase:

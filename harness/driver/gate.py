@@ -1,84 +1,109 @@
-"""`harness gate`: per class, what the ordering gate decides, beside what runs observed.
+"""`harness gate`: per class and backend, what the ordering gate decides, beside what runs observed.
 
-The table that the pull request with the gate made by hand, for every class of a suite.
+The table that the pull request with the gate made by hand, for every class of every suite.
 """
 
 import os
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from harness.core.backends import BACKENDS
 from harness.core.cell import Cell
 from harness.core.errors import StoreError
 from harness.core.exits import ExitCode
 from harness.core.order import is_in_ci
-from harness.core.suite import BACKEND_ROLES, EngineDeclaration, parse_suite, read_declarations
+from harness.core.result import order_of
+from harness.core.suite import (
+    BACKEND_ROLES,
+    EngineDeclaration,
+    clashes,
+    parse_suite,
+    read_declarations,
+    role_backends,
+)
 from harness.driver.planning import gate_order
 from harness.report.summary import cell_of
 from harness.store.open import open_store
 from harness.store.records import AttemptRow
 from harness.store.store import Store
 
+_COLUMNS = ("class", "prefill, decode, draft", "not in CI", "in CI", "observed")
+#: Newest runs looked at for observations.
+_RUNS = 20
 
-def print_gate(suite: str, location: str | None) -> int:
-    """Print one line per class; a class without engine arguments says so."""
-    ref = parse_suite(suite)
-    declared = read_declarations(ref)
-    in_ci = is_in_ci(os.environ)
-    table = Table(
-        title=f"ordering gate, {'in CI' if in_ci else 'not in CI'}: {escape(suite)}",
-        title_justify="left",
-        box=box.SIMPLE_HEAD,
-    )
-    columns = (
-        "class",
-        "prefill, decode, draft",
-        "batch sizes",
-        "gate here",
-        "gate in CI",
-        "observed",
-    )
-    for name in columns:
-        table.add_column(name)
-    seen = _observations(suite, location)
-    for name, one in (declared.classes or {"": declared.module}).items():
-        table.add_row(
-            escape(name or "(module)"),
-            _backends(one),
-            escape(str(one.engine_args.get("cuda_graph_bs", "default"))),
-            _decision(one, in_ci),
-            _decision(one, True),
-            escape("\n".join(seen) or "no run stored"),
-        )
-    Console().print(table)
+
+def suites_under(folder: str) -> list[str]:
+    """Every suite file of a folder, by name."""
+    return sorted(str(path) for path in Path(folder).rglob("test_*.py"))
+
+
+def print_gate(suites: Sequence[str], location: str | None) -> int:
+    """Print one table per suite: a line per class and backend that the class can be given."""
+    rows, console = _captures(location), Console()
+    here = "in CI" if is_in_ci(os.environ) else "not in CI"
+    console.print(f"the ordering gate; this machine is {here}", highlight=False)
+    for suite in suites:
+        table = Table(title=escape(suite), title_justify="left", box=box.SIMPLE_HEAD)
+        for name in _COLUMNS:
+            table.add_column(name)
+        for line in _lines(suite, [row for row in rows if row.suite.startswith(suite)]):
+            table.add_row(*(escape(cell) for cell in line))
+        console.print(table)
     return ExitCode.OK
 
 
-def _backends(one: EngineDeclaration) -> str:
-    backend = one.engine_args.get("backend")
-    roles = [str(one.engine_args.get(role, backend) or "") for role in BACKEND_ROLES]
-    return ", ".join(roles) if any(roles) else "the cell's"
+def _lines(suite: str, rows: Sequence[AttemptRow]) -> Iterator[tuple[str, ...]]:
+    """A class that pins its backends has one line; any other one per backend of the table."""
+    declared = read_declarations(parse_suite(suite))
+    for name, one in (declared.classes or {"": declared.module}).items():
+        for cell in _cells(one):
+            roles = role_backends(one.engine_args, cell.as_dict())
+            yield (
+                name or "(module)",
+                ", ".join(str(roles[role]) for role in BACKEND_ROLES),
+                gate_order(one, cell, False).value,
+                gate_order(one, cell, True).value,
+                "\n".join(_observed(rows, name, cell)) or "no run stored",
+            )
 
 
-def _decision(one: EngineDeclaration, in_ci: bool) -> str:
-    return gate_order(one, Cell(()), in_ci).value
+def _cells(one: EngineDeclaration) -> list[Cell]:
+    cells = [Cell((("backend", name),)) for name in BACKENDS]
+    return [cell for cell in cells if not clashes(one, cell.as_dict())] or [Cell(())]
 
 
-def _observations(suite: str, location: str | None) -> list[str]:
-    """What runs of this suite observed: `requested: observed`, each once."""
+def _captures(location: str | None) -> list[AttemptRow]:
+    """Attempts of the newest runs that captured; none where there is no store."""
     try:
         store = Store(open_store(location, write=False))
     except StoreError:
         return []
     try:
-        rows = [row for run in store.runs()[:20] for row in store.attempts(run.id)]
+        rows = [row for run in store.runs()[:_RUNS] for row in store.attempts(run.id)]
     finally:
         store.close()
-    mine = [row for row in rows if row.suite.startswith(suite) and row.graphs]
-    return sorted({_observation(row) for row in mine})
+    return [row for row in rows if row.trace]
 
 
-def _observation(row: AttemptRow) -> str:
-    return f"{cell_of(row.cell).get('order', row.order_requested)} -> {row.order_observed}"
+def _observed(rows: Sequence[AttemptRow], name: str, cell: Cell) -> list[str]:
+    """`requested -> observed (attempts)` of one class in cells of this backend."""
+    seen: Counter[str] = Counter()
+    for row in rows:
+        wanted, ran = cell.get("backend"), cell_of(row.cell)
+        trace = [event for event in row.trace if _class_of(event) == name]
+        if trace and wanted in (None, ran.get("backend")):
+            requested = ran.get("order", row.order_requested)
+            seen[f"{requested} -> {order_of(trace)}"] += 1
+    return [f"{text} ({count})" for text, count in sorted(seen.items())]
+
+
+def _class_of(event: dict[str, object]) -> str:
+    """The class whose test was running at a capture; empty for plain tests."""
+    parts = str(event.get("test") or "").split("::")
+    return parts[1] if len(parts) > 2 else ""
