@@ -9,8 +9,6 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-#: Best of 24 on H200 over the products of an 8B decoder; see docs/performance.md.
-_ROWS, _COLUMNS, _WARPS = 8, 2048, 4
 _SWIGLU_BLOCK = 1024
 
 
@@ -53,25 +51,6 @@ def _swiglu(gate_up, out, width, BLOCK: tl.constexpr):  # noqa: N803
     tl.store(out + row + at, gate * tl.sigmoid(gate) * up, mask=inside)
 
 
-@triton.jit
-def _add_product(
-    vector, weight, out, rows, columns, share,
-    ROWS: tl.constexpr, COLUMNS: tl.constexpr,  # noqa: N803
-):  # fmt: skip
-    row = tl.program_id(0) * ROWS + tl.arange(0, ROWS)
-    there = row < rows
-    sums = tl.zeros([ROWS, COLUMNS], dtype=tl.float32)
-    for start in range(0, columns, COLUMNS):
-        at = start + tl.arange(0, COLUMNS)
-        inside = at < columns
-        given = tl.load(vector + at, mask=inside, other=0.0).to(tl.float32)
-        place = row[:, None].to(tl.int64) * columns + at[None, :]
-        both = there[:, None] & inside[None, :]
-        sums += tl.load(weight + place, mask=both, other=0.0).to(tl.float32) * given[None, :]
-    before = tl.load(out + row, mask=there, other=0.0).to(tl.float32)
-    tl.store(out + row, share * before + tl.sum(sums, axis=1), mask=there)
-
-
 def rms_norm(values: Tensor, weight: Tensor, eps: float) -> Tensor:
     """See `ops.rms_norm`."""
     values, width = values.contiguous(), values.shape[-1]
@@ -99,18 +78,3 @@ def swiglu(gate_up: Tensor) -> Tensor:
     grid = (out.numel() // width, triton.cdiv(width, _SWIGLU_BLOCK))
     _swiglu[grid](gate_up, out, width, BLOCK=_SWIGLU_BLOCK, num_warps=4)
     return out
-
-
-def add_product(total: Tensor, vector: Tensor, weight: Tensor, share: float) -> Tensor:
-    """See `ops.add_product`, for one row: `vector` [columns] and `total` [rows] in memory.
-
-    Streams the weight once, several rows per program. The libraries' products split so few outputs
-    over the columns, and need a second kernel to add up the parts.
-    """
-    rows, columns = weight.shape
-    grid = (triton.cdiv(rows, _ROWS),)
-    _add_product[grid](
-        vector, weight, total, rows, columns, share,
-        ROWS=_ROWS, COLUMNS=_COLUMNS, num_warps=_WARPS,
-    )  # fmt: skip
-    return total

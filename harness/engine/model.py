@@ -73,7 +73,8 @@ class DecoderLayer:
         Every rank holds the same `hidden`, so rank 0 alone brings it into the sum over the ranks.
         """
         share = 1.0 if self._group.rank == 0 else 0.0
-        return self._group.all_reduce(ops.add_product(hidden, values, weight, share))
+        hidden.view(-1, hidden.shape[-1]).addmm_(values.flatten(0, -2), weight.t(), beta=share)
+        return self._group.all_reduce(hidden)
 
     def _attend(
         self,

@@ -1,4 +1,4 @@
-"""The steps between attention: PyTorch's operators on the CPU, one kernel each on CUDA.
+"""The steps between matrix products: PyTorch's operators on the CPU, one kernel each on CUDA.
 
 Triton is heavy, and absent without CUDA: it is imported at the first use on a GPU.
 """
@@ -38,14 +38,3 @@ def swiglu(gate_up: Tensor) -> Tensor:
         return kernels.swiglu(gate_up)
     gate, up = gate_up.chunk(2, dim=-1)
     return silu(gate).mul_(up)
-
-
-def add_product(total: Tensor, values: Tensor, weight: Tensor, share: float) -> Tensor:
-    """`share * total + values @ weight.T`, into `total` [..., rows], which must be contiguous."""
-    if total.is_cuda and values.numel() == weight.shape[1]:
-        from harness.engine import kernels
-
-        return kernels.add_product(total, values.contiguous(), weight, share)
-    flat = total.view(-1, total.shape[-1])
-    flat.addmm_(values.flatten(0, -2), weight.t(), beta=share)
-    return total

@@ -1,4 +1,4 @@
-"""The steps between attention against their formulas in float64, on every device there is."""
+"""The steps between matrix products against their formulas in float64, on every device there is."""
 
 import pytest
 import torch
@@ -68,16 +68,3 @@ def test_swiglu(device: str, dtype: torch.dtype, tolerance: float, rows: int, wi
     gate_up = drawn(device, dtype, rows, 1, 2 * width)
     gate, up = gate_up.double().chunk(2, -1)
     check(ops.swiglu(gate_up), gate * gate.sigmoid() * up, tolerance)
-
-
-@pytest.mark.parametrize("shape", [(50, 33), (6, 4096), (4096, 1500)], ids=str)
-def test_products_are_added_to_a_share_of_a_total(
-    device: str, dtype: torch.dtype, tolerance: float, rows: int, shape: tuple[int, int]
-) -> None:
-    values, weight = drawn(device, dtype, rows, 1, shape[1]), drawn(device, dtype, *shape)
-    wanted = values.double() @ weight.double().t()
-    total = drawn(device, dtype, rows, 1, shape[0])
-    before = total.double()
-    for share in (1.0, 0.0):
-        summed = ops.add_product(total.clone(), values, weight, share)
-        check(summed, share * before + wanted, tolerance)
