@@ -3,6 +3,9 @@
 # in both orders. One GPU or two.
 #
 #   benchmarks/gpu/acceptance.sh OUT_FOLDER [REPEATS] [TP]
+#
+# PYTEST_ARGS is given to pytest: the kernels' cases take over five minutes in one process, and
+# 84 s with pytest-xdist's "-p no:benchmark -n 14" on 16 cores.
 set -uo pipefail
 out=$1 repeats=${2:-3} tp=${3:-1}
 export NCCL_NVLS_ENABLE=0 PYTHONPATH="$PWD${PYTHONPATH:+:$PYTHONPATH}" COLUMNS=110
@@ -11,7 +14,7 @@ part() { echo; echo "== $* ($(date -u +%H:%M:%S))"; }
 nvidia-smi --query-gpu=name,driver_version --format=csv,noheader
 date -u +%Y-%m-%d
 part kernels
-python3 -m pytest -q -m gpu -p no:cacheprovider tests/engine 2>&1 | grep -v "^SKIPPED" | tail -25
+python3 -m pytest -q -m gpu -p no:cacheprovider ${PYTEST_ARGS:-} tests/engine 2>&1 | grep -v "^SKIPPED" | tail -25
 harness doctor
 part every class, "$repeats" repeats
 harness run suites/test_*.py --repeats "$repeats" --tp "$tp" --order ascending,descending \
