@@ -1,0 +1,92 @@
+"""`harness capture-cost` end to end on recorded graphs, and what it says of figures given."""
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from harness.cli.main import app
+from harness.core.capture_cost import CaptureCost, Captured, read_cost
+from harness.core.errors import UsageError
+from harness.report.capture_cost import ONE_SIZE, sentences
+
+MIB = 1 << 20
+GIB = 1 << 30
+SUITE = "suites/test_graph_capture.py::TestGraphCapture"
+
+
+def cost(order: str, max_bs: int, pool: int, unfit: str | None = None) -> CaptureCost:
+    total = 80 * GIB
+    trace = (Captured("decode", max_bs, pool, total - 20 * GIB - pool),)
+    return CaptureCost(
+        order, max_bs, "cuda", pool, pool, total, 16 * GIB, 4 * GIB, 1.0, trace, unfit
+    )
+
+
+def test_the_difference_is_said_absolutely_and_as_a_share_of_the_footprint() -> None:
+    found = sentences([cost("ascending", 5, 300 * MIB), cost("descending", 5, 100 * MIB)], None)
+    assert found[0].startswith("max_bs 5: ascending takes 200.0 MiB of graph pool more than desc")
+    assert "1.0 % of the footprint" in found[0]
+    assert found[-1] == ONE_SIZE
+    assert sum("no prediction" in sentence for sentence in found) == 2
+
+
+def test_an_order_that_is_cheap_at_five_is_said_to_stop_fitting_first() -> None:
+    costs = [
+        cost(order, size, factor * size * MIB)
+        for size in (5, 32, 64)
+        for order, factor in (("ascending", 60), ("descending", 20))
+    ]
+    found = sentences(costs, None)
+    assert "ascending: predicted to fit 80.00 GiB up to max_bs 1024" in found[3]
+    assert "descending: predicted to fit 80.00 GiB up to max_bs 3072" in found[4]
+    assert ONE_SIZE not in found
+    assert "up to max_bs 68 " in sentences(costs, 24 * GIB)[3]
+
+
+def test_a_size_at_which_memory_ran_out_is_said_and_not_fitted() -> None:
+    costs = [cost("ascending", size, size * MIB) for size in (5, 16)]
+    found = sentences([*costs, cost("ascending", 64, 0, "out of memory")], None)
+    assert found[0] == "max_bs 64 ascending: out of memory"
+    assert "3 sizes or more are needed, 2 fitted" in found[1]
+
+
+def test_events_of_the_wrong_types_give_zeros() -> None:
+    events = [{"event": "capture", "bs": "x"}, {"event": "captured", "pool_bytes": None}]
+    read = read_cost("ascending", 4, events)
+    assert (read.pool_bytes, read.trace[0].bs, read.footprint) == (0, 0, 0)
+
+
+def test_orders_are_captured_in_fresh_processes_and_written_as_json(tmp_path: Path) -> None:
+    target = tmp_path / "cost.json"
+    done = CliRunner().invoke(
+        app, ["capture-cost", SUITE, "--max-bs", "3", "--device", "cpu", "--json", str(target)]
+    )
+    assert done.exit_code == 0, done.output
+    assert "recorded graphs" in done.output
+    written = json.loads(target.read_text())
+    assert written["schema"] == "harness.capture-cost/1"
+    orders = {one["order"]: [g["bs"] for g in one["trace"][:3]] for one in written["costs"]}
+    assert orders == {"ascending": [1, 2, 3], "descending": [3, 2, 1]}
+    assert all(one["pool_bytes"] > 0 and one["weights"] > 0 for one in written["costs"])
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ([], "needs a SUITE or --model"),
+        (["suites/test_graph_capture.py"], "has several classes: name one of TestGraphCapture"),
+        ([SUITE, "--max-bs", "0"], "give 1 or more"),
+        ([SUITE, "--max-bs", "a"], "give whole numbers"),
+        ([SUITE, "--order", "gate"], "give the orders themselves"),
+        ([SUITE, "--arg", "x"], "write NAME=VALUE"),
+        ([SUITE, "--arg", "tp=2"], "leave tp at 1"),
+        ([SUITE, "--memory", "0"], "give GiB above 0"),
+        ([SUITE, "--max-bs", "1", "--arg", "colour=1"], "engine argument 'colour'"),
+    ],
+)
+def test_mistakes_are_named(options: list[str], said: str) -> None:
+    done = CliRunner().invoke(app, ["capture-cost", *options, "--device", "cpu"])
+    assert isinstance(done.exception, UsageError)
+    assert said in str(done.exception)
