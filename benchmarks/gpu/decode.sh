@@ -18,8 +18,9 @@ quietly python3 $here/decode.py --batch 1,64 --attention fa3
 if [ "$(nvidia-smi -L | wc -l)" -ge 2 ]; then
   quietly torchrun --nproc-per-node 2 $here/decode.py --batch 1 --attention fa2 --page-size 256
 fi
-for backend in torch_native fa3; do
-  harness capture-cost --model $here/shapes/llama-3-8b --backend $backend --max-bs 5,64,128,256 \
-    --arg load_format=dummy --arg max_context=1024 --arg attention_splits=1 \
-    --json "$out/capture-cost-$backend.json"
-done
+cost() {
+  harness capture-cost --model $here/shapes/llama-3-8b --backend "$1" --max-bs 5,64,128,256 \
+    --arg load_format=dummy --arg max_context=1024 --json "$out/capture-cost-$1.json" "${@:2}"
+}
+cost torch_native
+cost fa3 --arg attention_splits=1
