@@ -44,7 +44,9 @@ class Probe:
         replayed = {name: output.clone() for name, output in outputs.items()}
         role.attention.prepare(role.inputs["page_table"][:raw_bs])
         eager = role.forward(raw_bs)
-        worst = max(_difference(replayed[name], eager[name]) for name in replayed)
+        # Other shapes may round otherwise, and a rounding may flip a choice between near-ties.
+        compared = [n for n in replayed if raw_bs == bs or replayed[n].is_floating_point()]
+        worst = max((_difference(replayed[n], eager[n]) for n in compared), default=0.0)
         key = f"{role.name}/{bs}"
         self.differences[key] = max(self.differences.get(key, 0.0), worst)
         for name, output in outputs.items():
