@@ -1,0 +1,169 @@
+"""What the bot reads of GitHub's answers and events: checked shapes, nothing taken on trust.
+
+Unknown keys are ignored, since GitHub adds some; a missing or odd one is an error.
+"""
+
+from datetime import datetime
+from typing import Annotated
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+Login = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}(\[bot\])?$")]
+Sha = Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]
+Id = Annotated[int, Field(ge=1, le=2**63 - 1)]
+Repository = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,100}/[A-Za-z0-9_.-]{1,100}$")]
+
+
+class Shape(BaseModel):
+    """Base of what is read: frozen, no conversions but those of JSON."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="ignore")
+
+
+class User(Shape):
+    """Who wrote something. `type`: User, Bot, Organization, Mannequin."""
+
+    login: Login
+    type: str
+
+
+class Permission(Shape):
+    """A user's role in the repository. `role_name` may be a custom one; `permission` its base."""
+
+    permission: str
+    role_name: str | None = None
+
+
+class _Repo(Shape):
+    full_name: Repository
+
+
+class _Branch(Shape):
+    sha: Sha
+    ref: str
+    repo: _Repo | None
+    """None where the repository is gone."""
+
+
+class Pull(Shape):
+    """A pull request as it stands now."""
+
+    number: Id
+    state: str
+    user: User | None
+    head: _Branch
+    base: _Branch
+
+    @property
+    def is_fork(self) -> bool:
+        """Whether the head lies in another repository, or one that is gone."""
+        return not (self.head.repo and self.base.repo) or (
+            self.head.repo.full_name != self.base.repo.full_name
+        )
+
+
+class Commit(Shape):
+    """A commit of a list."""
+
+    sha: Sha
+
+
+class Comparison(Shape):
+    """Two commits compared."""
+
+    merge_base_commit: Commit
+
+
+class CheckSuite(Shape):
+    """What GitHub makes for every push; its time is the server's."""
+
+    head_branch: str | None
+    created_at: AwareDatetime | None
+
+
+class CheckSuites(Shape):
+    """A page of check suites."""
+
+    check_suites: list[CheckSuite]
+
+
+class Entry(Shape):
+    """A tree's entry. `mode` 100644 and 100755 are plain files, 120000 a symbolic link."""
+
+    path: str
+    mode: str
+
+
+class Tree(Shape):
+    """A commit's files, `truncated` where there are more than GitHub lists."""
+
+    truncated: bool
+    tree: list[Entry]
+
+
+class Comment(Shape):
+    """A comment of a pull request."""
+
+    id: Id
+    body: str | None = None
+    user: User | None
+    created_at: AwareDatetime
+    updated_at: AwareDatetime
+
+
+class Run(Shape):
+    """A workflow run. `display_title` is its run-name."""
+
+    id: Id
+    display_title: str
+    status: str | None
+    conclusion: str | None
+    created_at: AwareDatetime
+
+
+class Runs(Shape):
+    """A page of workflow runs."""
+
+    total_count: int
+    workflow_runs: list[Run]
+
+
+class Job(Shape):
+    """A job of a workflow run."""
+
+    name: str
+    status: str
+    conclusion: str | None
+    started_at: datetime | None
+    completed_at: datetime | None
+    html_url: str | None = None
+
+
+class Jobs(Shape):
+    """A page of jobs."""
+
+    jobs: list[Job]
+
+
+class Artifact(Shape):
+    """A file that a run left. `size_in_bytes` is GitHub's, of the zip file."""
+
+    id: Id
+    name: str
+    size_in_bytes: int
+    expired: bool
+
+
+class Artifacts(Shape):
+    """A page of artifacts."""
+
+    artifacts: list[Artifact]
+
+
+class Issue(Shape):
+    """An issue of the repository."""
+
+    number: Id
+    state: str
+    body: str | None = None
+    user: User | None
