@@ -42,6 +42,11 @@ class Target:
         return "/" not in self.file
 
     @property
+    def is_expressible(self) -> bool:
+        """Whether a command can name it."""
+        return _TARGET.fullmatch(self.text) is not None
+
+    @property
     def text(self) -> str:
         """As `harness run` takes it."""
         return self.file + self.node

@@ -3,7 +3,6 @@
 Unknown keys are ignored, since GitHub adds some; a missing or odd one is an error.
 """
 
-from datetime import datetime
 from typing import Annotated
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
@@ -134,8 +133,8 @@ class Job(Shape):
     name: str
     status: str
     conclusion: str | None
-    started_at: datetime | None
-    completed_at: datetime | None
+    started_at: AwareDatetime | None
+    completed_at: AwareDatetime | None
     html_url: str | None = None
 
 

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from harness.cli.bot import bot
 from harness.cli.capture_cost import capture_cost
 from harness.core.cell import ENV_PREFIX, Axis, axis_of, parse_axis
 from harness.core.errors import HarnessError, UsageError
@@ -271,6 +272,7 @@ def gate(
 
 
 app.command("capture-cost")(capture_cost)
+app.add_typer(bot, name="bot")
 
 
 def main() -> None:

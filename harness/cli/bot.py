@@ -1,0 +1,49 @@
+"""`harness bot`: what the workflow's trusted jobs run. Loads no torch, Ray or SQLAlchemy."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from harness.core.errors import UsageError
+
+bot = typer.Typer(
+    help="The /rerun-test command: run in GitHub workflows, read docs/bot.md.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+@bot.callback()
+def _check_installed() -> None:
+    try:
+        import githubkit  # noqa: F401 (only whether it is there)
+    except ImportError:
+        raise UsageError(
+            "harness bot needs githubkit: pip install 'capture-harness[bot]'"
+        ) from None
+
+
+@bot.command()
+def parse(
+    policy: Annotated[Path, typer.Option(metavar="FILE", help="Who may ask for what.")] = Path(
+        ".github/harness.toml"
+    ),
+) -> None:
+    """Read the comment event, answer it, and set the outputs that start a measurement."""
+    from harness.bot.context import context_of
+    from harness.bot.parse import parse as handle
+
+    raise typer.Exit(handle(context_of(os.environ), policy))
+
+
+@bot.command()
+def publish() -> None:
+    """Put what the measuring job left into the command's comment."""
+    from harness.bot.context import context_of
+    from harness.bot.publish import left_of
+    from harness.bot.publish import publish as handle
+
+    raise typer.Exit(handle(context_of(os.environ), left_of(os.environ)))
