@@ -42,8 +42,8 @@ def queued(about: About, terms: Terms) -> str:
     where = f"{terms.gpus} GPUs" if terms.gpus else "a CPU runner (recorded graphs)"
     way = (
         f"At most {terms.minutes} minutes on {where}. [The workflow run]({about.run_url}) shows "
-        f"when it starts, and its log live counts; `{COMMAND} status` brings this comment up to date, "
-        f"`{COMMAND} cancel` ends it."
+        f"when it starts, and its log live counts; `{COMMAND} status` brings this comment up to "
+        f"date, `{COMMAND} cancel` ends it."
     )
     return _body(about, "queued", [way, "Nothing is known about the tests yet."])
 

@@ -101,7 +101,7 @@ def read_policy(path: Path) -> Policy:
         raise UsageError(f"{path}: larger than {MAX_BYTES} bytes")
     try:
         return Policy.model_validate(tomllib.loads(text.decode()))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UsageError(f"{path}: not TOML ({error})") from None
     except ValidationError as error:
         raise UsageError(f"{path}: {_first(error)}") from None
