@@ -9,7 +9,6 @@ class Rule(StrEnum):
     ACCESS = "access"
     ACTIVE = "active"
     AMBIGUOUS = "ambiguous"
-    ATTEMPT = "attempt"
     BASE = "base"
     BUDGET = "budget"
     CLOSED = "closed"

@@ -1,0 +1,18 @@
+"""docs/bot.md names what the code has."""
+
+import re
+from pathlib import Path
+
+from harness.bot.grammar import _FLAGS
+from harness.bot.rules import Rule
+
+DOCS = (Path(__file__).parents[2] / "docs/bot.md").read_text(encoding="utf-8")
+
+
+def test_every_rule_is_documented_and_no_other() -> None:
+    table = DOCS.partition("| rule | refuses |")[2].partition("\n\n")[0]
+    assert set(re.findall(r"^\| `([a-z-]+)` \|", table, re.M)) == set(Rule)
+
+
+def test_every_flag_is_documented() -> None:
+    assert not [flag for flag in _FLAGS if f"`{flag}" not in DOCS]
