@@ -5,7 +5,7 @@ tried. No message holds an answer's text, a header or the token.
 """
 
 from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any, TypeVar
 
@@ -77,6 +77,11 @@ def _retry(error: GitHubException, tried: int) -> RetryOption:
     else:
         again = _method(error) == "GET"
     return RetryOption(again, timedelta(seconds=WAITS_S[tried]))
+
+
+def _instant(time: datetime) -> str:
+    """As GitHub reads it in a query."""
+    return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _method(error: GitHubException) -> str:
@@ -168,7 +173,7 @@ class Github:
             TypeAdapter(list[Comment]),
             self._rest.issues.list_comments,
             issue_number=issue,
-            since=since,
+            since=_instant(since),
         )
         return [comment for page in pages for comment in page]
 
@@ -212,7 +217,7 @@ class Github:
                 workflow_id=workflow,
                 event=event,
                 status=status,
-                created=f">={since:%Y-%m-%dT%H:%M:%SZ}",
+                created=f">={_instant(since)}",
             )
             found |= {run.id: run for page in pages for run in page.workflow_runs}
         return list(found.values())
