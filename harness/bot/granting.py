@@ -16,6 +16,10 @@ from harness.bot.shapes import Pull
 from harness.bot.state import Measured, measured_of, usage_of
 
 
+#: What the measuring job may take beside the measurement, to install and to upload.
+SET_UP_MIN = 20
+
+
 @dataclass(frozen=True, slots=True)
 class _Granted:
     """What is going to be measured."""
@@ -98,6 +102,7 @@ def _hand_over(desk: Desk, asked: Measure, granted: _Granted, comment: int) -> N
         arguments="\n".join(words),
         gpus=str(terms.gpus),
         minutes=str(terms.minutes),
+        deadline=str(terms.minutes + SET_UP_MIN),
         runner=json.dumps(terms.runner),
         comment=str(comment),
     )

@@ -59,7 +59,7 @@ class Share(_Table):
 class Limits(_Table):
     """What bounds every measurement."""
 
-    minutes: int = Field(ge=1, le=350)
+    minutes: int = Field(ge=1, le=340)
     """Wall clock of one measurement, in minutes."""
     commands_per_day: int = Field(ge=1, le=200)
     """The most commands of one user, and in one pull request, in the last 24 hours."""
