@@ -46,8 +46,8 @@ def neutral(text: str, limit: int = 300) -> str:
 
     At most `limit` characters, references counted as written; what was cut off shows as `…`.
     Terminal escapes, invisible and direction-changing characters are left out, other characters
-    that cannot be drawn show as U+FFFD, and any white space is one space. It is no safe value for an
-    HTML attribute. Never raises.
+    that cannot be drawn show as U+FFFD, and any white space is one space. It is no safe value for
+    an HTML attribute. Never raises.
     """
     known = text[: 16 * max(limit, 0) + 1024]
     written = _written(_BREAKS.sub(_WIDTHLESS, _plain(known)))

@@ -4,6 +4,7 @@ import hashlib
 import os
 import platform
 import subprocess
+from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -33,8 +34,20 @@ def fingerprint(devices: list[dict[str, Any]]) -> dict[str, Any]:
         "driver": _nvidia_driver(),
         "devices": devices,
         "packages": {name: version for name in _PACKAGES if (version := _version(name))},
+        "ci": ci_of(os.environ),
         **_git_state(),
     }
+
+
+def ci_of(environ: Mapping[str, str]) -> dict[str, str] | None:
+    """The workflow run that this run is part of, None outside of GitHub Actions.
+
+    Who reads `run.json` later compares it with the workflow run that it was downloaded from.
+    """
+    if environ.get("GITHUB_ACTIONS") != "true":
+        return None
+    names = ("repository", "run_id", "run_attempt")
+    return {"provider": "github"} | {n: environ.get(f"GITHUB_{n.upper()}", "") for n in names}
 
 
 def _version(package: str) -> str | None:

@@ -30,6 +30,7 @@ def run_json(summary: RunSummary, verdict: Verdict) -> dict[str, Any]:
             "repeats": summary.plan.repeats,
             "fixed_seed": summary.plan.fixed_seed,
             "in_ci": summary.plan.in_ci,
+            "ci": run.fingerprint.get("ci"),
             "until_decided": summary.plan.until_decided,
             "expected_rates": list(summary.plan.expected_rates),
             "revisions": revisions_json(summary.plan.revisions),
@@ -48,7 +49,11 @@ def run_json(summary: RunSummary, verdict: Verdict) -> dict[str, Any]:
         "infrastructure": summary.infra_reasons,
         "gate": _gate(summary, verdict),
         "attribution": _attribution(verdict),
-        "verdict": {"outcome": verdict.outcome, "sentences": verdict.sentences},
+        "verdict": {
+            "outcome": verdict.outcome,
+            "sentences": verdict.sentences,
+            "attempts_needed": verdict.attempts_needed,
+        },
     }
 
 
@@ -89,6 +94,7 @@ def _cell(cell: CellSummary) -> dict[str, Any]:
         "worst_case": cell.worst_case and asdict(cell.worst_case),
         "order": {"requested": cell.order_requested, "observed": cell.order_observed},
         "graphs": cell.graphs,
+        "seconds": cell.seconds,
         "capture": {
             "pool_bytes": cell.pool_bytes,
             "peak_bytes": cell.peak_bytes,

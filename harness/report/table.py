@@ -7,11 +7,13 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from harness.core.cell import Cell
 from harness.report.cells import CellSummary
 from harness.report.revisions import revision_lines
 from harness.report.summary import RunSummary
 from harness.report.verdict import Verdict
 from harness.report.words import common_label, kinds_text, rate_text, varied_label
+from harness.stats.intervals import Interval
 
 _MIB = 1 << 20
 
@@ -43,7 +45,7 @@ def _heading(summary: RunSummary) -> str:
 
 
 def _cell_table(suite: str, cells: list[CellSummary]) -> Table:
-    title = " · ".join(part for part in (suite, common_label(cells)) if part)
+    title = " · ".join(part for part in (suite, common_label(_cells(cells))) if part)
     table = _table(title)
     table.add_column("cell", no_wrap=True)
     for name in _COLUMNS:
@@ -51,11 +53,19 @@ def _cell_table(suite: str, cells: list[CellSummary]) -> Table:
     table.add_column("kinds")
     for cell in cells:
         table.add_row(
-            escape(varied_label(cell, cells)),
+            escape(varied_label(cell.cell, _cells(cells))),
             *(text(cell) for text in _COLUMNS.values()),
             escape(kinds_text(cell.kinds)) or "-",
         )
     return table
+
+
+def _cells(cells: list[CellSummary]) -> list[Cell]:
+    return [cell.cell for cell in cells]
+
+
+def _bounds(interval: Interval | None) -> tuple[float, float] | None:
+    return (interval.low, interval.high) if interval else None
 
 
 def _table(title: str) -> Table:
@@ -80,7 +90,7 @@ def _order(cell: CellSummary) -> str:
 
 _COLUMNS: dict[str, Callable[[CellSummary], str]] = {
     "failed": lambda cell: f"{cell.failed}/{cell.valid}",
-    "rate [95 %]": lambda cell: rate_text(cell.failed, cell.valid, cell.interval),
+    "rate [95 %]": lambda cell: rate_text(cell.failed, cell.valid, _bounds(cell.interval)),
     "infra": lambda cell: str(cell.infra or "-"),
     "observed": _order,
     "MiB": lambda cell: f"{cell.pool_bytes / _MIB:.1f}" if cell.pool_bytes else "-",
@@ -99,9 +109,9 @@ def _kind_table(cells: list[CellSummary]) -> Table | None:
     for kind, cell in sorted(rows, key=lambda row: (row[0], row[1].name)):
         table.add_row(
             escape(kind),
-            escape(varied_label(cell, cells)),
+            escape(varied_label(cell.cell, _cells(cells))),
             f"{cell.kinds[kind]}/{cell.valid}",
-            rate_text(cell.kinds[kind], cell.valid, cell.kind_intervals.get(kind)),
+            rate_text(cell.kinds[kind], cell.valid, _bounds(cell.kind_intervals.get(kind))),
         )
     return table
 
@@ -116,9 +126,9 @@ def _test_table(cells: list[CellSummary]) -> Table | None:
     for cell, test in rows:
         table.add_row(
             escape(test.id.partition("::")[2] or test.id),
-            escape(varied_label(cell, cells)),
+            escape(varied_label(cell.cell, _cells(cells))),
             f"{test.failed}/{test.failed + test.passed}",
-            rate_text(test.failed, test.failed + test.passed, test.interval),
+            rate_text(test.failed, test.failed + test.passed, _bounds(test.interval)),
             str(test.precluded or "-"),
             f"{test.recovered}/{test.failed}" if test.recovered else "-",
             escape(kinds_text(test.kinds)),

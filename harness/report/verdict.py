@@ -17,6 +17,7 @@ from harness.stats.contrasts import ALPHA, Finding
 from harness.stats.gate import Gate
 from harness.stats.infra import infra_share_p
 from harness.stats.intervals import upper_bound
+from harness.stats.planning import attempts_to_compare, attempts_to_hold
 from harness.stats.verdict import Verdict as Answer
 from harness.stats.verdict import decide as answer
 
@@ -27,6 +28,8 @@ class Verdict:
 
     `outcome`: passed, failed, undecided, no-tests, cannot-say or interrupted. `gate` is None where
     none was stated, `attribution` where nothing failed or one seed was repeated.
+    `attempts_needed`: per cell, for a run of its own that is to decide what this one left open;
+    None where nothing is open, or where this run had as many.
     """
 
     outcome: str
@@ -35,6 +38,7 @@ class Verdict:
     gate: Gate | None
     attribution: Attribution | None
     exit_code: ExitCode
+    attempts_needed: int | None = None
 
 
 def decide(summary: RunSummary) -> Verdict:
@@ -60,7 +64,20 @@ def decide(summary: RunSummary) -> Verdict:
         *_explored(summary, attribution, compared),
         *_infrastructure(summary),
     ]
-    return Verdict(outcome, sentences, compared, found.gate, attribution, code)
+    needed = _attempts_needed(summary, found)
+    return Verdict(outcome, sentences, compared, found.gate, attribution, code, needed)
+
+
+def _attempts_needed(summary: RunSummary, found: Answer) -> int | None:
+    """As planned, also where a run was cut short and judged by what holds at every look."""
+    question = question_of(summary.plan)
+    needed = [0]
+    if any(contrast.finding is Finding.UNDECIDED for contrast in found.contrasts):
+        needed.append(attempts_to_compare(question))
+    if question.gate and found.gate in (Gate.OPEN, Gate.OUT_OF_REACH):
+        needed.append(attempts_to_hold(question.gate, question.until_decided))
+    had = min((cell.valid for cell in summary.cells), default=0)
+    return max(needed) if max(needed) > had else None
 
 
 def _outcome(summary: RunSummary, found: Answer | None) -> tuple[str, ExitCode]:

@@ -1,10 +1,11 @@
-"""Wordings shared by every format: one way to write a rate, a kind count, a duration."""
+"""Wordings shared by every format: one way to write a rate, a kind count, a duration.
+
+The bot imports this: no statistics.
+"""
 
 from collections.abc import Mapping, Sequence
 
 from harness.core.cell import Cell
-from harness.report.cells import CellSummary
-from harness.stats.intervals import Interval
 
 
 def percent(value: float) -> str:
@@ -13,14 +14,14 @@ def percent(value: float) -> str:
     return f"{shown:.0f} %" if shown >= 10 or shown == 0 else f"{shown:.1f} %"
 
 
-def rate_text(failed: int, valid: int, interval: Interval | None) -> str:
+def rate_text(failed: int, valid: int, bounds: tuple[float, float] | None) -> str:
     """`4.0 % [0.5 %, 13.7 %]`; what zero failures bound; or why there is no interval."""
     if not valid:
         return "cannot say: no valid attempt"
-    if interval is None:
+    if bounds is None:
         return f"{percent(failed / valid)} (deterministic: one seed, one observation)"
-    bounds = f"[{percent(interval.low)}, {percent(interval.high)}]"
-    return f"{percent(failed / valid)} {bounds}"
+    low, high = map(percent, bounds)
+    return f"{percent(failed / valid)} [{low}, {high}]"
 
 
 def kinds_text(kinds: Mapping[str, int]) -> str:
@@ -39,18 +40,18 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
 
 
-def varied_label(cell: CellSummary, cells: Sequence[CellSummary]) -> str:
+def varied_label(cell: Cell, cells: Sequence[Cell]) -> str:
     """The cell's values on the axes that vary among `cells`; the first axis where none does."""
-    names = _varied(cells) or {cell.cell.axes[0][0]}
-    return Cell(tuple((n, v) for n, v in cell.cell.axes if n in names)).label
+    names = _shown(cells)
+    return Cell(tuple((n, v) for n, v in cell.axes if n in names)).label
 
 
-def common_label(cells: Sequence[CellSummary]) -> str:
+def common_label(cells: Sequence[Cell]) -> str:
     """The values that all cells share, less what `varied_label` shows; empty where none is."""
-    axes = cells[0].cell.axes
-    shown = _varied(cells) or {axes[0][0]}
-    return Cell(tuple((n, v) for n, v in axes if n not in shown)).label
+    shown = _shown(cells)
+    return Cell(tuple((n, v) for n, v in cells[0].axes if n not in shown)).label
 
 
-def _varied(cells: Sequence[CellSummary]) -> set[str]:
-    return {n for n, _ in cells[0].cell.axes if len({c.cell.get(n) for c in cells}) > 1}
+def _shown(cells: Sequence[Cell]) -> set[str]:
+    axes = [name for name, _ in cells[0].axes]
+    return {n for n in axes if len({c.get(n) for c in cells}) > 1} or set(axes[:1])

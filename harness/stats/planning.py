@@ -153,17 +153,14 @@ def shortfalls(question: Question, repeats: int) -> list[str]:
     told = []
     if question.contrasts:
         high, low = max(question.planned), min(question.planned)
-        needed = _attempts_to_compare(question, high, low)
+        needed = attempts_to_compare(question)
         if needed > repeats:
             told.append(
                 f"{repeats} attempts per cell cannot be expected to tell {high:g} from {low:g}: "
                 f"80 % power needs {needed} with {len(question.contrasts)} planned contrasts"
             )
     if question.gate:
-        prove = (
-            attempts_to_prove_below_anytime if question.until_decided else attempts_to_prove_below
-        )
-        needed = prove(question.gate)
+        needed = attempts_to_hold(question.gate, question.until_decided)
         if needed > repeats:
             told.append(
                 f"{repeats} attempts per cell cannot prove a rate below {100 * question.gate:g} %: "
@@ -172,7 +169,15 @@ def shortfalls(question: Question, repeats: int) -> list[str]:
     return told
 
 
-def _attempts_to_compare(question: Question, high: float, low: float) -> int:
+def attempts_to_hold(gate: float, until_decided: bool) -> int:
+    """Clean attempts per cell that prove a gate's rate."""
+    prove = attempts_to_prove_below_anytime if until_decided else attempts_to_prove_below
+    return prove(gate)
+
+
+def attempts_to_compare(question: Question) -> int:
+    """Attempts per cell that tell the planned rates apart with 80 % power, in every contrast."""
+    high, low = max(question.planned), min(question.planned)
     m = len(question.contrasts)
     if question.until_decided:
         return sequential_plan(high, low, contrasts=m, planned=question.planned).cap

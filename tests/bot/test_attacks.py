@@ -25,7 +25,7 @@ class Attack:
     body: str
     outcome: str
     given: dict[str, Any] = field(default_factory=dict)
-    around: Callable[[Workplace], None] = lambda place: None
+    around: Callable[[Workplace], object] = id
 
 
 def line(name: str, rest: str, outcome: str = "grammar", **given: Any) -> Attack:

@@ -87,10 +87,7 @@ CONTEXTS = {
     "item": ("- {}", "<ul>\n<li>{}</li>\n</ul>"),
     "after a line": ("first\n{}", "<p>first\n{}</p>"),
     "code": ("<code>{}</code>", "<p><code>{}</code></p>"),
-    "item with code": (
-        "- 3 x <code>{}</code> end",
-        "<ul>\n<li>3 x <code>{}</code> end</li>\n</ul>",
-    ),
+    "item with code": ("- 3 <code>{}</code> end", "<ul>\n<li>3 <code>{}</code> end</li>\n</ul>"),
 }
 TABLE = "| a | b |\n|---|---|\n| {} | <code>{}</code> |\n"
 

@@ -7,63 +7,15 @@ from typing import Any
 
 import pytest
 from rich.console import Console
+from summaries import ASCENDING, DESCENDING, summary_of
 
-from harness.core.cell import Cell
 from harness.core.exits import ExitCode
-from harness.core.plan import Plan, PlannedCell, plan_to_dict, schedule
 from harness.report.run_json import run_json
-from harness.report.summary import RunSummary, summarise
+from harness.report.summary import summarise
 from harness.report.table import print_report
 from harness.report.verdict import decide
-from harness.store.records import AttemptRow, RunRecord
+from harness.stats.planning import sequential_plan
 from harness.store.store import TestCount
-
-ASCENDING, DESCENDING = (Cell((("order", o), ("tp", 1))) for o in ("ascending", "descending"))
-
-
-def attempt(position: int, cell: Cell, status: str, kind: str | None) -> AttemptRow:
-    failed = status != "passed"
-    return AttemptRow(
-        id=f"r.{position}", run_id="r", position=position, replaces=0, suite="s.py",
-        cell=cell.key, repeat=0, seed=position, status=status, kind=kind if failed else None,
-        phase="run" if failed else None, signature=f"sig {kind}" if failed else None,
-        message="m" if failed else None, failed_test=None, devices=["cpu:0"], node="n",
-        zygote="z", isolation="fork", started=1.0, wall_seconds=2.0, inside_seconds=1.9,
-        graphs="recorded", order_requested=str(cell.get("order")),
-        order_observed=str(cell.get("order")), pool_bytes=1 << 20, peak_bytes=1 << 19,
-        capture_seconds=0.5, trace=[], replays={}, notes=[], folder="f", log_tails={},
-    )  # fmt: skip
-
-
-def summary_of(
-    failed: dict[Cell, int],
-    repeats: int = 50,
-    *,
-    infra: dict[Cell, int] | None = None,
-    run_status: str = "complete",
-    missing: int = 0,
-    kind: str = "wrong-output",
-    fixed_seed: bool = False,
-    gate: float | None = None,
-    until_decided: bool = False,
-) -> RunSummary:
-    cells = (PlannedCell("s.py", ASCENDING), PlannedCell("s.py", DESCENDING))
-    plan = Plan(
-        *(cells, repeats, 7, fixed_seed),
-        in_ci=False,
-        until_decided=until_decided,
-        max_flake_rate=gate,
-    )
-    left = {cell: {"failed": failed.get(cell, 0), "infra": (infra or {}).get(cell, 0)}
-            for cell in (ASCENDING, DESCENDING)}  # fmt: skip
-    rows = []
-    for planned in schedule(plan)[: 2 * repeats - missing]:
-        status = next((s for s in ("failed", "infra") if left[planned.cell][s] > 0), "passed")
-        if status != "passed":
-            left[planned.cell][status] -= 1
-        rows.append(attempt(planned.position, planned.cell, status, kind))
-    run = RunRecord("r", 1.0, 7, "cpu", plan_to_dict(plan), {}, {"sha": "abc"}, run_status, 2.0)
-    return summarise(run, rows, [])
 
 
 def test_a_difference_is_a_sentence_that_cannot_be_misread() -> None:
@@ -87,6 +39,15 @@ def test_no_significance_is_undecided_and_never_no_difference() -> None:
         "undecided: descending against ascending, 0/4 against 1/4; if the truth is 0.2 against 0, "
         "about 33 more per cell, as a run of their own, decide it with 80 % power"
     )
+
+
+def test_what_a_run_of_its_own_needs_is_a_number_until_a_run_has_had_it() -> None:
+    assert decide(summary_of({ASCENDING: 1}, 4)).attempts_needed == 33
+    assert decide(summary_of({ASCENDING: 1}, 40)).attempts_needed is None
+    assert decide(summary_of({ASCENDING: 20}, 30)).attempts_needed is None
+    assert decide(summary_of({}, 20, gate=0.05)).attempts_needed == 59
+    looked_at = decide(summary_of({ASCENDING: 1}, 4, until_decided=True))
+    assert looked_at.attempts_needed == sequential_plan(0.2, 0.0).cap
 
 
 def test_clean_cells_say_what_they_bound() -> None:

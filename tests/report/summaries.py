@@ -1,0 +1,54 @@
+"""Stored runs made by hand, and counted."""
+
+from harness.core.cell import Cell
+from harness.core.plan import Plan, PlannedCell, plan_to_dict, schedule
+from harness.report.summary import RunSummary, summarise
+from harness.store.records import AttemptRow, RunRecord
+
+SHA = "59e348bc8a90" + "0" * 28
+ASCENDING, DESCENDING = (Cell((("order", o), ("tp", 1))) for o in ("ascending", "descending"))
+
+
+def attempt(position: int, cell: Cell, status: str, kind: str | None) -> AttemptRow:
+    failed = status != "passed"
+    return AttemptRow(
+        id=f"r.{position}", run_id="r", position=position, replaces=0, suite="s.py",
+        cell=cell.key, repeat=0, seed=position, status=status, kind=kind if failed else None,
+        phase="run" if failed else None, signature=f"sig {kind}" if failed else None,
+        message="m" if failed else None, failed_test=None, devices=["cpu:0"], node="n",
+        zygote="z", isolation="fork", started=1.0, wall_seconds=2.0, inside_seconds=1.9,
+        graphs="recorded", order_requested=str(cell.get("order")),
+        order_observed=str(cell.get("order")), pool_bytes=1 << 20, peak_bytes=1 << 19,
+        capture_seconds=0.5, trace=[], replays={}, notes=[], folder="f", log_tails={},
+    )  # fmt: skip
+
+
+def summary_of(
+    failed: dict[Cell, int],
+    repeats: int = 50,
+    *,
+    infra: dict[Cell, int] | None = None,
+    run_status: str = "complete",
+    missing: int = 0,
+    kind: str = "wrong-output",
+    fixed_seed: bool = False,
+    gate: float | None = None,
+    until_decided: bool = False,
+) -> RunSummary:
+    cells = (PlannedCell("s.py", ASCENDING), PlannedCell("s.py", DESCENDING))
+    plan = Plan(
+        *(cells, repeats, 7, fixed_seed),
+        in_ci=False,
+        until_decided=until_decided,
+        max_flake_rate=gate,
+    )
+    left = {cell: {"failed": failed.get(cell, 0), "infra": (infra or {}).get(cell, 0)}
+            for cell in (ASCENDING, DESCENDING)}  # fmt: skip
+    rows = []
+    for planned in schedule(plan)[: 2 * repeats - missing]:
+        status = next((s for s in ("failed", "infra") if left[planned.cell][s] > 0), "passed")
+        if status != "passed":
+            left[planned.cell][status] -= 1
+        rows.append(attempt(planned.position, planned.cell, status, kind))
+    run = RunRecord("r", 1.0, 7, "cpu", plan_to_dict(plan), {}, {"sha": SHA}, run_status, 2.0)
+    return summarise(run, rows, [])
