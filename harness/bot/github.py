@@ -7,7 +7,7 @@ tried. No message holds an answer's text, a header or the token.
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import count
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 from githubkit import GitHub, TokenAuthStrategy
 from githubkit.exception import (
@@ -90,7 +90,10 @@ def _method(error: GitHubException) -> str:
 
 
 class Github:
-    """One repository, seen with the workflow's token. All methods raise GithubError."""
+    """One repository, seen with the workflow's token. All methods raise GithubError.
+
+    Inside `with` one connection serves all requests.
+    """
 
     def __init__(self, repository: str, token: str, url: str) -> None:
         self._where = dict(zip(("owner", "repo"), repository.split("/", 1), strict=True))
@@ -103,6 +106,13 @@ class Github:
             auto_retry=_retry,
         )
         self._rest = self._client.rest
+
+    def __enter__(self) -> Self:
+        self._client.__enter__()
+        return self
+
+    def __exit__(self, *raised: Any) -> None:
+        self._client.__exit__(*raised)
 
     def permission(self, login: str) -> Permission:
         """The user's role in the repository."""

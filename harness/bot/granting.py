@@ -15,7 +15,6 @@ from harness.bot.rules import RefusedError, Rule
 from harness.bot.shapes import Pull
 from harness.bot.state import Measured, measured_of, usage_of
 
-
 #: What the measuring job may take beside the measurement, to install and to upload.
 SET_UP_MIN = 20
 

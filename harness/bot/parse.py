@@ -49,14 +49,21 @@ def parse(context: Context, policy_file: Path) -> int:
         return _end(context, _NO_COMMAND)
     if context.attempt > 1:
         return _end(context, _ONCE)
-    desk = Desk(context, context.github(), event)
+    with context.github() as github:
+        desk = Desk(context, github, event)
+        if not _acknowledged(desk):
+            return _end(context, "the comment is gone")
+        return _handle(desk, command, policy_file)
+
+
+def _acknowledged(desk: Desk) -> bool:
     try:
-        desk.github.react(event.comment.id, "eyes")
+        desk.github.react(desk.event.comment.id, "eyes")
     except GithubError as error:
         if error.status == 404:
-            return _end(context, "the comment is gone")
+            return False
         raise
-    return _handle(desk, command, policy_file)
+    return True
 
 
 def _handle(desk: Desk, command: Command, policy_file: Path) -> int:

@@ -56,9 +56,13 @@ def publish(context: Context, left: Left) -> int:
     believed; the comment says so first.
     """
     event = read_event(context.event)
-    github = context.github()
-    if not left.sha:
-        return _parse_failed(context, github, event)
+    with context.github() as github:
+        if not left.sha:
+            return _parse_failed(context, github, event)
+        return _publish(context, github, event, left)
+
+
+def _publish(context: Context, github: Github, event: CommentEvent, left: Left) -> int:
     about = _about(context, event, left)
     rejected = None
     run = None

@@ -84,6 +84,7 @@ def _serve(handler: type[http.server.BaseHTTPRequestHandler], fake: GithubFake) 
 
 class _Api(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # head and body are two writes: 40 ms each otherwise
     server: _Server
 
     def do_GET(self) -> None:
