@@ -1,0 +1,194 @@
+"""The parsing job: what it grants, announces, cancels and tells, against the API."""
+
+import json
+from datetime import timedelta
+
+import pytest
+from conftest import BASE, HEAD, PULL, RUN, Workplace
+from github_model import BOT, stamp, workflow_run
+
+from harness.bot import comments
+
+CPU_JOB = "measure (0 GPUs, at most 60 min)"
+
+
+def active(place: Workplace, number: int, login: str, *, started: bool = True) -> int:
+    """A measurement that waits or runs on the pull request. Answers its comment's id."""
+    command = place.github.new_id()
+    title = f"rerun-test #{PULL} by {login} (comment {command})"
+    ago = timedelta(minutes=30)
+    place.github.runs.append(workflow_run(number, title, "in_progress", ago=ago))
+    place.github.jobs[number] = [
+        {
+            "name": CPU_JOB,
+            "status": "in_progress" if started else "queued",
+            "conclusion": None,
+            "started_at": stamp(place.now - timedelta(minutes=20)) if started else None,
+            "completed_at": None,
+            "html_url": f"https://github.example/job/{number}",
+        }
+    ]
+    body = f"{comments.marker(command)}\n### /rerun-test: queued\n\nrest"
+    place.github.add_comment(PULL, body, BOT, place.now - ago)
+    return command
+
+
+def newest(place: Workplace) -> str:
+    return place.github.by_bot(PULL)[-1]
+
+
+def test_a_granted_command_is_acknowledged_announced_and_handed_over(place: Workplace) -> None:
+    place.says("/rerun-test test_a.py::A --repeats 50 --order ascending --until decided --tp 2")
+    assert place.parse() == {
+        "action": "measure",
+        "sha": HEAD,
+        "base": "",
+        "arguments": "\n".join(
+            ["--repeats", "50", "--rev", HEAD, "--device", "cpu", "--order", "ascending"]
+            + ["--tp", "2", "--until", "decided", "--", "suites/test_a.py::A"]
+        ),
+        "gpus": "0",
+        "minutes": "60",
+        "deadline": "80",
+        "runner": '["ubuntu-24.04"]',
+        "comment": str(max(place.github.comments)),
+    }
+    assert place.github.writes()[0].path.endswith("/reactions")
+    answer = place.answer()
+    assert answer.startswith(comments.marker(place.comment))
+    assert f"`/rerun-test test_a.py::A --sha {HEAD} --repeats 50" in answer
+    assert f"https://github.example/acme/engine/actions/runs/{RUN}" in answer
+    assert answer in place.summary()
+
+
+def test_against_base_measures_the_merge_base_first(place: Workplace) -> None:
+    place.says("/rerun-test test_a.py --against base --gpus 2")
+    outputs = place.parse()
+    assert outputs["base"] == "5" * 40
+    assert f"--rev\n{'5' * 40},{HEAD}\n--device\ncuda" in outputs["arguments"]
+    assert json.loads(outputs["runner"]) == ["self-hosted", "gpu-2"]
+    assert f"base {'5' * 40}" in place.answer()
+
+
+def test_help_shows_the_command_and_what_the_asker_may_have(place: Workplace) -> None:
+    place.says("/rerun-test help", "author")
+    assert place.parse() == {"action": "none"}
+    assert "--until decided" in place.answer()
+    assert "you may measure `suites/test_a.py`: up to 10 repeats, 0 GPUs" in place.answer()
+    assert "200 repeats" not in place.answer()
+
+
+def test_status_tells_what_runs_and_brings_its_comment_up_to_date(place: Workplace) -> None:
+    active(place, 800, "maintainer")
+    active(place, 801, "other", started=False)
+    place.says("/rerun-test status")
+    assert place.parse() == {"action": "none"}
+    assert "- maintainer: running, [its log](https://github.example/job/800)" in newest(place)
+    assert "- other: waits for a runner" in newest(place)
+    first, second, _ = place.github.by_bot(PULL)
+    assert "### /rerun-test: running since" in first
+    assert "### /rerun-test: queued" in second
+
+
+def test_status_of_nothing_says_so(place: Workplace) -> None:
+    place.says("/rerun-test status")
+    place.parse()
+    assert "Nothing waits or runs for this pull request." in place.answer()
+
+
+def test_cancel_ends_what_runs_here_and_nothing_elsewhere(place: Workplace) -> None:
+    active(place, 800, "maintainer")
+    active(place, 801, "other")
+    elsewhere = workflow_run(
+        802, "rerun-test #99 by maintainer (comment 1)", "in_progress", ago=timedelta(minutes=1)
+    )
+    place.github.runs.append(elsewhere)
+    place.says("/rerun-test cancel")
+    assert place.parse() == {"action": "none"}
+    assert place.github.cancelled == [800, 801]
+    assert "- other: being cancelled" in newest(place)
+
+
+def test_an_author_cancels_only_what_is_the_authors(place: Workplace) -> None:
+    active(place, 800, "author")
+    active(place, 801, "other")
+    place.says("/rerun-test cancel", "author")
+    place.parse()
+    assert place.github.cancelled == [800]
+    assert "- other: left alone" in newest(place)
+
+
+def test_a_run_that_ends_while_it_is_cancelled_is_no_error(place: Workplace) -> None:
+    active(place, 800, "maintainer")
+    place.github.fail("POST", r"/runs/800/cancel", 409)
+    place.says("/rerun-test cancel")
+    assert place.parse() == {"action": "none"}
+
+
+def test_a_newer_command_replaces_ones_own_older_one(place: Workplace) -> None:
+    active(place, 800, "maintainer")
+    place.github.jobs[800][0]["started_at"] = stamp(place.now - timedelta(hours=1))
+    place.says("/rerun-test test_a.py")
+    assert place.parse()["action"] == "measure"
+    assert place.github.cancelled == [800]
+
+
+def test_a_command_that_is_refused_replaces_nothing(place: Workplace) -> None:
+    active(place, 800, "maintainer")
+    place.says("/rerun-test test_a.py --repeats 201")
+    assert place.parse() == {"action": "none"}
+    assert place.github.cancelled == []
+
+
+def test_another_persons_measurement_is_waited_for(place: Workplace) -> None:
+    active(place, 800, "other")
+    place.says("/rerun-test test_a.py")
+    assert place.parse()["action"] == "measure"
+    assert place.github.cancelled == []
+
+
+def test_the_head_is_resolved_once(place: Workplace) -> None:
+    place.says(f"/rerun-test test_a.py --against base --sha {HEAD}")
+    place.parse()
+    assert sum(call.path.endswith(f"/pulls/{PULL}") for call in place.github.calls) == 1
+    trees = [call.path for call in place.github.calls if "/git/trees/" in call.path]
+    assert [path.rpartition("/")[2] for path in trees] == [HEAD]
+    assert any(f"/compare/{BASE}...{HEAD}" in call.path for call in place.github.calls)
+
+
+def test_long_lists_are_read_to_their_end(place: Workplace) -> None:
+    for number in range(250):
+        title = f"rerun-test #99 by other (comment {number + 1})"
+        run = workflow_run(number + 1, title, "success", ago=timedelta(hours=1))
+        place.github.runs.append(run)
+    active(place, 800, "maintainer")
+    place.says("/rerun-test status")
+    place.parse()
+    assert "- maintainer: running" in newest(place)
+
+
+def test_more_runs_than_are_read_are_a_refusal_to_go_on(place: Workplace) -> None:
+    run = workflow_run(1, "rerun-test #9 by x (comment 1)", "success", ago=timedelta(hours=1))
+    place.github.runs = [run] * 1001
+    place.says("/rerun-test test_a.py")
+    outputs = place.parse()
+    assert "more than 1000 entries" in outputs["error"]
+    assert "action" not in outputs
+    assert "Nothing was run." in place.answer()
+
+
+@pytest.mark.parametrize("name", ["GITHUB_TOKEN", "GITHUB_RUN_ID", "GITHUB_EVENT_PATH"])
+def test_a_job_that_is_not_set_up_says_what_is_missing(place: Workplace, name: str) -> None:
+    done = place.process("parse", **{name: ""})
+    assert done.returncode == 2
+    assert done.stderr == (
+        f"harness: {name} is not set: this command runs in a GitHub workflow's job\n"
+    )
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"action": "created"}', "null", "x" * 2_000_001])
+def test_an_event_of_another_shape_is_an_error(place: Workplace, text: str) -> None:
+    (place.folder / "event.json").write_text(text)
+    outputs = place.parse()
+    assert "GITHUB_EVENT_PATH" in outputs["error"]
+    assert place.github.calls == []
