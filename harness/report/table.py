@@ -12,7 +12,13 @@ from harness.report.cells import CellSummary
 from harness.report.revisions import revision_lines
 from harness.report.summary import RunSummary
 from harness.report.verdict import Verdict
-from harness.report.words import common_label, kinds_text, rate_text, varied_label
+from harness.report.words import (
+    common_label,
+    is_other_order,
+    kinds_text,
+    rate_text,
+    varied_label,
+)
 from harness.stats.intervals import Interval
 
 _MIB = 1 << 20
@@ -82,10 +88,8 @@ def _table(title: str) -> Table:
 
 def _order(cell: CellSummary) -> str:
     """The observed order, marked where it is not the requested one."""
-    expected = cell.order_requested
-    plain = cell.order_observed in ("none", "single") or expected in ("gate", "shuffled")
-    wrong = not plain and expected != cell.order_observed
-    return f"[red]{cell.order_observed} (asked: {expected})[/]" if wrong else cell.order_observed
+    asked, observed = cell.order_requested, cell.order_observed
+    return f"[red]{observed} (asked: {asked})[/]" if is_other_order(asked, observed) else observed
 
 
 _COLUMNS: dict[str, Callable[[CellSummary], str]] = {

@@ -40,6 +40,12 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
 
 
+def is_other_order(requested: str, observed: str) -> bool:
+    """Whether an order was observed that is not the one asked for."""
+    silent = observed in ("none", "single") or requested in ("gate", "shuffled")
+    return not silent and requested != observed
+
+
 def varied_label(cell: Cell, cells: Sequence[Cell]) -> str:
     """The cell's values on the axes that vary among `cells`; the first axis where none does."""
     names = _shown(cells)
