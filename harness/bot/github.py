@@ -70,13 +70,15 @@ def _retry(error: GitHubException, tried: int) -> RetryOption:
     """Again after a rate limit that is short, and where asking twice does what asking once does."""
     if tried >= len(WAITS_S):
         return RetryOption(False)
+    wait = timedelta(seconds=WAITS_S[tried])
     if isinstance(error, RateLimitExceeded):
-        return RetryOption(error.retry_after <= LONGEST_WAIT, error.retry_after)
+        # githubkit takes a wait of nothing for one of a minute.
+        return RetryOption(error.retry_after <= LONGEST_WAIT, max(error.retry_after, wait))
     if isinstance(error, RequestFailed):
         again = error.response.status_code >= 500 and error.request.method != "POST"
     else:
         again = _method(error) == "GET"
-    return RetryOption(again, timedelta(seconds=WAITS_S[tried]))
+    return RetryOption(again, wait)
 
 
 def _instant(time: datetime) -> str:
@@ -108,7 +110,7 @@ class Github:
         self._rest = self._client.rest
 
     def __enter__(self) -> Self:
-        self._client.__enter__()
+        self._client.__enter__()  # type: ignore[no-untyped-call] # githubkit leaves it out
         return self
 
     def __exit__(self, *raised: Any) -> None:

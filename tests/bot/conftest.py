@@ -164,7 +164,7 @@ def github(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> Iterator[GithubFake]:
     """The API, with retries that do not wait; at the end no request was wrong, no token seen."""
-    monkeypatch.setattr(edge, "WAITS_S", (0.0, 0.0))
+    monkeypatch.setattr(edge, "WAITS_S", (0.001, 0.001))
     fake = GithubFake()
     fake.permissions = {
         "maintainer": {"permission": "write", "role_name": "maintain"},

@@ -44,8 +44,8 @@ def test_a_granted_command_is_acknowledged_announced_and_handed_over(place: Work
         "sha": HEAD,
         "base": "",
         "arguments": "\n".join(
-            ["--repeats", "50", "--rev", HEAD, "--device", "cpu", "--order", "ascending"]
-            + ["--tp", "2", "--until", "decided", "--", "suites/test_a.py::A"]
+            f"--repeats 50 --rev {HEAD} --device cpu --order ascending --tp 2 --until decided "
+            "-- suites/test_a.py::A".split()
         ),
         "gpus": "0",
         "minutes": "60",
