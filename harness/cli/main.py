@@ -28,6 +28,15 @@ StoreOption = Annotated[
 ]
 
 
+JsonOption = Annotated[
+    Path | None, typer.Option("--json", metavar="FILE", help="Write run.json there too.")
+]
+MarkdownOption = Annotated[
+    Path | None,
+    typer.Option("--markdown", metavar="FILE", help="Append the report there as Markdown."),
+]
+
+
 @app.command()
 def run(
     suites: Annotated[
@@ -93,9 +102,8 @@ def run(
         str | None, typer.Option(metavar="RUN", help="Finish what is missing of a stored run.")
     ] = None,
     store: StoreOption = None,
-    json_file: Annotated[
-        Path | None, typer.Option("--json", metavar="FILE", help="Write run.json there too.")
-    ] = None,
+    json_file: JsonOption = None,
+    markdown_file: MarkdownOption = None,
     keyword: Annotated[
         str | None, typer.Option("-k", metavar="EXPR", help="pytest's -k, for every attempt.")
     ] = None,
@@ -117,11 +125,12 @@ def run(
 ) -> None:
     """Measure suites: repeat each in fresh processes in every cell, and print rates."""
     from harness.driver.options import RunOptions
+    from harness.driver.outputs import Outputs
     from harness.driver.session import resume_run, start_run
 
+    outputs = Outputs(json_file, markdown_file)
     if resume is not None:
-        code = resume_run(resume, store, json_file, verbose, address)
-        raise typer.Exit(code)
+        raise typer.Exit(resume_run(resume, store, outputs, verbose, address))
     named = {
         "order": order,
         "backend": backend,
@@ -151,7 +160,7 @@ def run(
         revs=_listed(rev),
         rev_pythons=_listed(rev_python),
     )
-    raise typer.Exit(start_run(options, store, json_file, verbose))
+    raise typer.Exit(start_run(options, store, outputs, verbose))
 
 
 def _listed(text: str | None) -> tuple[str, ...]:
@@ -194,14 +203,14 @@ def rerun(
 def report(
     run: Annotated[str, typer.Argument(help="A run's id, a unique prefix, or latest.")] = "latest",
     store: StoreOption = None,
-    json_file: Annotated[
-        Path | None, typer.Option("--json", metavar="FILE", help="Write run.json there too.")
-    ] = None,
+    json_file: JsonOption = None,
+    markdown_file: MarkdownOption = None,
 ) -> None:
     """Print a run's table again, from the store alone."""
+    from harness.driver.outputs import Outputs
     from harness.driver.session import show_run
 
-    raise typer.Exit(show_run(run, store, json_file))
+    raise typer.Exit(show_run(run, store, Outputs(json_file, markdown_file)))
 
 
 @app.command()

@@ -1,6 +1,5 @@
 """The commands around a run: start, resume, rerun one attempt, show, list."""
 
-import json
 import os
 import secrets
 import sys
@@ -23,6 +22,7 @@ from harness.core.revision import AXIS, Revision
 from harness.driver.announce import print_plan
 from harness.driver.fingerprint import fingerprint
 from harness.driver.options import RunOptions
+from harness.driver.outputs import Outputs
 from harness.driver.planning import make_plan
 from harness.driver.progress import Progress
 from harness.driver.revisions.open import opened
@@ -43,24 +43,22 @@ _PRELOAD = ("pytest", "torch", "harness.engine.engine", "harness.engine.follower
 _TRUSTED_PRELOAD = ("pytest", "torch", "numpy", "safetensors", "tqdm")
 
 
-def start_run(
-    options: RunOptions, location: str | None, json_file: Path | None, verbose: bool
-) -> int:
+def start_run(options: RunOptions, location: str | None, outputs: Outputs, verbose: bool) -> int:
     """`harness run`: plan, store the plan, run it, report. Returns the exit code."""
     with opened(options) as (options, revisions):
-        return _start(options, location, json_file, verbose, revisions)
+        return _start(options, location, outputs, verbose, revisions)
 
 
 def _start(
     options: RunOptions,
     location: str | None,
-    json_file: Path | None,
+    outputs: Outputs,
     verbose: bool,
     revisions: tuple[Revision, ...],
 ) -> int:
     from harness.cluster.pool import open_pool
 
-    _check_json_target(json_file)
+    outputs.check()
     kind = choose_kind(options.device)
     isolation = choose_isolation(
         options.isolation or ("spawn" if options.rev_pythons else None), kind
@@ -81,18 +79,18 @@ def _start(
             record = _new_record(plan, options, kind, isolation, pool.members)
             store.add_run(record)
             print_plan(console, record, plan, options, store, isolation, len(pool.members))
-            return _execute(record, plan, options, store, pool, json_file, verbose, schedule(plan))
+            return _execute(record, plan, options, store, pool, outputs, verbose, schedule(plan))
     finally:
         store.close()
 
 
 def resume_run(
-    name: str, location: str | None, json_file: Path | None, verbose: bool, address: str | None
+    name: str, location: str | None, outputs: Outputs, verbose: bool, address: str | None
 ) -> int:
     """`harness run --resume RUN`: finish exactly what is missing of a stored run."""
     from harness.cluster.pool import open_pool
 
-    _check_json_target(json_file)
+    outputs.check()
     store = Store(open_store(location, write=True))
     try:
         record = store.run(name)
@@ -101,24 +99,24 @@ def resume_run(
         known = [row for row in store.attempts(record.id) if row.status != "censored"]
         queue = missing(plan, [row.position for row in known])
         if not queue or Stopping(plan, [_ended(row) for row in known]).settled():
-            return _report(store, record.id, json_file)
+            return _report(store, record.id, outputs)
         kind, isolation = record.device, record.options["isolation"]
         slots = options.slots or default_slots()
         settings = supervisor_settings(isolation, plan.revisions)
         with standing(plan.revisions), open_pool(kind, slots, address, settings) as pool:
             store.reopen_run(record.id)
             Console(stderr=True).print(f"run {record.id}: {len(queue)} attempts are missing")
-            return _execute(record, plan, options, store, pool, json_file, verbose, queue)
+            return _execute(record, plan, options, store, pool, outputs, verbose, queue)
     finally:
         store.close()
 
 
-def show_run(name: str, location: str | None, json_file: Path | None) -> int:
+def show_run(name: str, location: str | None, outputs: Outputs) -> int:
     """`harness report`: the same table, from the store alone."""
-    _check_json_target(json_file)
+    outputs.check()
     store = Store(open_store(location, write=False))
     try:
-        return _report(store, store.run(name).id, json_file)
+        return _report(store, store.run(name).id, outputs)
     finally:
         store.close()
 
@@ -202,7 +200,7 @@ def _execute(
     options: RunOptions,
     store: Store,
     pool: Any,
-    json_file: Path | None,
+    outputs: Outputs,
     verbose: bool,
     queue: list[Any],
 ) -> int:
@@ -218,26 +216,19 @@ def _execute(
     finally:
         progress.close()
         store.end_run(record.id, status)
-    return _report(store, record.id, json_file)
+    return _report(store, record.id, outputs)
 
 
 def _ended(row: AttemptRow) -> Ended:
     return Ended(row.position, row.replaces, row.suite, row.cell, row.status)
 
 
-def _report(store: Store, run_id: str, json_file: Path | None) -> int:
+def _report(store: Store, run_id: str, outputs: Outputs) -> int:
     summary = summarise(store.run(run_id), store.attempts(run_id), store.test_counts(run_id))
     verdict = decide(summary)
     print_report(summary, verdict, Console())
-    if json_file:
-        text = json.dumps(run_json(summary, verdict), indent=1, ensure_ascii=False)
-        json_file.write_text(text + "\n", encoding="utf-8")
+    outputs.write(run_json(summary, verdict))
     return verdict.exit_code
-
-
-def _check_json_target(json_file: Path | None) -> None:
-    if json_file and not json_file.absolute().parent.is_dir():
-        raise UsageError(f"--json {json_file}: folder {json_file.parent} does not exist")
 
 
 def rerun_attempt(name: str, location: str | None) -> int:

@@ -44,9 +44,13 @@ def test_an_early_stopped_run_prints_anytime_valid_intervals_only(decided: Done)
     assert methods == {"beta-binomial confidence sequence"}
 
 
-def test_resuming_a_decided_run_runs_nothing(harness: Callable[..., Done], decided: Done) -> None:
-    again = harness("run", "--resume", decided.run["run"]["id"], json_file=True)
+def test_resuming_a_decided_run_runs_nothing(
+    harness: Callable[..., Done], decided: Done, folder: Path
+) -> None:
+    resume = ("run", "--resume", decided.run["run"]["id"], "--markdown", "resumed.md")
+    again = harness(*resume, json_file=True)
     assert again.code == 1
+    assert decided.run["contrasts"][0]["sentence"][:40] in (folder / "resumed.md").read_text()
     assert again.run["cells"] == decided.run["cells"]
 
 

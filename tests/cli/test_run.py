@@ -12,6 +12,8 @@ from typing import Any
 import psutil
 import pytest
 
+from harness.report.schema import problems
+
 from .conftest import COMMAND, OUTCOMES, Done, clean_environ
 
 CASES = {
@@ -94,6 +96,23 @@ def test_report_shows_the_same_table_from_the_store_alone(
 ) -> None:
     shown = harness("report")
     assert (shown.code, shown.out) == (measured.code, measured.out)
+
+
+def test_report_appends_itself_as_markdown(
+    harness: Callable[..., Done], measured: Done, folder: Path
+) -> None:
+    shown = harness("report", "--markdown", "summary.md")
+    text = (folder / "summary.md").read_text()
+    assert shown.code == measured.code
+    assert text.startswith("### Failed: 20 of 24 attempts failed\n")
+    assert "| signal 2 |" in text
+    nowhere = harness("report", "--markdown", "none/summary.md")
+    assert nowhere.code == 2
+    assert nowhere.err == "harness: --markdown none/summary.md: folder none does not exist\n"
+
+
+def test_the_json_of_failing_suites_is_valid(measured: Done) -> None:
+    assert problems(measured.run) == []
 
 
 def test_runs_lists_it(harness: Callable[..., Done], measured: Done) -> None:
