@@ -13,7 +13,10 @@ from harness.core.cell import cell_from_dict
 from harness.core.neutral import neutral
 from harness.report.fitting import Section, fit, folded, listed
 from harness.report.headline import headline, measured
-from harness.report.markdown_tables import cell_table, contrasts, kinds, tests
+from harness.report.markdown_tables import cell_tables, contrasts, kinds, rank, tests
+
+#: So many undecided comparisons have their sentence beside the verdict.
+_UNDECIDED = 3
 
 Run = Mapping[str, Any]
 
@@ -30,13 +33,13 @@ def markdown(run: Run, limit: int, command: Callable[[int], str] | None = None) 
     sections = [
         _verdict(run),
         _what_decides(run, command),
-        *(cell_table(suite, of_suite) for suite, of_suite in cells.items()),
+        *(table for of_suite in cells.values() for table in cell_tables(of_suite)),
         contrasts(run["contrasts"]),
         _signatures(run["signatures"]),
         *(kinds(of_suite) for of_suite in cells.values()),
         _refused(run["refused"]),
         _infrastructure(run["infrastructure"]),
-        tests(cells),
+        *(tests(of_suite) for of_suite in cells.values()),
         _notes(run),
     ]
     return fit([section for section in sections if section.rows], limit)
@@ -50,16 +53,14 @@ def _verdict(run: Run) -> Section:
 
 
 def _sentences(run: Run) -> list[str]:
-    """Many comparisons that were not decided are a number here; their table has each."""
-    silent = [c["sentence"] for c in run["contrasts"] if c["finding"] != "different"]
+    """Of many comparisons that were not decided the first few; their table has each."""
     told: list[str] = run["verdict"]["sentences"]
-    if len(silent) <= 3:
+    silent = [one for one in run["contrasts"] if one["finding"] != "different"]
+    dropped = {one["sentence"] for one in sorted(silent, key=rank)[_UNDECIDED:]}
+    if not dropped:
         return told
-    many = (
-        f"{len(silent)} of {len(run['contrasts'])} planned comparisons are not decided: "
-        "their table has the counts"
-    )
-    return [text for text in told if text not in set(silent)] + [many]
+    many = f"{len(dropped)} more planned comparisons are not decided: their table has the counts"
+    return [*(text for text in told if text not in dropped), many]
 
 
 def _what_decides(run: Run, command: Callable[[int], str] | None) -> Section:
@@ -67,9 +68,9 @@ def _what_decides(run: Run, command: Callable[[int], str] | None) -> Section:
     if needed is None:
         return Section("commands", [])
     row = f"**To decide what is open:** {needed} attempts per cell, as a run of their own."
-    if command:
-        typed = "".join(char for char in command(needed) if char.isprintable() and char != "`")
-        row += f"\n\n```text\n{typed}\n```"
+    if typed := command(needed) if command else "":
+        shown = "".join(char for char in typed if char.isprintable() and char != "`")
+        row += f"\n\n```text\n{shown}\n```"
     return Section("commands", [(0, row)])
 
 

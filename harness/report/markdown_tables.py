@@ -5,6 +5,7 @@ from typing import Any
 
 from harness.core.cell import Cell, cell_from_dict
 from harness.core.neutral import neutral
+from harness.core.revision import AXIS
 from harness.report.fitting import Section, folded
 from harness.report.words import (
     common_label,
@@ -17,19 +18,39 @@ from harness.report.words import (
 Run = Mapping[str, Any]
 
 _MIB = 1 << 20
+#: From so many cells or comparisons on a table is long.
+_MANY = 30
 #: Columns that are not numbers.
 _LEFT = ("cell", "kinds", "order seen", "compared", "finding", "kind", "test")
 
 
-def cell_table(suite: str, cells: Sequence[Run]) -> Section:
-    """One suite's cells: counts, rates, what was captured."""
+def cell_tables(cells: Sequence[Run]) -> list[Section]:
+    """One suite's cells: counts, rates, what was captured.
+
+    Of many cells those in which nothing happened are behind a click.
+    """
     common = neutral(common_label(_axes(cells)))
-    title = f"<code>{neutral(suite, 1000)}</code>" + (f" · {common}" if common else "")
-    columns = {"cell": _labels(cells)} | {
-        name: [text(cell) for cell in cells] for name, text in _COLUMNS.items()
+    title = _suite(cells) + (f" · {common}" if common else "")
+    quiet = [_is_quiet(cell) and len(cells) > _MANY for cell in cells]
+    labels = list(zip(_labels(cells), cells, quiet, strict=True))
+    eventful = _cell_table(title, [(label, cell) for label, cell, hidden in labels if not hidden])
+    if not any(quiet):
+        return [eventful]
+    rest = _cell_table("", [(label, cell) for label, cell, hidden in labels if hidden])
+    return [eventful, folded(rest, f"Cells of {_suite(cells)} without a failure")]
+
+
+def _is_quiet(cell: Run) -> bool:
+    order = cell["order"]
+    wrong = is_other_order(order["requested"], order["observed"])
+    return not (cell["failed"] or cell["infra"] or wrong) and _valid(cell) > 0
+
+
+def _cell_table(title: str, rows: Sequence[tuple[str, Run]]) -> Section:
+    columns = {"cell": [label for label, _ in rows]} | {
+        name: [text(cell) for _, cell in rows] for name, text in _COLUMNS.items()
     }
-    ranks = [-(cell["rate"] or 0) for cell in cells]
-    return _table("cells", title, columns, ranks)
+    return _table("cells", title, columns, [-(cell["rate"] or 0) for _, cell in rows])
 
 
 def _order(cell: Run) -> str:
@@ -57,7 +78,6 @@ _COLUMNS: dict[str, Callable[[Run], str]] = {
 
 def contrasts(compared: Sequence[Run]) -> Section:
     """What each planned comparison came to."""
-    ranks = [1 if one["p"] is None else one["p"] for one in compared]
     columns = {
         "compared": [_compared(one) for one in compared],
         "failed": [_counts(one) for one in compared],
@@ -65,8 +85,16 @@ def contrasts(compared: Sequence[Run]) -> Section:
         "p": [_p(one) for one in compared],
         "finding": [neutral(one["finding"]) for one in compared],
     }
-    title = "**Comparisons**, p corrected for their number"
-    return _table("comparisons", title, columns, ranks, most=60)
+    many = len(compared) > _MANY
+    title = "" if many else "**Comparisons**, p corrected for their number"
+    table = _table("comparisons", title, columns, [rank(one) for one in compared], most=100)
+    return folded(table, "Comparisons, p corrected for their number") if many else table
+
+
+def rank(one: Run) -> float:
+    """What a reader looks for first: revisions, then what differs most clearly."""
+    clear = 1 if one["p"] is None else one["p"]
+    return float(clear - 2 if one["axis"] == AXIS else clear)
 
 
 def _compared(one: Run) -> str:
@@ -109,23 +137,21 @@ def kinds(cells: Sequence[Run]) -> Section:
             for k, i in rows
         ],
     }
-    suite = neutral(cells[0]["suite"], 1000)
-    title = f"**Kinds** (exploratory) in <code>{suite}</code>"
+    title = f"**Kinds** (exploratory) in {_suite(cells)}"
     return _table("kinds", title, columns, [-cells[i]["kinds"][k] for k, i in rows])
 
 
-def tests(suites: Mapping[str, Sequence[Run]]) -> Section:
-    """Tests that failed or were not reached, behind a click."""
+def tests(cells: Sequence[Run]) -> Section:
+    """A suite's tests that failed or were not reached, behind a click."""
     rows = [
         (test, label)
-        for cells in suites.values()
         for cell, label in zip(cells, _labels(cells), strict=True)
         for test in cell["tests"]
         if test["failed"] or test["precluded"]
     ]
     found = [test for test, _ in rows]
     columns = {
-        "test": [f"<code>{neutral(test['id'], 400)}</code>" for test in found],
+        "test": [f"<code>{neutral(_short(test['id']), 400)}</code>" for test in found],
         "cell": [label for _, label in rows],
         "failed": [f"{test['failed']}/{_valid(test)}" for test in found],
         "rate [95 %]": [
@@ -135,10 +161,19 @@ def tests(suites: Mapping[str, Sequence[Run]]) -> Section:
         "recovered": [str(test["recovered"] or "-") for test in found],
         "kinds": [neutral(kinds_text(test["kinds"])) or "-" for test in found],
     }
-    title = "Tests that did not always pass (exploratory)"
+    title = f"Tests of {_suite(cells)} that did not always pass (exploratory)"
     return folded(
         _table("tests", "", columns, [-test["failed"] for test, _ in rows], most=100), title
     )
+
+
+def _short(test: str) -> str:
+    """A test's name in its file, which the suite says."""
+    return test.partition("::")[2] or test
+
+
+def _suite(cells: Sequence[Run]) -> str:
+    return f"<code>{neutral(cells[0]['suite'], 1000)}</code>"
 
 
 def _table(
@@ -148,13 +183,18 @@ def _table(
     ranks: Sequence[float],
     most: int | None = None,
 ) -> Section:
-    """A table without the columns that are empty in every row."""
-    shown = {name: texts for name, texts in columns.items() if set(texts) - {"-"}}
-    sides = ["---" if name in _LEFT else "---:" for name in shown]
+    """A table without the columns that are empty in every row. Numbers stay on one line."""
+    names = [name for name, texts in columns.items() if set(texts) - {"-"}]
+    shown = [columns[n] if n in _LEFT else list(map(_unbroken, columns[n])) for n in names]
+    sides = ["---" if name in _LEFT else "---:" for name in names]
     head = [title, ""] if title else []
-    head += [f"| {' | '.join(shown)} |", f"| {' | '.join(sides)} |"]
-    lines = [f"| {' | '.join(row)} |" for row in zip(*shown.values(), strict=True)]
+    head += [f"| {' | '.join(map(_unbroken, names))} |", f"| {' | '.join(sides)} |"]
+    lines = [f"| {' | '.join(row)} |" for row in zip(*shown, strict=True)]
     return Section(what, list(zip(ranks, lines, strict=True)), "\n".join(head), most=most)
+
+
+def _unbroken(text: str) -> str:
+    return text if len(text) > 30 else text.replace(" ", "\u00a0")
 
 
 def _labels(cells: Sequence[Run]) -> list[str]:

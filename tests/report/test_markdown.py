@@ -63,7 +63,7 @@ def test_the_outcome_is_said_first_and_a_clean_run_says_what_it_leaves_open() ->
 
 
 def test_counts_intervals_commit_and_comparison_are_there() -> None:
-    text = markdown(FAILED, COMMENT)
+    text = markdown(FAILED, COMMENT).replace("\u00a0", " ")
     assert "| descending | 10/50 | 20 % [10 %, 34 %] | 0 | wrong-output 10 |" in text
     assert f"commit <code>{SHA}</code>" in text
     assert (
@@ -117,14 +117,15 @@ def test_infrastructure_refusals_and_unreached_tests_are_shown() -> None:
     text = markdown(run, COMMENT)
     assert "- 2 × <code>m</code>" in text
     assert "- <code>s.py</code>: no CUDA (2 × a; b)" in text
-    assert "<code>s.py::t</code> | ascending | 2/42 |" in text
+    assert "<code>t</code> | ascending | 2/42 |" in text
 
 
 def test_competing_kinds_have_rates_of_their_own() -> None:
     clean = summary_of({ASCENDING: 10})
     rows = [replace(row, kind="hang") if row.status == "failed" and row.position % 4 == 0 else row
             for row in clean.attempts]  # fmt: skip
-    text = markdown(document(summarise(clean.run, rows, [])), COMMENT)
+    made = markdown(document(summarise(clean.run, rows, [])), COMMENT)
+    text = made.replace("\u00a0", " ")
     assert re.search(r"\| hang \| ascending \| \d/50 \| [\d.]+ % \[", text)
 
 
@@ -161,6 +162,7 @@ def test_what_does_not_fit_is_left_out_from_the_end_and_counted() -> None:
     text = markdown(run, COMMENT)
     assert len(text.encode()) <= COMMENT
     assert "more comparisons not shown here; run.json has them all" in text
+    assert "without a failure: 399</summary>" in text
     short = markdown(run, 4000)
     left = re.search(r"\*(\d+) more cells not shown here", short)
     assert left
@@ -168,6 +170,20 @@ def test_what_does_not_fit_is_left_out_from_the_end_and_counted() -> None:
     assert short.startswith(text[:200])
     assert "| cell 399 |" in short, "the cell that fails most stays"
     assert "Left out for length" in markdown(run, 2000)
+
+
+def test_of_many_undecided_comparisons_the_clearest_stand_beside_the_verdict() -> None:
+    run = document(summary_of({ASCENDING: 1}, 4))
+    (one,) = run["contrasts"]
+    axes = ["tp"] * 4 + ["rev"]
+    run["contrasts"] = [
+        {**one, "axis": axis, "p": 0.5 + i / 10, "sentence": f"sentence {i}"}
+        for i, axis in enumerate(axes)
+    ]
+    run["verdict"]["sentences"] = [f"sentence {i}" for i in range(5)]
+    text = markdown(run, COMMENT)
+    assert [f"- sentence {i}\n" in text for i in range(5)] == [True, True, False, False, True]
+    assert "- 2 more planned comparisons are not decided: their table has the counts" in text
 
 
 def many_cells(number: int) -> Any:
