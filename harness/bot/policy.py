@@ -62,7 +62,7 @@ class Limits(_Table):
     minutes: int = Field(ge=1, le=340)
     """Wall clock of one measurement, in minutes."""
     commands_per_day: int = Field(ge=1, le=200)
-    """The most commands of one user, and in one pull request, in the last 24 hours."""
+    """The most commands of one user in the last 24 hours, refused ones included."""
     user: Share
     pull_request: Share
 

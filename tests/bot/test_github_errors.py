@@ -3,8 +3,8 @@
 import re
 
 import pytest
-from conftest import HEAD, PULL, Workplace
-from test_publish import leave
+from results import leave
+from workplace import HEAD, PULL, Workplace
 
 #: What the parsing job asks for on its way to a measurement with all that can be asked for.
 READS = {

@@ -4,8 +4,8 @@ import json
 from datetime import timedelta
 
 import pytest
-from conftest import BASE, HEAD, PULL, RUN, Workplace
 from github_model import BOT, stamp, workflow_run
+from workplace import BASE, HEAD, PULL, RUN, Workplace
 
 from harness.bot import comments
 
@@ -192,3 +192,12 @@ def test_an_event_of_another_shape_is_an_error(place: Workplace, text: str) -> N
     outputs = place.parse()
     assert "GITHUB_EVENT_PATH" in outputs["error"]
     assert place.github.calls == []
+
+
+def test_what_strangers_write_locks_nobody_out(place: Workplace) -> None:
+    for number in range(20):
+        title = f"rerun-test #{PULL} by stranger (comment {number + 1})"
+        run = workflow_run(number + 1, title, "success", ago=timedelta(hours=1))
+        place.github.runs.append(run)
+    place.says("/rerun-test test_a.py")
+    assert place.parse()["action"] == "measure"

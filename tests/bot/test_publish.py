@@ -8,56 +8,17 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from conftest import BASE, HEAD, PULL, RUN, Workplace
 from github_model import BOT, REPOSITORY, pull
 from hypothesis import given
 from hypothesis import strategies as st
-from summaries import ASCENDING, summary_of
+from results import leave, result, zipped
+from workplace import BASE, HEAD, PULL, RUN, Workplace
 
 from harness.bot import comments
 from harness.bot.artifact import RejectedError, check_bound, result_of
-from harness.report.run_json import run_json
 from harness.report.schema import MAX_BYTES
-from harness.report.verdict import decide
 
 OTHER = "9" * 40
-
-
-def result(failed: int = 12, *, shas: tuple[str, ...] = (HEAD,), **more: Any) -> dict[str, Any]:
-    """A run.json as the measuring job of this workflow run leaves it."""
-    summary = summary_of({ASCENDING: failed}, **more)
-    run: dict[str, Any] = json.loads(json.dumps(run_json(summary, decide(summary))))
-    run["run"]["ci"] = {
-        "provider": "github",
-        "repository": REPOSITORY,
-        "run_id": str(RUN),
-        "run_attempt": "1",
-    }
-    run["run"]["revisions"] = [
-        {"rev": sha[:8], "named": sha, "sha": sha, "python": "python3", "folder": "", "notes": []}
-        for sha in shas
-    ]
-    run["run"]["sha"] = run["run"]["dirty"] = None
-    return run
-
-
-def zipped(**members: bytes) -> bytes:
-    file = io.BytesIO()
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, text in members.items():
-            archive.writestr(name.replace("__", ".").replace("_slash_", "/"), text)
-    return file.getvalue()
-
-
-def leave(place: Workplace, run: Any = None, *, archive: bytes | None = None, **listed: Any) -> int:
-    """The measuring job uploads its result. Answers the artifact's id."""
-    text = json.dumps(result() if run is None else run).encode()
-    made = place.github.new_id()
-    place.github.archives[made] = zipped(run__json=text) if archive is None else archive
-    size = len(place.github.archives[made])
-    artifact = {"id": made, "name": "run-json", "size_in_bytes": size, "expired": False} | listed
-    place.github.artifacts.setdefault(RUN, []).append(artifact)
-    return made
 
 
 @pytest.fixture
@@ -74,7 +35,7 @@ def test_a_result_is_told_in_the_commands_own_comment(queued: Workplace) -> None
     answer = queued.answer()
     assert answer.startswith(f"{comments.marker(queued.comment)}\n### /rerun-test: done\n")
     assert "descending fails less often than ascending: 0/50 against 12/50" in answer
-    assert "24 % [13 %, 38 %]" in answer
+    assert "24 % [13 %, 38 %]" in answer.replace("\xa0", " ")
     assert f"commit {HEAD}" in answer
     assert answer in queued.summary()
 

@@ -1,0 +1,50 @@
+"""What a measuring job leaves: a run.json, and the artifact that holds it."""
+
+import io
+import json
+import zipfile
+from typing import Any
+
+from github_model import REPOSITORY
+from summaries import ASCENDING, summary_of
+from workplace import HEAD, RUN, Workplace
+
+from harness.report.run_json import run_json
+from harness.report.verdict import decide
+
+
+def result(failed: int = 12, *, shas: tuple[str, ...] = (HEAD,), **more: Any) -> dict[str, Any]:
+    """A run.json as the measuring job of this workflow run leaves it."""
+    summary = summary_of({ASCENDING: failed}, **more)
+    run: dict[str, Any] = json.loads(json.dumps(run_json(summary, decide(summary))))
+    run["run"]["ci"] = {
+        "provider": "github",
+        "repository": REPOSITORY,
+        "run_id": str(RUN),
+        "run_attempt": "1",
+    }
+    run["run"]["revisions"] = [
+        {"rev": sha[:8], "named": sha, "sha": sha, "python": "python3", "folder": "", "notes": []}
+        for sha in shas
+    ]
+    run["run"]["sha"] = run["run"]["dirty"] = None
+    return run
+
+
+def zipped(**members: bytes) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, text in members.items():
+            archive.writestr(name.replace("__", ".").replace("_slash_", "/"), text)
+    return file.getvalue()
+
+
+def leave(place: Workplace, run: Any = None, *, archive: bytes | None = None, **listed: Any) -> int:
+    """The measuring job uploads its result. Answers the artifact's id."""
+    text = json.dumps(result() if run is None else run).encode()
+    made = place.github.new_id()
+    place.github.archives[made] = zipped(run__json=text) if archive is None else archive
+    size = len(place.github.archives[made])
+    artifact = {"id": made, "name": "run-json", "size_in_bytes": size, "expired": False} | listed
+    place.github.artifacts.setdefault(RUN, []).append(artifact)
+    return made
