@@ -18,6 +18,7 @@ from harness.report.words import (
 Run = Mapping[str, Any]
 
 _MIB = 1 << 20
+_AS_ASKED = "as asked"
 #: From so many cells or comparisons on a table is long.
 _MANY = 30
 #: Columns that are not numbers.
@@ -29,8 +30,9 @@ def cell_tables(cells: Sequence[Run]) -> list[Section]:
 
     Of many cells those in which nothing happened are behind a click.
     """
-    common = neutral(common_label(_axes(cells)))
-    title = _suite(cells) + (f" · {common}" if common else "")
+    as_asked = all(_is_as_asked(cell) for cell in cells)
+    common = (neutral(common_label(_axes(cells))), "capture order as asked" if as_asked else "")
+    title = " · ".join((_suite(cells), *filter(None, common)))
     quiet = [_is_quiet(cell) and len(cells) > _MANY for cell in cells]
     labels = list(zip(_labels(cells), cells, quiet, strict=True))
     eventful = _cell_table(title, [(label, cell) for label, cell, hidden in labels if not hidden])
@@ -53,10 +55,17 @@ def _cell_table(title: str, rows: Sequence[tuple[str, Run]]) -> Section:
     return _table("cells", title, columns, [-(cell["rate"] or 0) for _, cell in rows])
 
 
+def _is_as_asked(cell: Run) -> bool:
+    order = cell["order"]
+    return bool(order["observed"] == order["requested"] != "none")
+
+
 def _order(cell: Run) -> str:
     asked, observed = (neutral(cell["order"][name], 100) for name in ("requested", "observed"))
     if is_other_order(asked, observed):
         return f"**{observed}, asked: {asked}**"
+    if _is_as_asked(cell):
+        return _AS_ASKED
     return "-" if observed in ("", "none") else observed
 
 
@@ -137,8 +146,12 @@ def kinds(cells: Sequence[Run]) -> Section:
             for k, i in rows
         ],
     }
-    title = f"**Kinds** (exploratory) in {_suite(cells)}"
-    return _table("kinds", title, columns, [-cells[i]["kinds"][k] for k, i in rows])
+    ranks = [-cells[i]["kinds"][k] for k, i in rows]
+    if len(rows) > _MANY:
+        title = f"Kinds of failure in {_suite(cells)} (exploratory)"
+        return folded(_table("kinds", "", columns, ranks), title)
+    title = f"**Kinds of failure** (exploratory) in {_suite(cells)}"
+    return _table("kinds", title, columns, ranks)
 
 
 def tests(cells: Sequence[Run]) -> Section:
@@ -183,12 +196,12 @@ def _table(
     ranks: Sequence[float],
     most: int | None = None,
 ) -> Section:
-    """A table without the columns that are empty in every row. Numbers stay on one line."""
-    names = [name for name, texts in columns.items() if set(texts) - {"-"}]
+    """A table without the columns that say nothing in any row. Numbers stay on one line."""
+    names = [name for name, texts in columns.items() if set(texts) not in ({"-"}, {_AS_ASKED})]
     shown = [columns[n] if n in _LEFT else list(map(_unbroken, columns[n])) for n in names]
     sides = ["---" if name in _LEFT else "---:" for name in names]
     head = [title, ""] if title else []
-    head += [f"| {' | '.join(map(_unbroken, names))} |", f"| {' | '.join(sides)} |"]
+    head += [f"| {' | '.join(names)} |", f"| {' | '.join(sides)} |"]
     lines = [f"| {' | '.join(row)} |" for row in zip(*shown, strict=True)]
     return Section(what, list(zip(ranks, lines, strict=True)), "\n".join(head), most=most)
 

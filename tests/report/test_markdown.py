@@ -96,6 +96,17 @@ def test_an_order_that_was_not_asked_for_is_marked() -> None:
     assert "**descending, asked: ascending**" in markdown(run, COMMENT)
 
 
+def test_orders_that_all_were_as_asked_take_no_column() -> None:
+    text = markdown(FAILED, COMMENT)
+    assert "capture order as asked" in text
+    assert "order seen" not in text
+    run = copy.deepcopy(FAILED)
+    for cell in run["cells"]:
+        cell["order"]["observed"] = "none"
+    assert "order" not in markdown(run, COMMENT).partition("| cell |")[2]
+    assert "as asked" not in markdown(run, COMMENT)
+
+
 def test_both_revisions_are_named_with_their_commits() -> None:
     run = copy.deepcopy(FAILED)
     run["run"]["sha"] = None
