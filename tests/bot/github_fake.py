@@ -10,7 +10,7 @@ import re
 import threading
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 from github_model import Call, InvalidError, Repository
 
@@ -103,8 +103,8 @@ class _Api(http.server.BaseHTTPRequestHandler):
         except _DroppedError:
             self.close_connection = True
             return
-        except (InvalidError, ValueError) as error:
-            fake.violations.append(str(error))
+        except Exception as error:  # a route's own mistake is noted too, never "no answer"
+            fake.violations.append(f"{type(error).__name__}: {error}")
             status, answer = 400, {"message": "Bad Request"}
         self._send(status, answer, split.path, query)
 
@@ -141,11 +141,11 @@ class _Api(http.server.BaseHTTPRequestHandler):
         headers = dict(self.headers_of_fault)
         if status == 302:
             headers["location"], answer = answer, {}
-        if status == 200 and "page" in query:
+        if status == 200 and "/git/trees/" not in path:  # trees are cut short, not paged
             answer, more = _page(answer, query)
             if more:
-                url = f"{self.server.fake.url}{path}?page={int(query['page']) + 1}"
-                headers["link"] = f'<{url}>; rel="next"'
+                further = urlencode(query | {"page": int(query.get("page", 1)) + 1})
+                headers["link"] = f'<{self.server.fake.url}{path}?{further}>; rel="next"'
         data = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
         self.send_response(status)
         for name, value in {**headers, "content-length": str(len(data))}.items():
@@ -162,7 +162,7 @@ def _page(answer: Any, query: dict[str, str]) -> tuple[Any, bool]:
     rows = answer[key] if key else answer
     if not isinstance(rows, list):
         return answer, False
-    size, page = min(int(query.get("per_page", PER_PAGE)), 100), int(query["page"])
+    size, page = min(int(query.get("per_page", PER_PAGE)), 100), int(query.get("page", 1))
     part = rows[(page - 1) * size : page * size]
     more = len(rows) > page * size
     return ({**answer, key: part} if key else part), more

@@ -27,6 +27,13 @@ class Call:
     body: Any
 
 
+_STATUSES = [
+    *("requested", "waiting", "pending", "queued", "in_progress", "completed"),
+    *("success", "failure", "cancelled", "timed_out", "skipped", "neutral", "stale"),
+    *("action_required", "startup_failure"),
+]
+
+
 class InvalidError(Exception):
     """A request that GitHub would not take."""
 
@@ -90,6 +97,8 @@ def _check_query(call: Call, known: str) -> None:
     unknown = set(call.query) - {*known.split(), "per_page", "page"}
     if unknown:
         raise InvalidError(f"{call.path}: unknown query {sorted(unknown)}")
+    if call.query.get("status", "queued") not in _STATUSES:
+        raise InvalidError(f"{call.path}: no run has status={call.query['status']}")
     for name in ("since",):
         text = call.query.get(name)
         if text and not re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", text):
@@ -100,7 +109,9 @@ def _check_query(call: Call, known: str) -> None:
 
 
 def _check_body(call: Call, known: dict[str, type]) -> None:
-    body = call.body or {}
+    body = {} if call.body is None else call.body
+    if not isinstance(body, dict):
+        raise InvalidError(f"{call.path}: the body is no object")
     wrong = [key for key, value in body.items() if not isinstance(value, known.get(key, ()))]
     if wrong or (call.method == "POST" and set(known) - set(body)):
         raise InvalidError(f"{call.path}: body {sorted(body)} where {sorted(known)} is taken")
