@@ -12,6 +12,7 @@ from harness.report.schema import MAX_BYTES, problems
 ARTIFACT = "run-json"
 MEMBER = "run.json"
 
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _NAMED = 3
 
 
@@ -40,6 +41,9 @@ def _member(archive: bytes) -> bytes:
         with zipfile.ZipFile(io.BytesIO(archive)) as opened:
             if opened.namelist() != [MEMBER]:
                 raise RejectedError(f"the artifact does not hold {MEMBER} alone")
+            # What GitHub's own upload makes; other methods fail in ways of their own on bad data.
+            if opened.getinfo(MEMBER).compress_type not in _METHODS:
+                raise RejectedError(f"{MEMBER} is compressed in another way than deflate")
             with opened.open(MEMBER) as file:
                 # What the archive says of its sizes is not believed: reading stops at the limit.
                 text = file.read(MAX_BYTES + 1)
