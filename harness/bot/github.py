@@ -50,8 +50,9 @@ LONGEST_WAIT = timedelta(seconds=60)
 _PAGE = 100
 _MOST_PAGES = 10
 
-#: A run is in one of these, a skipped one (a comment that is no command) in neither.
-_ACTIVE = ("queued", "in_progress", "waiting", "pending", "requested")
+#: A run is in one of these, a skipped one (a comment that is no command) in neither. In the order
+#: that a run goes through them: one that moves on while they are asked for is met all the same.
+_ACTIVE = ("requested", "waiting", "pending", "queued", "in_progress")
 _ENDED = ("success", "failure", "cancelled", "timed_out", "action_required", "startup_failure")
 
 S = TypeVar("S", bound=Shape)
@@ -327,7 +328,7 @@ class Github:
             raise GithubError(doing, status, f"answered {status}") from None
         except RequestError as error:
             raise GithubError(doing, None, f"no answer ({type(error.exc).__name__})") from None
-        except (GitHubException, ValueError) as error:
+        except (GitHubException, ValueError, OverflowError) as error:
             raise GithubError(doing, None, f"unusable ({type(error).__name__})") from None
         return answer
 

@@ -78,12 +78,34 @@ def test_what_passes_is_waited_out(place: Workplace, read: str, what: int | str)
     assert place.parse()["action"] == "measure"
 
 
-@pytest.mark.parametrize("wait", ["3600", "soon"])
+@pytest.mark.parametrize("wait", ["3600", "soon", "9" * 30])
 def test_a_rate_limit_that_lasts_is_not_sat_out(place: Workplace, wait: str) -> None:
     place.says(COMMAND)
     place.github.fail("GET", READS["pull request"], 429, headers={"retry-after": wait})
     assert "error" in place.parse()
     assert sum(call.path.endswith("/pulls/7") for call in place.github.calls) == 1
+
+
+def test_a_run_that_moves_on_while_runs_are_listed_is_met(place: Workplace) -> None:
+    from test_attacks import CPU_JOB, earlier
+
+    earlier(place, "queued", on=99, job=CPU_JOB)
+    moving = place.github.runs[0]
+    moving["status"] = "pending"
+    place.says(COMMAND)
+    real = place.github.answer
+    asked: list[str] = []
+
+    def while_it_moves(call):  # type: ignore[no-untyped-def]
+        if call.path.endswith("/runs"):
+            asked.append(call.query["status"])
+            if len(asked) == 3:
+                moving["status"] = "in_progress"
+        return real(call)
+
+    place.github.answer = while_it_moves  # type: ignore[method-assign]
+    assert place.parse() == {"action": "none"}
+    assert "refused by rule `active`" in place.answer()
 
 
 def test_a_comment_that_was_written_without_an_answer_is_not_written_twice(
