@@ -66,11 +66,16 @@ def _refuse(constant: str) -> None:
     raise ValueError(f"{constant} is not a number")
 
 
-def check_bound(run: dict[str, Any], repository: str, run_id: int, sha: str, base: str) -> None:
-    """The result is of this repository, workflow run and commits. Raises RejectedError."""
+def check_origin(run: dict[str, Any], repository: str, run_id: int) -> None:
+    """The result is of this repository and workflow run. Raises RejectedError."""
     origin = run["run"].get("ci") or {}
     if origin.get("repository") != repository or origin.get("run_id") != str(run_id):
         raise RejectedError(f"{MEMBER} is of another workflow run")
+
+
+def check_bound(run: dict[str, Any], repository: str, run_id: int, sha: str, base: str) -> None:
+    """The result is of this repository, workflow run and commits. Raises RejectedError."""
+    check_origin(run, repository, run_id)
     measured = [revision["sha"] for revision in run["run"].get("revisions") or []]
     if measured != ([base, sha] if base else [sha]):
         raise RejectedError(f"{MEMBER} is of other commits than {sha}")

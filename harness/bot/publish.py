@@ -9,9 +9,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from harness.bot import comments
-from harness.bot.artifact import ARTIFACT, RejectedError, check_bound, result_of
+from harness.bot.artifact import RejectedError, check_bound
 from harness.bot.context import Context
 from harness.bot.event import CommentEvent, read_event
+from harness.bot.fetching import fetch_result
 from harness.bot.github import Github, GithubError
 from harness.bot.grammar import Measure, command_text, parse_command
 from harness.bot.sticky import find, post
@@ -19,7 +20,6 @@ from harness.core.errors import UsageError
 from harness.core.exits import ExitCode
 from harness.core.neutral import neutral
 from harness.report.markdown import markdown
-from harness.report.schema import MAX_BYTES
 
 #: What `timeout` exits with where it ended the run.
 _TIMED_OUT = "124"
@@ -107,14 +107,9 @@ def _about(context: Context, event: CommentEvent, left: Left) -> comments.About:
 
 def _result(context: Context, github: Github, left: Left) -> dict[str, Any] | None:
     """The checked result; None where none was left. Raises RejectedError."""
-    found = [one for one in github.artifacts(context.run, ARTIFACT) if not one.expired]
-    if not found:
+    run = fetch_result(github, context.run)
+    if run is None:
         return None
-    if len(found) > 1:
-        raise RejectedError(f"{len(found)} artifacts are called {ARTIFACT}")
-    if found[0].size_in_bytes > MAX_BYTES:
-        raise RejectedError(f"the artifact is larger than {MAX_BYTES} bytes")
-    run = result_of(github.download(found[0].id))
     check_bound(run, context.repository, context.run, left.sha, left.base)
     return run
 

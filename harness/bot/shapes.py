@@ -118,6 +118,7 @@ class Run(Shape):
     status: str | None
     conclusion: str | None
     created_at: AwareDatetime
+    head_branch: str | None = None
 
 
 class Runs(Shape):

@@ -47,3 +47,24 @@ def publish() -> None:
     from harness.bot.publish import publish as handle
 
     raise typer.Exit(handle(context_of(os.environ), left_of(os.environ)))
+
+
+@bot.command()
+def nightly() -> None:
+    """Open, update or close the issue of the nightly run's gate."""
+    from harness.bot.context import context_of
+    from harness.bot.nightly import nightly as handle
+
+    raise typer.Exit(handle(context_of(os.environ), os.environ.get("GITHUB_SHA", "")))
+
+
+@bot.command()
+def restore(
+    folder: Annotated[Path, typer.Argument(help="Where the store is to lie.")] = Path(".harness"),
+) -> None:
+    """Bring back the store that an earlier run of this workflow left."""
+    from harness.bot.context import context_of
+    from harness.bot.restore import restore as handle
+
+    branch = os.environ.get("GITHUB_REF_NAME", "")
+    raise typer.Exit(handle(context_of(os.environ), branch, folder))
