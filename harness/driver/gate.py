@@ -18,7 +18,7 @@ from harness.core.cell import Cell
 from harness.core.errors import StoreError
 from harness.core.exits import ExitCode
 from harness.core.order import is_in_ci
-from harness.core.result import order_of
+from harness.core.seen import order_of
 from harness.core.suite import (
     BACKEND_ROLES,
     EngineDeclaration,

@@ -8,8 +8,9 @@ from rich.markup import escape
 from harness.attempt.spec import Isolation
 from harness.cluster.pool import Pool
 from harness.core.exits import ExitCode
+from harness.core.fold import fold
 from harness.core.plan import PlannedAttempt, plan_from_dict
-from harness.core.result import AttemptResult, Ending, fold
+from harness.core.result import AttemptResult, Ending
 from harness.driver.options import RunOptions
 from harness.driver.run import ending_of, make_spec
 from harness.report.summary import cell_of

@@ -12,9 +12,10 @@ from typing import Any
 
 from harness.attempt.spec import AttemptRecord, AttemptSpec, Isolation
 from harness.cluster.pool import Gang, Pool
+from harness.core.fold import fold
 from harness.core.kinds import Kind
 from harness.core.plan import Plan, PlannedAttempt
-from harness.core.result import AttemptResult, Ending, censored, fold
+from harness.core.result import AttemptResult, Ending, censored
 from harness.core.revision import AXIS
 from harness.driver.options import RunOptions
 from harness.driver.progress import Progress

@@ -5,8 +5,9 @@ from collections.abc import Callable
 import pytest
 
 from harness.attempt.spec import AttemptRecord
+from harness.core.fold import fold
 from harness.core.kinds import Kind
-from harness.core.result import AttemptResult, Ending, fold
+from harness.core.result import AttemptResult, Ending
 
 Run = Callable[..., AttemptRecord]
 

@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.core.events import parse_line
+from harness.core.fold import fold
 from harness.core.kinds import Kind, Phase
-from harness.core.result import AttemptResult, Ending, Outcome, fold
+from harness.core.result import AttemptResult, Ending, Outcome
 
 A, B = "s.py::T::test_a", "s.py::T::test_b"
 CLEAN = Ending(exits=((0, 0, None),))

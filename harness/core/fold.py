@@ -1,0 +1,211 @@
+"""The wire's events and the processes' ends of one attempt, folded into outcomes.
+
+The rules that a last report alone would get wrong, each with a test of its own:
+a failing subtest fails its test though the test's own report says passed; a rerun in any phase is
+a failure that recovered in process; a process that left without `finish` failed, whatever it
+printed; a failed setUpClass or collection is one failure, not n.
+"""
+
+import re
+from dataclasses import replace
+
+from harness.core import events as wire
+from harness.core.events import Event
+from harness.core.kinds import Exc, Kind, Phase
+from harness.core.result import AttemptResult, Ending, Failure, Outcome, TestResult
+from harness.core.seen import Seen, failure_of
+
+#: What Gloo and NCCL say to the ranks that are left when one dies.
+_PEER_LEFT = re.compile(r"Connection (closed|reset) by (remote )?peer", re.I)
+
+#: pytest's exit statuses that say it did not run what was asked, whatever the reports say.
+_GAVE_UP = {1: "failures that no report named", 2: "interrupted", 3: "internal error"}
+
+
+def fold(events: list[tuple[int, Event]], ending: Ending) -> AttemptResult:
+    """Decide an attempt from all its events, (rank, event) in order of arrival, and its ending."""
+    seen = Seen()
+    for rank, event in events:
+        seen.take(rank, event)
+    return _Decision(seen, ending).result()
+
+
+class _Decision:
+    """Decides what all events and the processes' ending say together."""
+
+    def __init__(self, seen: Seen, ending: Ending) -> None:
+        self._seen = seen
+        self._ending = ending
+
+    def result(self) -> AttemptResult:
+        """The attempt, decided."""
+        process = self._process_failure()
+        tests = [self._test(test, process) for test in self._known_tests()]
+        failures = [*self._seen.whole, *self._class_failures()]
+        failures += [t.failure for t in tests if t.failure and t.failure not in failures]
+        if process and process not in failures:
+            failures.append(process)
+        failures = _causes(failures)
+        if not failures:
+            failures += self._session_failures(tests)
+        status = "failed" if failures else "passed"
+        return AttemptResult(
+            status="infra" if self._ending.infrastructure else status,
+            tests=tuple(tests),
+            failures=_infra(self._ending.infrastructure)
+            if self._ending.infrastructure
+            else tuple(failures),
+            capture=self._seen.capture(),
+            inside_seconds=wire.number(self._seen.finish or {}, "inside_seconds"),
+            replays=dict(self._seen.replays),
+            eager_steps=self._seen.eager,
+            notes=tuple(
+                self._seen.notes
+                + [f"left behind and reaped: {p}" for p in self._ending.left_behind]
+            ),
+        )
+
+    def _known_tests(self) -> list[str]:
+        return list(dict.fromkeys([*self._seen.collected, *self._seen.reports]))
+
+    def _session_failures(self, tests: list[TestResult]) -> list[Failure]:
+        """What is wrong although no test and no process failed: nothing ran, or pytest gave up."""
+        status = int(wire.number(self._seen.finish or {}, "exitstatus"))
+        if status in _GAVE_UP:
+            message = f"pytest ended with status {status}: {_GAVE_UP[status]}"
+            return [Failure(Kind.ERROR, Phase.RUN, message, message)]
+        if any(test.outcome is not Outcome.PRECLUDED for test in tests):
+            return []
+        return [Failure(Kind.NO_TESTS, Phase.SETUP, "no tests collected", "no tests collected")]
+
+    def _process_failure(self) -> Failure | None:
+        """The failure of the process itself, charged to the test that was running."""
+        crash = self._first_crash()
+        if self._ending.timed_out:
+            message = f"no end after {self._ending.timeout_s:g} s ({self._where()})"
+            return Failure(
+                Kind.HANG, self._seen.phase, self._at("hang"), message, self._seen.current
+            )
+        if crash:
+            rank, signal, code = crash
+            if rank in self._seen.follower_errors and not signal:
+                return self._follower_failure(rank, self._seen.follower_errors[rank])
+            what = signal or f"exit {code}"
+            where = self._seen.crumbs.get(rank, "") if rank else self._where()
+            kind = Kind.SIGNAL if signal else Kind.EARLY_EXIT
+            message = f"rank {rank} ended by {what} {where}".strip()
+            return Failure(
+                kind, self._seen.phase, self._at(what, rank), message, self._seen.current
+            )
+        return None
+
+    def _follower_failure(self, rank: int, exc: Exc | None) -> Failure:
+        """A follower that ended by an exception of its own: that exception's kind, not its exit."""
+        failure = failure_of(
+            exc, self._seen.phase, self._seen.current or "", self._seen.phase is Phase.SETUP
+        )
+        return replace(
+            failure,
+            signature=f"{failure.signature} on rank {rank}",
+            message=" ".join((f"rank {rank}", self._seen.crumbs.get(rank, ""))).strip()
+            + f": {failure.message}",
+            test=self._seen.current,
+        )
+
+    def _first_crash(self) -> tuple[int, str | None, int | None] | None:
+        """(rank, signal, code) of the first death that was none of the supervisor's doing."""
+        for rank, code, signal in self._ending.exits:
+            if signal or (rank and code) or (rank == 0 and not self._ended_as_said(code)):
+                return rank, signal, code
+        return None
+
+    def _ended_as_said(self, code: int | None) -> bool:
+        """Whether rank 0 came to its end, and left as its last line said it would."""
+        if self._seen.finish is None or code is None:
+            return False
+        return code == int(wire.number(self._seen.finish, "exitstatus")) & 0xFF
+
+    def _where(self) -> str:
+        return f"in {self._seen.current}" if self._seen.current else f"in {self._seen.phase.value}"
+
+    def _at(self, what: str, rank: int = 0) -> str:
+        test = (self._seen.current or "").rpartition("::")[2].partition("[")[0]
+        return f"{what}{f' on rank {rank}' if rank else ''} @ {test or self._seen.phase.value}"
+
+    def _class_failures(self) -> list[Failure]:
+        """One failure per class or module whose set-up failed, not one per test of it."""
+        found: dict[str, Failure] = {}
+        for test, reports in self._seen.reports.items():
+            for report in reports:
+                if report.get("class_setup") is True and _is_bad(report):
+                    scope = test.rpartition("::")[0]
+                    found.setdefault(
+                        scope, failure_of(wire.exception(report), report["phase"], scope, True)
+                    )
+        return list(found.values())
+
+    def _test(self, test: str, process: Failure | None) -> TestResult:
+        reports = self._seen.reports.get(test, [])
+        seconds = sum(wire.number(report, "seconds") for report in reports)
+        bad = [report for report in reports if _is_bad(report)]
+        if process and process.test == test:
+            own = None if not bad else self._worst(test, bad)
+            worst = process if own is None else min(own, process, key=_strength)
+            return TestResult(test, Outcome.FAILED, seconds, worst)
+        if any(report.get("class_setup") is True for report in bad):
+            return TestResult(test, Outcome.PRECLUDED, seconds)
+        if bad:
+            reran = any(report.get("outcome") == "rerun" for report in bad)
+            final_bad = any(report.get("outcome") == "failed" for report in bad)
+            return TestResult(
+                test,
+                Outcome.FAILED,
+                seconds,
+                self._worst(test, bad),
+                reran,
+                reran and not final_bad,
+            )
+        if test not in self._seen.ended:
+            return self._unended(test, seconds)
+        return TestResult(test, _clean_outcome(reports), seconds)
+
+    def _unended(self, test: str, seconds: float) -> TestResult:
+        """A test without its end: the one that ended the session, or one never reached."""
+        if test != self._seen.current:
+            return TestResult(test, Outcome.PRECLUDED, seconds)
+        message = f"the session was ended in {test}"
+        failure = Failure(
+            Kind.EARLY_EXIT, self._seen.phase, self._at("session ended"), message, test
+        )
+        return TestResult(test, Outcome.FAILED, seconds, failure)
+
+    def _worst(self, test: str, bad: list[Event]) -> Failure:
+        failures = [
+            failure_of(wire.exception(r), r["phase"], test, wire.text(r, "when") == "setup")
+            for r in bad
+        ]
+        return min(failures, key=_strength)
+
+
+def _is_bad(report: Event) -> bool:
+    return report.get("outcome") in ("failed", "rerun")
+
+
+def _clean_outcome(reports: list[Event]) -> Outcome:
+    if not reports:
+        return Outcome.PRECLUDED
+    skipped = any(r.get("outcome") == "skipped" and not r.get("subtest") for r in reports)
+    return Outcome.SKIPPED if skipped else Outcome.PASSED
+
+
+def _strength(failure: Failure) -> int:
+    return list(Kind).index(failure.kind)
+
+
+def _causes(failures: list[Failure]) -> list[Failure]:
+    """Without those of ranks that only saw a peer leave, where another failure says why it left."""
+    return [f for f in failures if not _PEER_LEFT.search(f.message)] or failures
+
+
+def _infra(reason: str) -> tuple[Failure, ...]:
+    return (Failure(Kind.INFRASTRUCTURE, Phase.SETUP, reason.partition(":")[0], reason),)

@@ -1,0 +1,136 @@
+"""What the wire's events of one attempt showed, taken one by one in order of arrival."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from harness.core import events as wire
+from harness.core.events import Event
+from harness.core.kinds import Exc, Kind, Phase, kind_of_exception
+from harness.core.order import observed_order
+from harness.core.result import Capture, Failure
+from harness.core.signature import signature_of
+
+
+class Seen:
+    """What events have shown so far; a later one may still change it."""
+
+    def __init__(self) -> None:
+        self.collected: list[str] = []
+        self.reports: dict[str, list[Event]] = {}
+        self.ended: set[str] = set()
+        self.current: str | None = None
+        self.phase = Phase.SETUP
+        self.whole: list[Failure] = []
+        self.traces: list[Event] = []
+        self.requested = ""
+        self.last_captured: Event = {}
+        self.finish: Event | None = None
+        self.replays: Counter[str] = Counter()
+        self.eager = 0
+        self.notes: list[str] = []
+        self.crumbs: dict[int, str] = {}
+        self.follower_errors: dict[int, Exc | None] = {}
+
+    def take(self, rank: int, event: Event) -> None:
+        """Process one event; those of ranks above 0 only tell where that rank was."""
+        name = event["event"]
+        if name == "capture":
+            self.crumbs[rank] = (
+                f"after capturing {wire.text(event, 'role')} bs {int(wire.number(event, 'bs'))}"
+            )
+        if name == "note":
+            self.notes.append(f"rank {rank}: {wire.text(event, 'text')[:500]}")
+        if name == "follower_error" and rank:
+            self.follower_errors[rank] = wire.exception(event)
+        if rank == 0 and (handler := getattr(self, f"_on_{name}", None)):
+            handler(event)
+
+    def _on_collected(self, event: Event) -> None:
+        self.collected += [t for t in wire.texts(event, "tests") if t not in self.collected]
+
+    def _on_collect_error(self, event: Event) -> None:
+        where = wire.text(event, "id")
+        self.whole.append(failure_of(wire.exception(event), Phase.SETUP, where, True))
+
+    def _on_test_start(self, event: Event) -> None:
+        self.current = wire.text(event, "id")
+        self.phase = Phase.RUN if self.phase is Phase.TEARDOWN else self.phase
+        self.reports.setdefault(self.current, [])
+
+    def _on_test_end(self, event: Event) -> None:
+        self.ended.add(wire.text(event, "id"))
+        self.current = None
+
+    def _on_phase(self, event: Event) -> None:
+        name = wire.text(event, "name")
+        if name in set(Phase):
+            self.phase = Phase(name)
+
+    def _on_report(self, event: Event) -> None:
+        phase = _phase_of(wire.text(event, "when"), self.phase)
+        self.reports.setdefault(wire.text(event, "id"), []).append({**event, "phase": phase})
+
+    def _on_capture_plan(self, event: Event) -> None:
+        self.requested = self.requested or wire.text(event, "requested")
+
+    def _on_capture(self, event: Event) -> None:
+        # setUpClass runs after its first test has started: the test tells the class that captured.
+        self.traces.append({**event, "test": self.current})
+
+    def _on_captured(self, event: Event) -> None:
+        self.last_captured = event
+
+    def _on_replays(self, event: Event) -> None:
+        for key, count in wire.counts(event, "counts").items():
+            self.replays[key] = max(self.replays[key], count)
+        self.eager = max(self.eager, int(wire.number(event, "eager")))
+
+    def _on_finish(self, event: Event) -> None:
+        self.finish = event
+
+    def capture(self) -> Capture:
+        """What graph capture showed, in the order that it took."""
+        done = self.last_captured
+        backends = done.get("role_backends")
+        return Capture(
+            graphs=wire.text(done, "graphs"),
+            requested=self.requested,
+            observed=order_of(self.traces),
+            pool_bytes=int(wire.number(done, "pool_bytes")),
+            peak_bytes=int(wire.number(done, "peak_bytes")),
+            seconds=wire.number(done, "seconds"),
+            role_backends={str(k): str(v) for k, v in backends.items()}
+            if isinstance(backends, dict)
+            else {},
+            trace=tuple(self.traces),
+        )
+
+
+def failure_of(exc: Exc | None, phase: Phase, test: str, in_setup: bool) -> Failure:
+    """The failure that an exception of the wire is, or a report that carries none."""
+    exc = exc or Exc((), "the report carried no exception")
+    kind = kind_of_exception(exc, in_setup=in_setup)
+    if kind is Kind.CAPTURE_ERROR:
+        phase = Phase.CAPTURE
+    return Failure(kind, phase, signature_of(exc), exc.message, test)
+
+
+def order_of(traces: Sequence[Event]) -> str:
+    """One name for the order of all roles' captures of all engines, or `mixed`."""
+    runs: list[list[int]] = []
+    previous = None
+    for trace in traces:
+        role, position = wire.text(trace, "role"), wire.number(trace, "position")
+        if role != previous or position == 0:
+            runs.append([])
+        runs[-1].append(int(wire.number(trace, "bs")))
+        previous = role
+    names = {observed_order(run) for run in runs}
+    return names.pop() if len(names) == 1 else ("mixed" if names else "none")
+
+
+def _phase_of(when: str, engine: Phase) -> Phase:
+    """pytest knows set-up, call and teardown; only the engine knows that it is capturing."""
+    if engine is Phase.CAPTURE:
+        return engine
+    return {"setup": Phase.SETUP, "teardown": Phase.TEARDOWN}.get(when, Phase.RUN)
