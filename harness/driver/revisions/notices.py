@@ -1,5 +1,6 @@
 """How a revision differs from the base beyond the code under test: said beside every comparison."""
 
+import posixpath
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
@@ -33,7 +34,7 @@ def notices(
         return tuple(told)
     changed = git(here, "diff", "--name-only", "--no-renames", base, sha).splitlines()
     prefix = PurePosixPath(git(here, "rev-parse", "--show-prefix") or ".")
-    tests = _among(changed, {_normal(prefix / suite) for suite in suites})
+    tests = _among(changed, {posixpath.normpath(prefix / suite) for suite in suites})
     if tests:
         told.append(f"not as in the base: {_some(tests)}: test and code are compared together")
     if found := [path for path in changed if PurePosixPath(path).name in _CONFIGURATION]:
@@ -105,16 +106,6 @@ def _is_measuring(path: str) -> bool:
 
 def _among(changed: list[str], wanted: set[str]) -> list[str]:
     return [path for path in changed if path in wanted]
-
-
-def _normal(path: PurePosixPath) -> str:
-    parts: list[str] = []
-    for part in path.parts:
-        if part == ".." and parts:
-            parts.pop()
-        else:
-            parts.append(part)
-    return "/".join(parts)
 
 
 def _some(names: list[str]) -> str:
