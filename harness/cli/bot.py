@@ -1,5 +1,6 @@
 """`harness bot`: what the workflow's trusted jobs run. Loads no torch, Ray or SQLAlchemy."""
 
+import importlib.util
 import os
 from pathlib import Path
 from typing import Annotated
@@ -18,12 +19,8 @@ bot = typer.Typer(
 
 @bot.callback()
 def _check_installed() -> None:
-    try:
-        import githubkit  # noqa: F401 (only whether it is there)
-    except ImportError:
-        raise UsageError(
-            "harness bot needs githubkit: pip install 'capture-harness[bot]'"
-        ) from None
+    if importlib.util.find_spec("githubkit") is None:
+        raise UsageError("harness bot needs githubkit: pip install 'capture-harness[bot]'")
 
 
 @bot.command()

@@ -77,7 +77,7 @@ def _serve(handler: type[http.server.BaseHTTPRequestHandler], fake: GithubFake) 
     server = _Server(("127.0.0.1", 0), handler)
     server.fake = fake
     threading.Thread(
-        target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True
+        target=server.serve_forever, kwargs={"poll_interval": 0.002}, daemon=True
     ).start()
     return server
 
