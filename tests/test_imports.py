@@ -72,9 +72,12 @@ def test_every_package_has_its_arrows_stated() -> None:
     assert {p.parent.name for p in PACKAGE.glob("*/__init__.py")} == set(ALLOWED)
 
 
-def test_help_loads_no_heavy_library() -> None:
+@pytest.mark.parametrize(
+    "module", ["cli.main", "bot.parse", "bot.publish", "bot.nightly", "bot.restore"]
+)
+def test_help_and_the_bot_load_no_heavy_library(module: str) -> None:
     code = (
-        "import sys, harness.cli.main\n"
+        f"import sys, harness.{module}\n"
         "heavy = {'torch', 'ray', 'scipy', 'sqlalchemy', 'numpy'} & set(sys.modules)\n"
         "sys.exit(f'loaded {heavy}' if heavy else 0)"
     )
