@@ -2,11 +2,33 @@
 
 import sys
 from collections import Counter
+from typing import TextIO
 
 from tqdm import tqdm
 
 from harness.core.events import Event, number, text
 from harness.core.result import AttemptResult
+
+#: Seconds between lines of a log, which wants one now and then and not a moving clock.
+LOG_EVERY_S = 30.0
+
+
+class _Lines:
+    """A log in place of a terminal: each time the bar would be drawn over, a line of its own.
+
+    A workflow's log shows nothing of a line before it ends, so a redrawn bar would show only then.
+    """
+
+    def __init__(self, log: TextIO) -> None:
+        self._log = log
+
+    def write(self, text: str) -> None:
+        line = text.strip()
+        if line:
+            self._log.write(line + "\n")
+
+    def flush(self) -> None:
+        self._log.flush()
 
 
 class Progress:
@@ -15,16 +37,17 @@ class Progress:
     def __init__(self, total: int, done: int, verbose: bool) -> None:
         self._kinds: Counter[str] = Counter()
         self._verbose = verbose
+        self._drawn = sys.stderr.isatty()
         self._bar = tqdm(
             total=total,
             initial=done,
             desc="attempts",
             unit="attempt",
-            file=sys.stderr,
-            dynamic_ncols=True,
+            file=sys.stderr if self._drawn else _Lines(sys.stderr),
+            dynamic_ncols=self._drawn,
+            ncols=None if self._drawn else 0,
             smoothing=0.1,
-            # A log file wants a line now and then, not a moving clock.
-            mininterval=0.1 if sys.stderr.isatty() else 30,
+            mininterval=0.1 if self._drawn else LOG_EVERY_S,
         )
 
     def ended(self, name: str, result: AttemptResult) -> None:
@@ -32,7 +55,7 @@ class Progress:
         if result.failure:
             self._kinds[result.failure.kind.value] += 1
             if self._verbose:
-                self._bar.write(f"{name}: {result.failure.kind} · {result.failure.signature}")
+                self.say(f"{name}: {result.failure.kind} · {result.failure.signature}")
         if self._kinds:
             counted = ", ".join(f"{kind} {n}" for kind, n in sorted(self._kinds.items()))
             self._bar.set_postfix_str(counted, refresh=False)
@@ -47,18 +70,21 @@ class Progress:
         """Called for each event of rank 0 while an attempt runs; draws captures when verbose."""
         if self._verbose and event["event"] == "capture":
             free = number(event, "free_after") / 2**30
-            self._bar.write(
+            self.say(
                 f"{name}: captured {text(event, 'role')} bs={number(event, 'bs'):.0f} "
                 f"avail_mem={free:.2f} GB"
             )
 
     def say(self, line: str) -> None:
-        """One line above the bar: a quarantined device, a stop."""
-        self._bar.write(line, file=sys.stderr)
+        """One line above the bar, or of the log: a quarantined device, a stop."""
+        if self._drawn:
+            self._bar.write(line, file=sys.stderr)
+        else:
+            sys.stderr.write(line + "\n")
 
     def tick(self) -> None:
         """Keep the clock moving while nothing ends."""
-        if sys.stderr.isatty():
+        if self._drawn:
             self._bar.refresh()
 
     def close(self) -> None:
