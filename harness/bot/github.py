@@ -276,14 +276,13 @@ class Github:
         return bytes(answer.content)
 
     def open_issues(self, label: str) -> list[Issue]:
-        """Open issues under a label that the bot wrote."""
+        """Open issues under a label, whoever wrote them."""
         pages = self._pages(
             f"list the issues labelled {label}",
             TypeAdapter(list[Issue]),
             self._rest.issues.list_for_repo,
             labels=label,
             state="open",
-            creator=BOT,
         )
         return [issue for page in pages for issue in page]
 

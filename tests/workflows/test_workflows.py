@@ -2,9 +2,12 @@
 
 import copy
 import json
+import os
 import re
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -207,3 +210,35 @@ def test_the_policy_of_this_repository_is_valid() -> None:
     policy = read_policy(PROJECT / ".github/harness.toml")
     for grant in policy.grant:
         assert all((PROJECT / place).exists() for place in grant.suites)
+
+
+INTERRUPTED = """#!/bin/bash
+trap 'echo "{}" > "$RUNNER_TEMP/result/run.json"; exit 130' INT
+touch "$RUNNER_TEMP/started"
+for _ in {1..600}; do sleep 0.05; done
+"""
+
+
+def test_a_cancelled_measurement_is_interrupted_and_leaves_its_result(tmp_path: Path) -> None:
+    """GitHub sends the interrupt to the step's shell alone."""
+    (step,) = (one for one in RERUN["jobs"]["measure"]["steps"] if one.get("id") == "measure")
+    script = tmp_path / "venv/bin/harness"
+    script.parent.mkdir(parents=True)
+    script.write_text(INTERRUPTED)
+    script.chmod(0o755)
+    given = {"RUNNER_TEMP": tmp_path, "GITHUB_OUTPUT": tmp_path / "out", "MINUTES": "1"}
+    shell = subprocess.Popen(
+        ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", step["run"]],
+        env=os.environ | {name: str(value) for name, value in given.items()} | {"ARGUMENTS": "x"},
+    )
+    try:
+        end = time.monotonic() + 20
+        while not (tmp_path / "started").exists():
+            assert time.monotonic() < end
+            time.sleep(0.02)
+        shell.send_signal(signal.SIGINT)
+        assert shell.wait(20) == 130
+    finally:
+        shell.kill()
+    assert (tmp_path / "result/run.json").exists()
+    assert (tmp_path / "out").read_text() == "exit=130\n"
