@@ -222,7 +222,7 @@ def _check_answers(address: str) -> None:
 
 def _members(kind: str, slots: int, supervisor: dict[str, Any]) -> list[Member]:
     starting = []
-    for node in ray.nodes():  # type: ignore[no-untyped-call]
+    for node in ray.nodes():  # type: ignore[no-untyped-call] # ray leaves it out
         if node["Alive"]:
             for device in _devices_of(node, kind, slots):
                 starting.append((device, _actor(node["NodeID"], device, supervisor)))

@@ -15,7 +15,7 @@ class DummyReader:
     ones; the rest is normal, scaled by the inputs' number, so that activations stay of order one.
     """
 
-    def __init__(self, folder: str, device: torch.device, dtype: torch.dtype) -> None:  # noqa: ARG002
+    def __init__(self, _folder: str, device: torch.device, dtype: torch.dtype) -> None:
         self._device = device
         self._dtype = dtype
 

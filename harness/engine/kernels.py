@@ -11,6 +11,8 @@ from torch import Tensor
 
 _SWIGLU_BLOCK = 1024
 
+# N803 is silenced below: Triton writes compile-time constants in capitals.
+
 
 @triton.jit
 def _rms_norm(values, weight, out, width, eps, BLOCK: tl.constexpr):  # noqa: N803

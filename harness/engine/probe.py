@@ -85,7 +85,7 @@ def _difference(replayed: Tensor, eager: Tensor) -> float:
 
 def _event_seconds(step: Callable[[], object], count: int) -> list[float]:
     marks: list[Any] = [
-        torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
+        torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call] # torch leaves it out
         for _ in range(count + 1)
     ]
     marks[0].record()

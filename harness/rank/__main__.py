@@ -35,4 +35,5 @@ if __name__ == "__main__":
     if sys.argv[1] == "entry":
         # Tests expect the working directory first, as under `python -m pytest`.
         sys.path.insert(0, str(Path.cwd()))
+    # Loaded by name: its `main` is not visible to a type checker.
     role.main(sys.argv[2:])  # type: ignore[attr-defined]

@@ -110,6 +110,7 @@ def _plain(value: object, depth: int) -> Any:
 
 def _number_or_text(value: object) -> int | str:
     try:
+        # What is no number is told by the TypeError, not by the type.
         return operator.index(value)  # type: ignore[arg-type]
     except TypeError:
         return _text(value)

@@ -118,6 +118,7 @@ def _binned(factor: Factor) -> Sequence[int]:
     """Level numbers: parts of equal size where the factor is ordered, else as first seen."""
     if not factor.ordered:
         return _partition(factor.values)
+    # An ordered factor's values compare; their type says only that they hash.
     rank = sorted(range(len(factor.values)), key=lambda i: factor.values[i])  # type: ignore[arg-type,return-value]
     parts = [0] * len(rank)
     for position, index in enumerate(rank):

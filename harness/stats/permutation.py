@@ -68,6 +68,7 @@ def _tables(
 def _in_order(levels: Sequence[Hashable]) -> list[Hashable]:
     distinct = dict.fromkeys(levels)
     if all(isinstance(level, int) for level in distinct):
+        # mypy does not carry what `all` found out over to the elements.
         return sorted(distinct)  # type: ignore[type-var]
     return list(distinct)
 

@@ -67,7 +67,7 @@ SCRIPTS = [(where, step) for where, step in STEPS if "run" in step]
 
 
 def test_zizmor_finds_nothing_and_ignores_one_thing() -> None:
-    said = tool("zizmor", "--offline", ".github", "action.yml")
+    said = tool("zizmor", "--offline", "--color", "never", ".github", "action.yml")
     assert "No findings to report" in said
     assert "(1 ignored" in said
     ignored = [p.name for p in [*WORKFLOWS, ACTION] if "zizmor: ignore" in p.read_text()]

@@ -32,14 +32,14 @@ _ELSEWHERE = (
 )
 
 
-class GitFailed(Exception):  # noqa: N818 - a state of affairs, told by its callers in their words
+class GitError(Exception):
     """git ended with an error; the text is the first line of what it said."""
 
 
 def git(folder: Path, *arguments: str) -> str:
     """Run git in `folder` and return what it printed, stripped.
 
-    Raises GitFailed where it says no, UsageError where there is no git.
+    Raises GitError where it says no, UsageError where there is no git.
     """
     environment = {k: v for k, v in os.environ.items() if k not in _ELSEWHERE}
     environment.update(GIT_TERMINAL_PROMPT="0", GIT_LFS_SKIP_SMUDGE="1", GIT_OPTIONAL_LOCKS="0")
@@ -57,8 +57,8 @@ def git(folder: Path, *arguments: str) -> str:
     except FileNotFoundError:
         raise UsageError("--rev needs git, and there is none on the PATH") from None
     except subprocess.TimeoutExpired:
-        raise GitFailed(f"git {arguments[0]} did not end in {_TIMEOUT_S:g} s") from None
+        raise GitError(f"git {arguments[0]} did not end in {_TIMEOUT_S:g} s") from None
     if done.returncode:
         said = done.stderr.strip().splitlines()
-        raise GitFailed(said[0][:300] if said else f"git {arguments[0]} failed")
+        raise GitError(said[0][:300] if said else f"git {arguments[0]} failed")
     return done.stdout.strip()

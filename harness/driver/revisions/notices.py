@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from harness.driver.revisions.git import GitFailed, git
+from harness.driver.revisions.git import GitError, git
 
 _CONFIGURATION = (
     "conftest.py",
@@ -90,7 +90,7 @@ def _text(here: Path, sha: str, path: str) -> str:
     """A file of the commit; empty where it has none."""
     try:
         return git(here, "show", f"{sha}:{path}")
-    except GitFailed:
+    except GitError:
         return ""
 
 

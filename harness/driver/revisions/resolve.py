@@ -8,7 +8,7 @@ from pathlib import Path
 from harness.core.errors import UsageError
 from harness.core.revision import Revision
 from harness.core.suite import parse_suite
-from harness.driver.revisions.git import GitFailed, git
+from harness.driver.revisions.git import GitError, git
 from harness.driver.revisions.notices import notices
 
 _LABEL_DIGITS = 8
@@ -66,7 +66,7 @@ def localise(suite: str) -> str:
 def _top(here: Path) -> Path:
     try:
         return Path(git(here, "rev-parse", "--show-toplevel"))
-    except GitFailed as error:
+    except GitError as error:
         raise UsageError(
             f"--rev measures revisions of the git repository it is started in: {error}"
         ) from None
@@ -87,7 +87,7 @@ def _sha(here: Path, text: str) -> str:
         return git(
             here, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{text}^{{commit}}"
         )
-    except GitFailed:
+    except GitError:
         raise UsageError(f"--rev {text!r} is no commit of this repository{_hint(here)}") from None
 
 

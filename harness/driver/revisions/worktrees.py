@@ -13,7 +13,7 @@ from pathlib import Path
 
 from harness.core.errors import UsageError
 from harness.core.revision import Revision
-from harness.driver.revisions.git import GitFailed, git
+from harness.driver.revisions.git import GitError, git
 
 FOLDER = Path(".harness/worktrees")
 
@@ -54,7 +54,7 @@ def changed(revision: Revision) -> list[str]:
     """Tracked files of the revision's worktree that are not as committed."""
     try:
         return git(tree(revision), "diff", "--name-only", revision.sha).splitlines()
-    except (GitFailed, FileNotFoundError) as error:
+    except (GitError, FileNotFoundError) as error:
         return [str(error)]
 
 
@@ -78,7 +78,7 @@ def _acquire(revision: Revision) -> int:
                 f"--rev {revision.named}: another run stands on {tree(revision)} and changed "
                 f"{found[0]}; wait until it has ended"
             )
-    except GitFailed as error:
+    except GitError as error:
         os.close(lock)
         raise UsageError(
             f"--rev {revision.named}: no worktree of {revision.sha}: {error}"
@@ -108,7 +108,7 @@ def _remove_unused(sha: str) -> None:
 
 def _remove(sha: str) -> None:
     path = FOLDER.absolute() / sha
-    with contextlib.suppress(GitFailed):  # none stands there, or a part of one
+    with contextlib.suppress(GitError):  # none stands there, or a part of one
         git(Path.cwd(), "worktree", "remove", "--force", "--force", str(path))
     shutil.rmtree(path, ignore_errors=True)
 

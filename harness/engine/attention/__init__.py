@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from harness.engine.config import EngineConfig
 
 
-def _torch_native(native: bool, splits: int) -> "AttentionBackend":  # noqa: ARG001
+def _torch_native(_native: bool, _splits: int) -> "AttentionBackend":
     from harness.engine.attention.torch_native import TorchNative
 
     return TorchNative()
@@ -32,7 +32,7 @@ def _fa3(native: bool, splits: int) -> "AttentionBackend":
     return make_fa3(native=native, splits=splits)
 
 
-def _flex(native: bool, splits: int) -> "AttentionBackend":  # noqa: ARG001
+def _flex(_native: bool, _splits: int) -> "AttentionBackend":
     from harness.engine.attention.flex import Flex, compiled_flex_attention
 
     return Flex(compiled_flex_attention())

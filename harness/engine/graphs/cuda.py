@@ -37,6 +37,7 @@ class CudaMemory:
     def __init__(self, device: torch.device) -> None:
         self._device = device
         self._pools: dict[str, Any] = {}
+        # Here and below: torch leaves its own calls without annotations.
         self._stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
         torch.cuda.reset_peak_memory_stats(device)
 

@@ -91,6 +91,7 @@ class Arena:
 
 
 def _weak(tensor: Tensor) -> Any:
+    # Here and below: torch leaves these classes without annotations.
     return StorageWeakRef(tensor.untyped_storage())  # type: ignore[no-untyped-call]
 
 
