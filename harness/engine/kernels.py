@@ -25,22 +25,36 @@ def _rms_norm(values, weight, out, width, eps, BLOCK: tl.constexpr):  # noqa: N8
     tl.store(out + row + at, scaled, mask=inside)
 
 
-@triton.jit
-def _rotate(heads, cos, signed_sin, out, row_stride, half, BLOCK: tl.constexpr):  # noqa: N803
-    row, head, count = tl.program_id(0).to(tl.int64), tl.program_id(1), tl.num_programs(1)
+@triton.jit(debug=True)  # for its assertion: a write outside the pool would spoil a neighbour
+def _rotate_and_store(
+    heads, cos, signed_sin, slots, keys, values, query_heads, kv_heads, half, room,
+    BLOCK: tl.constexpr,  # noqa: N803
+):  # fmt: skip
+    row, head = tl.program_id(0).to(tl.int64), tl.program_id(1)
     at = tl.arange(0, BLOCK)
     inside = at < half
-    source = heads + row * row_stride + head * 2 * half + at
-    angle = row * 2 * half + at
+    source = heads + (row * (query_heads + 2 * kv_heads) + head) * 2 * half + at
     first = tl.load(source, mask=inside, other=0.0).to(tl.float32)
     second = tl.load(source + half, mask=inside, other=0.0).to(tl.float32)
-    cos_1 = tl.load(cos + angle, mask=inside, other=0.0).to(tl.float32)
-    cos_2 = tl.load(cos + angle + half, mask=inside, other=0.0).to(tl.float32)
-    sin_1 = tl.load(signed_sin + angle, mask=inside, other=0.0).to(tl.float32)
-    sin_2 = tl.load(signed_sin + angle + half, mask=inside, other=0.0).to(tl.float32)
-    target = out + (row * count + head) * 2 * half + at
-    tl.store(target, first * cos_1 + second * sin_1, mask=inside)
-    tl.store(target + half, second * cos_2 + first * sin_2, mask=inside)
+    slot = tl.load(slots + row)
+    tl.device_assert((slot >= 0) & (slot < room), "a KV slot outside the pool")
+    if head < query_heads + kv_heads:
+        angle = row * 2 * half + at
+        cos_1 = tl.load(cos + angle, mask=inside, other=0.0).to(tl.float32)
+        cos_2 = tl.load(cos + angle + half, mask=inside, other=0.0).to(tl.float32)
+        sin_1 = tl.load(signed_sin + angle, mask=inside, other=0.0).to(tl.float32)
+        sin_2 = tl.load(signed_sin + angle + half, mask=inside, other=0.0).to(tl.float32)
+        turned = first * cos_1 + second * sin_1
+        second = second * cos_2 + first * sin_2
+        first = turned
+    if head < query_heads:
+        target = source
+    elif head < query_heads + kv_heads:
+        target = keys + (slot * kv_heads + head - query_heads) * 2 * half + at
+    else:
+        target = values + (slot * kv_heads + head - query_heads - kv_heads) * 2 * half + at
+    tl.store(target, first, mask=inside)
+    tl.store(target + half, second, mask=inside)
 
 
 @triton.jit
@@ -63,14 +77,18 @@ def rms_norm(values: Tensor, weight: Tensor, eps: float) -> Tensor:
     return out
 
 
-def rotate(heads: Tensor, cos: Tensor, signed_sin: Tensor) -> Tensor:
-    """See `ops.rotate`. A row's heads must follow each other without gaps."""
+def rotate_and_store(
+    heads: Tensor, cos: Tensor, signed_sin: Tensor, slots: Tensor, keys: Tensor, values: Tensor
+) -> Tensor:
+    """See `ops.rotate_and_store`. Heads, slots and pools are dense; slots are int64."""
     bs, count, number, dim = heads.shape
-    out = torch.empty(heads.shape, device=heads.device, dtype=heads.dtype)
-    block = triton.next_power_of_2(dim // 2)
-    grid = (bs * count, number)
-    _rotate[grid](heads, cos, signed_sin, out, heads.stride(1), dim // 2, BLOCK=block, num_warps=1)
-    return out
+    kept = keys.shape[1]
+    queries = number - 2 * kept
+    _rotate_and_store[bs * count, number](
+        heads, cos, signed_sin, slots.contiguous(), keys, values, queries, kept, dim // 2,
+        len(keys), BLOCK=triton.next_power_of_2(dim // 2), num_warps=1,
+    )  # fmt: skip
+    return heads[:, :, :queries]
 
 
 def swiglu(gate_up: Tensor) -> Tensor:

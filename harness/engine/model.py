@@ -48,8 +48,6 @@ class DecoderLayer:
         self._group = group
         self._eps = config.rms_norm_eps
         self._head_dim = config.head_dim
-        self._queries = config.num_attention_heads // group.size
-        self._keys = config.num_key_value_heads // group.size
 
     def forward(
         self,
@@ -58,14 +56,14 @@ class DecoderLayer:
         attention: AttentionBackend,
         cache: LayerCache,
     ) -> Tensor:
-        """[bs, n, hidden] to the same, in place."""
+        """[bs, n, hidden] to the same, in place.
+
+        No name outlives a tensor's last use: what is freed early is what the graph's pool gives
+        to the next one.
+        """
         weights = self._weights
-        normed = ops.rms_norm(hidden, weights.input_norm, self._eps)
-        attended = self._attend(normed, angles, attention, cache)
-        self._add_product(hidden, attended, weights.output)
-        normed = ops.rms_norm(hidden, weights.post_norm, self._eps)
-        gated = ops.swiglu(linear(normed, weights.gate_up))
-        return self._add_product(hidden, gated, weights.down)
+        self._add_product(hidden, self._attend(hidden, angles, attention, cache), weights.output)
+        return self._add_product(hidden, self._gated(hidden), weights.down)
 
     def _add_product(self, hidden: Tensor, values: Tensor, weight: Tensor) -> Tensor:
         """Add the ranks' `values @ weight.T` to `hidden`, in the matrix product's own kernel.
@@ -78,19 +76,22 @@ class DecoderLayer:
 
     def _attend(
         self,
-        normed: Tensor,
+        hidden: Tensor,
         angles: tuple[Tensor, Tensor],
         attention: AttentionBackend,
         cache: LayerCache,
     ) -> Tensor:
-        heads = linear(normed, self._weights.qkv).view(*normed.shape[:2], -1, self._head_dim)
-        turned = ops.rotate(heads[:, :, : self._queries + self._keys], angles)
-        return attention.forward(
-            turned[:, :, : self._queries],
-            turned[:, :, self._queries :],
-            heads[:, :, self._queries + self._keys :],
-            cache,
-        )
+        query = ops.rotate_and_store(self._heads(hidden), angles, attention.writes, cache)
+        return attention.forward(query, cache)
+
+    def _heads(self, hidden: Tensor) -> Tensor:
+        """Queries, keys and values, [bs, n, all of them, head_dim]."""
+        normed = ops.rms_norm(hidden, self._weights.input_norm, self._eps)
+        return linear(normed, self._weights.qkv).view(*hidden.shape[:-1], -1, self._head_dim)
+
+    def _gated(self, hidden: Tensor) -> Tensor:
+        normed = ops.rms_norm(hidden, self._weights.post_norm, self._eps)
+        return ops.swiglu(linear(normed, self._weights.gate_up))
 
 
 class Llama:

@@ -7,6 +7,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import silu
 
+from harness.engine.kv import LayerCache
+
 
 def rms_norm(values: Tensor, weight: Tensor, eps: float) -> Tensor:
     """[..., width] scaled to a root mean square of one, times `weight` [width]."""
@@ -17,16 +19,28 @@ def rms_norm(values: Tensor, weight: Tensor, eps: float) -> Tensor:
     return torch.nn.functional.rms_norm(values, weight.shape, weight, eps)
 
 
-def rotate(heads: Tensor, angles: tuple[Tensor, Tensor]) -> Tensor:
-    """Turn [bs, n, heads, head_dim] by cosines and signed sines, [bs, n, 1, head_dim] each.
+def rotate_and_store(
+    heads: Tensor, angles: tuple[Tensor, Tensor], slots: Tensor, cache: LayerCache
+) -> Tensor:
+    """Turn a step's queries in place, and write turned keys and values to [bs, n] pool slots.
 
-    Rolling by half a head swaps the halves; the sign of rotate-half is kept in the sine.
+    heads: [bs, n, query heads + 2 * KV heads, head_dim], queries before keys before values; angles:
+    cosines and signed sines, [bs, n, 1, head_dim] each. Answers the queries, a view of `heads`.
     """
-    cos, signed_sin = angles
     if heads.is_cuda:
         from harness.engine import kernels
 
-        return kernels.rotate(heads, cos, signed_sin)
+        return kernels.rotate_and_store(heads, *angles, slots, cache.keys, cache.values)
+    kept = cache.keys.shape[1]
+    query, key, value = torch.split(heads, [heads.shape[2] - 2 * kept, kept, kept], dim=2)
+    cache.keys.index_copy_(0, slots.flatten(), _rotate(key, angles).flatten(0, 1))
+    cache.values.index_copy_(0, slots.flatten(), value.flatten(0, 1))
+    return query.copy_(_rotate(query, angles))
+
+
+def _rotate(heads: Tensor, angles: tuple[Tensor, Tensor]) -> Tensor:
+    """Rolling by half a head swaps the halves; the sign of rotate-half is kept in the sine."""
+    cos, signed_sin = angles
     return torch.addcmul(heads * cos, heads.roll(heads.shape[-1] // 2, -1), signed_sin)
 
 

@@ -109,11 +109,11 @@ class WorkspaceTorchNative(TorchNative):
         super().prepare(page_table)
         self._shared.plan(self._planned[: len(page_table)])
 
-    def forward(self, query: Tensor, key: Tensor, value: Tensor, cache: LayerCache) -> Tensor:
+    def forward(self, query: Tensor, cache: LayerCache) -> Tensor:
         """Inside a graph, gather by the workspace."""
         if self._shared.capturing:
             self._pages.index = self._shared.first(len(query)).clamp(0, len(cache.keys) - 1)
-        return super().forward(query, key, value, cache)
+        return super().forward(query, cache)
 
     def addresses(self) -> dict[str, int]:
         """The capture trace then shows whether the workspace moved."""

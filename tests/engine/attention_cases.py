@@ -71,7 +71,7 @@ class Step:
         return slots, lengths
 
     def run(self, backend: AttentionBackend, bs: int) -> Tensor:
-        """What a graph captures: bind, then forward. [bs, count, heads * head_dim]."""
+        """What a graph captures: bind, write, forward. [bs, count, heads * head_dim]."""
         if self.tree:
             writes = self._writes(bs)
             backend.bind_branches(
@@ -79,7 +79,9 @@ class Step:
             )
         else:
             backend.bind(self.positions(bs))
-        return backend.forward(self.query[:bs], self.new[0, :bs], self.new[1, :bs], self.cache)
+        for pool, new in zip((self.cache.keys, self.cache.values), self.new[:, :bs], strict=True):
+            pool.index_copy_(0, backend.writes.flatten(), new.flatten(0, 1))
+        return backend.forward(self.query[:bs], self.cache)
 
     def _writes(self, bs: int) -> Tensor:
         return slots_of(self.table[:bs], self.positions(bs), self.shape.page_size)

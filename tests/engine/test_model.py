@@ -50,7 +50,8 @@ def test_paged_attention_is_attention_term_by_term(page_size: int) -> None:
     new = torch.randn(2, rows, 2, kv_heads, dim, generator=generator, dtype=DOUBLE)
     backend.prepare(table)
     backend.bind(positions)
-    answer = backend.forward(query, new[0], new[1], cache).view(rows, 2, heads, dim)
+    cache.keys[backend.writes], cache.values[backend.writes] = new[0], new[1]
+    answer = backend.forward(query, cache).view(rows, 2, heads, dim)
     for row in range(rows):
         history[:, row, positions[row]] = new[:, row]
         for q in range(2):

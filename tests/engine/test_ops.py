@@ -5,6 +5,7 @@ import torch
 from torch import Tensor
 
 from harness.engine import ops
+from harness.engine.kv import LayerCache
 
 DEVICES = [
     "cpu",
@@ -45,22 +46,29 @@ def test_rms_norm(device: str, dtype: torch.dtype, tolerance: float, rows: int, 
 
 
 @pytest.mark.parametrize("dim", [16, 96, 128])
-def test_rotate_turns_the_first_heads_of_wider_rows(
+def test_rotate_and_store_turns_queries_and_keys_and_writes_keys_and_values(
     device: str, dtype: torch.dtype, tolerance: float, rows: int, dim: int
 ) -> None:
-    heads = drawn(device, dtype, rows, 2, 5, dim)[:, :, :3]
+    heads = drawn(device, dtype, rows, 2, 7, dim)  # 3 of queries, 2 each of keys and values
     angles = drawn(device, torch.float32, rows, 2, 1, dim // 2).double()
     cos = torch.cat([angles.cos()] * 2, -1).to(dtype)
     signed_sin = torch.cat([-angles.sin(), angles.sin()], -1).to(dtype)
-    first, second = heads.double().chunk(2, -1)
-    wanted = torch.cat(
+    wide = heads.double()
+    first, second = wide[:, :, :5].chunk(2, -1)
+    turned = torch.cat(
         [
             first * angles.cos() - second * angles.sin(),
             second * angles.cos() + first * angles.sin(),
         ],
         -1,
     )
-    check(ops.rotate(heads, (cos, signed_sin)), wanted, tolerance)
+    pool = drawn(device, dtype, 2, 20, 2, dim)
+    wanted = pool.double()
+    slots = torch.randperm(20, device=device)[: rows * 2].view(rows, 2)
+    wanted[0, slots], wanted[1, slots] = turned[:, :, 3:], wide[:, :, 5:]
+    queries = ops.rotate_and_store(heads, (cos, signed_sin), slots, LayerCache(pool[0], pool[1]))
+    check(queries, turned[:, :, :3], tolerance)
+    check(pool, wanted, tolerance)
 
 
 @pytest.mark.parametrize("width", [48, 1500])

@@ -40,6 +40,9 @@ class Branches:
 class AttentionBackend(Protocol):
     """Causal attention over the paged pool. Rows are requests; a row's queries are consecutive."""
 
+    writes: Tensor
+    """[bs, n] int64, the pool slots of the bound queries' own keys and values."""
+
     def init_static_state(self, shape: AttentionShape) -> None:
         """Allocate what graphs will hold the addresses of. Called once, before any capture."""
 
@@ -57,11 +60,11 @@ class AttentionBackend(Protocol):
         int64; writes: [bs, n] int64, the pool slots into which this forward's keys and values go.
         """
 
-    def forward(self, query: Tensor, key: Tensor, value: Tensor, cache: LayerCache) -> Tensor:
-        """Write keys and values to the pool, then attend to every earlier position and itself.
+    def forward(self, query: Tensor, cache: LayerCache) -> Tensor:
+        """Attend to every earlier position and its own, whose keys and values stand in the pool.
 
-        `query` is [bs, n, query heads, head_dim], `key` and `value` [bs, n, KV heads, head_dim];
-        the answer is [bs, n, query heads * head_dim]. Called inside graphs.
+        `query` is [bs, n, query heads, head_dim], the answer [bs, n, query heads * head_dim].
+        Called inside graphs.
         """
 
     def addresses(self) -> dict[str, int]:

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from harness.engine.attention.base import AttentionShape, Branches
 from harness.engine.attention.branches import attend_branches, merge
-from harness.engine.attention.gather import GatheredPages, NativePages, store
+from harness.engine.attention.gather import GatheredPages, NativePages
 from harness.engine.kv import LayerCache
 
 
@@ -35,7 +35,7 @@ class FlashAttention:
     """A backend around one kernel."""
 
     _pages: GatheredPages | NativePages
-    _writes: Tensor
+    writes: Tensor
     _lengths: Tensor
     _branches: Branches | None
 
@@ -58,19 +58,18 @@ class FlashAttention:
 
     def bind(self, positions: Tensor) -> None:
         """Compute the write slots and each row's length, once for all layers."""
-        self._writes = self._pages.slots(positions)
+        self.writes = self._pages.slots(positions)
         self._lengths = (positions[:, -1] + 1).int()
         self._branches = None
 
     def bind_branches(self, prefix: Tensor, writes: Tensor, branches: Branches) -> None:
         """See `AttentionBackend.bind_branches`."""
-        self._writes = writes
+        self.writes = writes
         self._lengths = prefix.int()
         self._branches = branches
 
-    def forward(self, query: Tensor, key: Tensor, value: Tensor, cache: LayerCache) -> Tensor:
+    def forward(self, query: Tensor, cache: LayerCache) -> Tensor:
         """See `AttentionBackend.forward`."""
-        store(cache, self._writes, key, value)
         keys, values, table = self._pages.read(len(query), cache)
         causal = self._branches is None
         attended, lse = self._kernel(

@@ -15,7 +15,7 @@ from torch.nn.functional import pad
 
 from harness.engine.attention.base import AttentionShape, Branches
 from harness.engine.attention.branches import attend_branches, merge
-from harness.engine.attention.gather import GatheredPages, store
+from harness.engine.attention.gather import GatheredPages
 from harness.engine.kv import LayerCache
 
 BLOCK = 128
@@ -51,7 +51,7 @@ class Flex:
     _group: int
     _sees_to: Tensor
     _blocks: Tensor
-    _writes: Tensor
+    writes: Tensor
     _mask: BlockMask
     _branches: Branches | None
     _prefix: Tensor
@@ -74,13 +74,13 @@ class Flex:
 
     def bind(self, positions: Tensor) -> None:
         """Compute the write slots and the blocks to visit, once for all layers."""
-        self._writes = self._pages.slots(positions)
+        self.writes = self._pages.slots(positions)
         self._branches = None
         self._set_mask(positions[:, 0], positions.shape[1], causal=True)
 
     def bind_branches(self, prefix: Tensor, writes: Tensor, branches: Branches) -> None:
         """See `AttentionBackend.bind_branches`."""
-        self._writes = writes
+        self.writes = writes
         self._branches, self._prefix = branches, prefix
         self._set_mask(prefix - 1, writes.shape[1], causal=False)
 
@@ -105,9 +105,8 @@ class Flex:
             compute_q_blocks=False,
         )
 
-    def forward(self, query: Tensor, key: Tensor, value: Tensor, cache: LayerCache) -> Tensor:
+    def forward(self, query: Tensor, cache: LayerCache) -> Tensor:
         """See `AttentionBackend.forward`."""
-        store(cache, self._writes, key, value)
         keys, values, _ = self._pages.read(len(query), cache)
         count = query.shape[1]
         widened = pad(query, (0, 0, 0, 0, 0, _padded(count, self._group) - count))

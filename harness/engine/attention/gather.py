@@ -11,12 +11,6 @@ from harness.engine.attention.base import AttentionShape
 from harness.engine.kv import LayerCache, slots_of
 
 
-def store(cache: LayerCache, slots: Tensor, key: Tensor, value: Tensor) -> None:
-    """Write [bs, n, KV heads, head_dim] keys and values to as many pool slots."""
-    cache.keys.index_copy_(0, slots.flatten(), key.flatten(0, 1))
-    cache.values.index_copy_(0, slots.flatten(), value.flatten(0, 1))
-
-
 class GatheredPages:
     """Pages copied to a static workspace."""
 

@@ -10,7 +10,7 @@ from torch.nn.functional import scaled_dot_product_attention
 
 from harness.engine.attention.base import AttentionShape, Branches
 from harness.engine.attention.branches import attend_branches, merge
-from harness.engine.attention.gather import GatheredPages, store
+from harness.engine.attention.gather import GatheredPages
 from harness.engine.kv import LayerCache
 
 
@@ -20,7 +20,7 @@ class TorchNative:
     _shape: AttentionShape
     _pages: GatheredPages
     _columns: Tensor
-    _writes: Tensor
+    writes: Tensor
     _mask: Tensor
     _prefix: Tensor
     _branches: Branches | None
@@ -37,7 +37,7 @@ class TorchNative:
 
     def bind(self, positions: Tensor) -> None:
         """Compute the write slots and the additive mask, once for all layers."""
-        self._writes = self._pages.slots(positions)
+        self.writes = self._pages.slots(positions)
         self._branches = None
         hidden = self._columns > positions.unsqueeze(-1)
         mask = torch.zeros(hidden.shape, device=hidden.device, dtype=self._shape.dtype)
@@ -45,13 +45,12 @@ class TorchNative:
 
     def bind_branches(self, prefix: Tensor, writes: Tensor, branches: Branches) -> None:
         """See `AttentionBackend.bind_branches`."""
-        self._writes = writes
+        self.writes = writes
         self._prefix, self._branches = prefix, branches
         self._mask = self._columns >= prefix.view(-1, 1, 1, 1, 1)
 
-    def forward(self, query: Tensor, key: Tensor, value: Tensor, cache: LayerCache) -> Tensor:
+    def forward(self, query: Tensor, cache: LayerCache) -> Tensor:
         """See `AttentionBackend.forward`."""
-        store(cache, self._writes, key, value)
         keys, values, _ = self._pages.read(len(query), cache)
         if self._branches is None:
             return self._attend(query, keys, values).transpose(1, 2).flatten(2)
