@@ -23,7 +23,7 @@ class Seen:
         self.whole: list[Failure] = []
         self.traces: list[Event] = []
         self.requested = ""
-        self.last_captured: Event = {}
+        self.captured: list[Event] = []
         self.finish: Event | None = None
         self.replays: Counter[str] = Counter()
         self.eager = 0
@@ -78,7 +78,7 @@ class Seen:
         self.traces.append({**event, "test": self.current})
 
     def _on_captured(self, event: Event) -> None:
-        self.last_captured = event
+        self.captured.append(event)
 
     def _on_replays(self, event: Event) -> None:
         for key, count in wire.counts(event, "counts").items():
@@ -89,21 +89,28 @@ class Seen:
         self.finish = event
 
     def capture(self) -> Capture:
-        """What graph capture showed, in the order that it took."""
-        done = self.last_captured
-        backends = done.get("role_backends")
+        """What graph capture showed, in the order that it took.
+
+        A suite's classes build engines one after another: bytes are the largest engine's, seconds
+        are all engines', and names are the last one's.
+        """
+        last = self.captured[-1] if self.captured else {}
+        backends = last.get("role_backends")
         return Capture(
-            graphs=wire.text(done, "graphs"),
+            graphs=wire.text(last, "graphs"),
             requested=self.requested,
             observed=order_of(self.traces),
-            pool_bytes=int(wire.number(done, "pool_bytes")),
-            peak_bytes=int(wire.number(done, "peak_bytes")),
-            seconds=wire.number(done, "seconds"),
+            pool_bytes=self._largest("pool_bytes"),
+            peak_bytes=self._largest("peak_bytes"),
+            seconds=sum(wire.number(done, "seconds") for done in self.captured),
             role_backends={str(k): str(v) for k, v in backends.items()}
             if isinstance(backends, dict)
             else {},
             trace=tuple(self.traces),
         )
+
+    def _largest(self, field: str) -> int:
+        return max((int(wire.number(done, field)) for done in self.captured), default=0)
 
 
 def failure_of(exc: Exc | None, phase: Phase, test: str, in_setup: bool) -> Failure:

@@ -15,6 +15,8 @@ from harness.stats.capacity import Prediction, predict
 SCHEMA = "harness.capture-cost/1"
 MIB = 1 << 20
 GIB = 1 << 30
+#: So many times the largest size measured a line is trusted: allocators change their ways.
+REACH = 8
 
 #: What follows from a single size is said with the case in which it misled.
 ONE_SIZE = (
@@ -88,6 +90,12 @@ def _predicted(order: str, prediction: Prediction, capacity: int, largest: int) 
         f"{line.intercept / GIB:.2f} GiB + {line.slope / MIB:.3f} MiB x {line.model}, "
         f"worst residual {_mib(round(line.residual))} MiB"
     )
+    reached = REACH * largest
+    if prediction.fits > reached:
+        return (
+            f"{order}: predicted to fit {room} at least up to max_bs {reached}, {REACH} times the "
+            f"largest size measured ({model}); no line is trusted further: measure larger sizes"
+        )
     reach = f", {prediction.fits / largest:.1f} times the largest size measured"
     return (
         f"{order}: predicted to fit {room} up to max_bs {prediction.fits} and no further "

@@ -13,10 +13,8 @@ from harness.core.cell import cell_from_dict
 from harness.core.neutral import neutral
 from harness.report.fitting import Section, fit, folded, listed
 from harness.report.headline import headline, measured
-from harness.report.markdown_tables import cell_tables, contrasts, kinds, rank, tests
-
-#: So many undecided comparisons have their sentence beside the verdict.
-_UNDECIDED = 3
+from harness.report.markdown_tables import cell_tables, contrasts, kinds, tests
+from harness.report.sentences import shown
 
 Run = Mapping[str, Any]
 
@@ -48,19 +46,9 @@ def markdown(run: Run, limit: int, command: Callable[[int], str] | None = None) 
 def _verdict(run: Run) -> Section:
     """The outcome, what it was measured on, and the sentences, few enough to be read."""
     rows = [f"### {headline(run)}\n\n{measured(run)}\n"]
-    rows += [f"- {neutral(text, 1200)}" for text in _sentences(run)]
+    told = shown(run["verdict"]["sentences"], run["contrasts"], "their table has the counts")
+    rows += [f"- {neutral(text, 1200)}" for text in told]
     return Section("sentences", list(enumerate(rows)), most=40)
-
-
-def _sentences(run: Run) -> list[str]:
-    """Of many comparisons that were not decided the first few; their table has each."""
-    told: list[str] = run["verdict"]["sentences"]
-    silent = [one for one in run["contrasts"] if one["finding"] != "different"]
-    dropped = {one["sentence"] for one in sorted(silent, key=rank)[_UNDECIDED:]}
-    if not dropped:
-        return told
-    many = f"{len(dropped)} more planned comparisons are not decided: their table has the counts"
-    return [*(text for text in told if text not in dropped), many]
 
 
 def _what_decides(run: Run, command: Callable[[int], str] | None) -> Section:

@@ -5,8 +5,8 @@ from typing import Any
 
 from harness.core.cell import Cell, cell_from_dict
 from harness.core.neutral import neutral
-from harness.core.revision import AXIS
 from harness.report.fitting import Section, folded
+from harness.report.sentences import rank
 from harness.report.words import (
     common_label,
     is_other_order,
@@ -98,12 +98,6 @@ def contrasts(compared: Sequence[Run]) -> Section:
     title = "" if many else "**Comparisons**, p corrected for their number"
     table = _table("comparisons", title, columns, [rank(one) for one in compared], most=100)
     return folded(table, "Comparisons, p corrected for their number") if many else table
-
-
-def rank(one: Run) -> float:
-    """What a reader looks for first: revisions, then what differs most clearly."""
-    clear = 1 if one["p"] is None else one["p"]
-    return float(clear - 2 if one["axis"] == AXIS else clear)
 
 
 def _compared(one: Run) -> str:

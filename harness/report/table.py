@@ -10,6 +10,7 @@ from rich.table import Table
 from harness.core.cell import Cell
 from harness.report.cells import CellSummary
 from harness.report.revisions import revision_lines
+from harness.report.sentences import shown
 from harness.report.summary import RunSummary
 from harness.report.verdict import Verdict
 from harness.report.words import (
@@ -36,7 +37,8 @@ def print_report(summary: RunSummary, verdict: Verdict, console: Console) -> Non
             if more:
                 console.print(more)
     _print_lists(summary, console)
-    for sentence in verdict.sentences:
+    compared = [one.as_dict() for one in verdict.contrasts]
+    for sentence in shown(verdict.sentences, compared, "--json and --markdown have each"):
         console.print(f"[bold]•[/] {escape(sentence)}", soft_wrap=True)
 
 

@@ -191,6 +191,15 @@ def test_the_observed_order_is_that_of_every_role() -> None:
     assert folded(torn, ran(A, report(A))).capture.observed == "mixed"
 
 
+def test_of_several_engines_the_largest_counts_and_all_of_their_time() -> None:
+    engines = [
+        event("captured", pool_bytes=pool, peak_bytes=peak, seconds=1.5)
+        for pool, peak in ((20, 7), (30, 5), (2, 1))
+    ]
+    capture = folded(*engines, ran(A, report(A))).capture
+    assert (capture.pool_bytes, capture.peak_bytes, capture.seconds) == (30, 7, 4.5)
+
+
 JSON = st.recursive(
     st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=20),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner),

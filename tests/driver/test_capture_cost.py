@@ -38,9 +38,9 @@ def test_an_order_that_is_cheap_at_five_is_said_to_stop_fitting_first() -> None:
         for size in (5, 32, 64)
         for order, factor in (("ascending", 60), ("descending", 20))
     ]
-    found = sentences(costs, None)
-    assert "ascending: predicted to fit 80.00 GiB up to max_bs 1024" in found[3]
-    assert "descending: predicted to fit 80.00 GiB up to max_bs 3072" in found[4]
+    found = sentences(costs, 40 * GIB)
+    assert "ascending: predicted to fit 40.00 GiB up to max_bs 341 and no further" in found[3]
+    assert "descending: predicted to fit 40.00 GiB at least up to max_bs 512, 8 times" in found[4]
     assert ONE_SIZE not in found
     assert "up to max_bs 68 " in sentences(costs, 24 * GIB)[3]
 
