@@ -18,7 +18,8 @@ def target_role(
 ) -> Role:
     """`verify`, of the last token and a chain of drafts; without speculation `decode`, of one.
 
-    Answers `logits` [bs, n, vocab] and `hidden` [bs, n, hidden] for n = `config.query_len`.
+    Answers `logits` [bs, n, vocab] for n = `config.query_len`, `verify` also `hidden`, [bs, n,
+    hidden]. A graph keeps what it answers for good: `decode` leaves out what nobody reads.
     """
     count = config.query_len
     inputs = _numbers(
@@ -27,7 +28,8 @@ def target_role(
 
     def forward(bs: int) -> Outputs:
         hidden = target.forward(inputs["tokens"][:bs], inputs["positions"][:bs], attention)
-        return {"logits": target.shared_logits(hidden), "hidden": hidden}
+        logits = target.shared_logits(hidden)
+        return {"logits": logits, "hidden": hidden} if config.speculative else {"logits": logits}
 
     name = "verify" if config.speculative else "decode"
     return Role(name, config.decode_backend, attention, inputs, forward)

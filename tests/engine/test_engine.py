@@ -132,6 +132,19 @@ def test_orders_differ_in_layout_yet_not_in_answers(
     assert layouts[0] != layouts[1]
 
 
+def test_decode_graphs_keep_nothing_of_their_own(
+    engine_args: dict[str, object], told: list[dict[str, object]]
+) -> None:
+    """What each graph answered in the pool would add up over 35 sizes, whatever the order."""
+    with Engine.from_cell({**engine_args, "speculative": False}):
+        pass
+    found = [e["addresses"] for e in told if e["event"] == "capture" and e["role"] == "decode"]
+    assert len(found) == 3
+    for addresses in found:
+        answered = {k: at for k, at in addresses.items() if k.startswith("output.")}  # type: ignore[attr-defined]
+        assert answered == {"output.logits": addresses["shared.logits"]}  # type: ignore[index]
+
+
 @pytest.mark.parametrize(("phases", "before"), [("interleaved", 1), ("two-phase", 9)])
 def test_shapes_are_warmed_up_when_the_mode_says(
     engine_args: dict[str, object], monkeypatch: pytest.MonkeyPatch, phases: str, before: int

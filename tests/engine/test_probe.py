@@ -8,6 +8,7 @@ from safetensors.torch import load_file
 
 from harness.core.errors import UsageError
 from harness.engine.engine import Engine
+from harness.engine.oracle import NanDetected
 from harness.engine.probe import time_step, watch_replays
 from harness.engine.runner import GraphRunner
 
@@ -52,10 +53,11 @@ def test_a_nan_is_infinitely_far(
 
         def poisoned() -> None:
             replay()
-            graph.outputs["hidden"][0, 0, 0] = float("nan")
+            graph.outputs["logits"][0, 0, 0] = float("nan")
 
         monkeypatch.setattr(graph, "replay", poisoned)
-        engine.generate(PROMPTS, 2)
+        with pytest.raises(NanDetected):
+            engine.generate(PROMPTS, 2)
         assert differences["decode/4"] == float("inf")
 
 
