@@ -46,6 +46,11 @@ class CaptureCost:
         )
 
     @property
+    def wanted(self) -> int:
+        """Bytes in use at the worst moment, and the pools': their free blocks serve nobody else."""
+        return self.peak_bytes + self.pool_bytes
+
+    @property
     def largest_graph(self) -> int:
         """Bytes of the pools after the first graph; captured in descending order, the largest."""
         return self.trace[0].pool_bytes if self.trace else 0

@@ -32,18 +32,24 @@ def capacity_of(costs: Sequence[CaptureCost], memory: int | None) -> int:
 
 def predictions(costs: Sequence[CaptureCost], memory: int | None) -> dict[str, Prediction]:
     """Per order, the largest size that fits, from the sizes that did."""
-    capacity = capacity_of(costs, memory)
+    capacity, fitted = capacity_of(costs, memory), [cost for cost in costs if cost.unfit is None]
     return {
-        order: predict(
-            {c.max_bs: c.footprint if memory else c.held for c in costs if _counts(c, order)},
-            capacity,
-        )
+        order: predict(_needed([c for c in fitted if c.order == order], memory), capacity)
         for order in orders_of(costs)
     }
 
 
-def _counts(cost: CaptureCost, order: str) -> bool:
-    return cost.order == order and cost.unfit is None
+def _needed(costs: Sequence[CaptureCost], memory: int | None) -> dict[int, int]:
+    """Largest size -> bytes that one order needs: what is in use, and the pools.
+
+    The most that was held beyond it at any size is added to all: contexts, other processes, and
+    the allocator's cache, which has no line of its own since it is given back under pressure. An
+    arena holds graphs alone: for another memory than it, weights and keys and values count.
+    """
+    if memory and any(cost.graphs == "recorded" for cost in costs):
+        return {cost.max_bs: cost.footprint for cost in costs}
+    beyond = max((cost.held - cost.wanted for cost in costs), default=0)
+    return {cost.max_bs: cost.wanted + max(0, beyond) for cost in costs}
 
 
 def orders_of(costs: Sequence[CaptureCost]) -> list[str]:

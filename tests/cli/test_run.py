@@ -153,6 +153,8 @@ def test_a_suite_that_collects_nothing_exits_4_after_one_attempt(
 
 
 def test_ctrl_c_keeps_what_had_finished_and_leaves_no_process(folder: Path) -> None:
+    # A shell's background job, and all that it starts, would ignore it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     suites = [str(OUTCOMES / "flakes.py"), str(OUTCOMES / "hangs.py::test_sleeps")]
     options = ["--repeats", "3", "--order", "ascending", "--tp", "1", "--store", "int.sqlite"]
     process = subprocess.Popen(

@@ -16,11 +16,18 @@ GIB = 1 << 30
 SUITE = "suites/test_graph_capture.py::TestGraphCapture"
 
 
-def cost(order: str, max_bs: int, pool: int, unfit: str | None = None) -> CaptureCost:
-    total = 80 * GIB
-    trace = (Captured("decode", max_bs, pool, total - 20 * GIB - pool),)
+def cost(
+    order: str,
+    max_bs: int,
+    pool: int,
+    unfit: str | None = None,
+    cached: int = 0,
+    graphs: str = "cuda",
+) -> CaptureCost:
+    total, used = 80 * GIB, 20 * GIB
+    trace = (Captured("decode", max_bs, pool, total - used - pool - cached),)
     return CaptureCost(
-        order, max_bs, "cuda", pool, pool, total, 16 * GIB, 4 * GIB, 1.0, trace, unfit
+        order, max_bs, graphs, pool, used, total, 16 * GIB, 4 * GIB, 1.0, trace, unfit
     )
 
 
@@ -43,6 +50,22 @@ def test_an_order_that_is_cheap_at_five_is_said_to_stop_fitting_first() -> None:
     assert "descending: predicted to fit 40.00 GiB at least up to max_bs 512, 8 times" in found[4]
     assert ONE_SIZE not in found
     assert "up to max_bs 68 " in sentences(costs, 24 * GIB)[3]
+
+
+def test_what_the_allocator_caches_bends_no_line() -> None:
+    """Its cache jumps with the size; the most of it is taken as needed at every size."""
+    costs = [
+        cost("ascending", size, size * 60 * MIB, cached=cached)
+        for size, cached in ((5, 0), (32, 900 * MIB), (64, GIB), (128, 0))
+    ]
+    (found,) = (one for one in sentences(costs, None) if "predicted" in one)
+    assert "up to max_bs 1006 and no further (21.00 GiB + 60.000 MiB x largest size" in found
+
+
+def test_an_arena_holds_graphs_alone_so_weights_are_added_for_another_memory() -> None:
+    costs = [cost("ascending", size, size * 60 * MIB, graphs="recorded") for size in (5, 32, 64)]
+    (found,) = (one for one in sentences(costs, 24 * GIB) if "predicted" in one)
+    assert "up to max_bs 68 and no further (20.00 GiB" in found
 
 
 def test_a_size_at_which_memory_ran_out_is_said_and_not_fitted() -> None:

@@ -221,6 +221,8 @@ for _ in {1..600}; do sleep 0.05; done
 
 def test_a_cancelled_measurement_is_interrupted_and_leaves_its_result(tmp_path: Path) -> None:
     """GitHub sends the interrupt to the step's shell alone."""
+    # A shell's background job, and all that it starts, would ignore it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     (step,) = (one for one in RERUN["jobs"]["measure"]["steps"] if one.get("id") == "measure")
     script = tmp_path / "venv/bin/harness"
     script.parent.mkdir(parents=True)
