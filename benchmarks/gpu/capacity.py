@@ -2,7 +2,7 @@
 
     python benchmarks/gpu/capacity.py --free 32 --sizes 64,128,256
 
-Holds all of the device but `--free` GiB, sweeps the sizes in both orders, and then captures in
+Holds all of the device but `--free` GiB, sweeps the sizes in each order, and then captures in
 fresh processes at shares of each order's predicted size: the last that fits and the first that
 does not must enclose it.
 """
@@ -29,11 +29,13 @@ def measure(backend: str, order: str, sizes: str) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         target = Path(folder) / "cost.json"
         options = f"--backend {backend} --order {order} --max-bs {sizes} --json {target}"
-        subprocess.run(
+        done = subprocess.run(
             [*HARNESS, "--model", str(SHAPE), *options.split(), *ENGINE.split()],
-            check=True,
-            stdout=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
         )
+        if done.returncode != 0:
+            sys.exit(done.stderr)
         found: dict[str, Any] = json.loads(target.read_text())
         return found
 
@@ -42,6 +44,7 @@ def main() -> None:
     """Print one line per order and size: the prediction, then what was measured."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--backend", default="fa3")
+    parser.add_argument("--order", default="ascending,descending")
     parser.add_argument("--free", type=float, default=32, help="GiB left to the measured process")
     parser.add_argument("--sizes", default="64,128,256")
     options = parser.parse_args()
@@ -49,7 +52,7 @@ def main() -> None:
     held = torch.empty(free - round(options.free * GIB), device="cuda", dtype=torch.uint8)
     left = torch.cuda.mem_get_info()[0] / GIB
     print(f"{torch.cuda.get_device_name()}: {left:.2f} of {total / GIB:.2f} GiB left free")
-    for order in ("ascending", "descending"):
+    for order in options.order.split(","):
         swept = measure(options.backend, order, options.sizes)
         print(*swept["sentences"], sep="\n")
         fits = swept["predictions"][order]["fits"]

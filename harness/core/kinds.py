@@ -68,7 +68,13 @@ _MESSAGES: tuple[tuple[re.Pattern[str], Kind], ...] = (
     (re.compile(r"illegal memory access|cudaErrorIllegalAddress", re.I), Kind.ILLEGAL_ACCESS),
     (re.compile(r"device-side assert|cudaErrorAssert\b", re.I), Kind.DEVICE_ASSERT),
     (
-        re.compile(r"CUDA out of memory|cudaErrorMemoryAlloc|DefaultCPUAllocator: can't alloc"),
+        # Last, an allocation that an extension asked for through torch's stable ABI, which loses
+        # torch's own words: FlashAttention 3 on a full device.
+        re.compile(
+            r"CUDA (error: )?out of memory|cudaErrorMemoryAlloc|DefaultCPUAllocator: can't alloc|"
+            r'"aten::(new_)?(empty|zeros)\w*".{0,300}API call failed',
+            re.S,
+        ),
         Kind.OUT_OF_MEMORY,
     ),
     (re.compile(r"\bCUDA error\b|cudaError[A-Z]|CUBLAS_STATUS_|CUDNN_STATUS_"), Kind.CUDA_ERROR),

@@ -7,9 +7,8 @@ import dataclasses
 import json
 import sys
 
-import torch
-
 from harness.core.errors import HarnessError
+from harness.core.kinds import Exc, Kind, kind_of_exception
 from harness.engine.engine import Engine
 from harness.rank import wire
 
@@ -19,12 +18,20 @@ def main() -> int:
     try:
         with Engine.from_cell(json.loads(sys.stdin.read())) as engine:
             wire.emit("footprint", **dataclasses.asdict(engine.footprint))
-    except (torch.OutOfMemoryError, MemoryError) as error:
+    except (RuntimeError, MemoryError) as error:
+        if not _ran_out(error):
+            raise
         wire.emit("unfit", text=str(error).partition("\n")[0])
     except HarnessError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code
     return 0
+
+
+def _ran_out(error: Exception) -> bool:
+    """Not only torch's own error: CUDA and extensions raise others where memory runs out."""
+    types = tuple(cls.__name__ for cls in type(error).__mro__)
+    return kind_of_exception(Exc(types, str(error)), in_setup=False) is Kind.OUT_OF_MEMORY
 
 
 if __name__ == "__main__":

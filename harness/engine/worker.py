@@ -129,8 +129,8 @@ class Worker:
     ) -> tuple[Llama, EagleHead | None, list[Role], Tensor]:
         """The models over one page table, the roles to capture, in order, and the target's pool."""
         config, device = self.config, self._device
-        for backend in self._backends.values():
-            backend.init_static_state(self._attention_shape(self.model))
+        for role in ("prefill", "decode"):
+            self._backends[role].init_static_state(self._attention_shape(self.model))
         positions = config.pages_per_row * config.page_size
         rotary = Rotary(self.model, positions, device, self._dtype)
         pool = self._make_pool(self.model, self.model.num_hidden_layers)

@@ -1,12 +1,15 @@
 """The arena's blocks: never two owners of a byte, never a byte lost, freed neighbours joined."""
 
 import itertools
+import runpy
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
+from harness.core.capture import sizes_up_to
 from harness.engine.graphs.arena import (
     MIB,
     ROUNDING,
@@ -133,3 +136,18 @@ def test_a_freed_block_serves_its_own_pool_alone() -> None:
     assert blocks.allocate(1000, "verify").offset != other.offset
     assert blocks.reserved_by_pool == {"verify": 2 * MIB, "draft": 2 * MIB}
     assert blocks.reserved == 4 * MIB
+
+
+@pytest.mark.parametrize(
+    ("descending", "measured"),
+    [
+        (False, {1: 2, 16: 2, 24: 22, 64: 22, 72: 24, 200: 24, 208: 44, 256: 44}),
+        (True, {256: 42, 136: 42, 128: 44, 1: 44}),
+    ],
+)
+def test_the_pool_grows_where_an_h200s_did(descending: bool, measured: dict[int, int]) -> None:
+    """MiB after these of 35 captures: docs/gpu/2026-11-23-acceptance.md."""
+    script = runpy.run_path(str(Path(__file__).parents[2] / "benchmarks/pool_growth.py"))
+    sizes = sorted(sizes_up_to(256), reverse=descending)
+    pool = dict(zip(sizes, script["growth"](script["Step"](), sizes), strict=True))
+    assert {bs: pool[bs] for bs in measured} == measured
