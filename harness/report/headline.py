@@ -32,7 +32,7 @@ def _left_open(run: Run) -> str:
     highs = [cell["interval"]["high"] for cell in run["cells"] if cell["interval"]]
     if not highs:
         return " of one seed, which are one observation"
-    return f"; a cell may still fail at a rate up to {percent(max(highs))}"
+    return f"; a cell's interval still reaches {percent(max(highs))}"
 
 
 def measured(run: Run) -> str:

@@ -45,7 +45,7 @@ def test_the_outcome_is_said_first_and_a_clean_run_says_what_it_leaves_open() ->
         "Failed: 12 of 100 attempts failed"
     )
     assert first_line(summary_of({}, 3)) == (
-        "No failure in 6 attempts; a cell may still fail at a rate up to 71 %"
+        "No failure in 6 attempts; a cell's interval still reaches 71 %"
     )
     assert first_line(summary_of({}, 3, fixed_seed=True)) == (
         "No failure in 6 attempts of one seed, which are one observation"
