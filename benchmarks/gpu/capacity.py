@@ -1,10 +1,10 @@
 """Does the size that `harness capture-cost` predicts hold? A device left with little, on CUDA.
 
-    python benchmarks/gpu/capacity.py --free 32 --sizes 64,128,256
+    python benchmarks/gpu/capacity.py --free 22 --sizes 64,128,256
 
 Holds all of the device but `--free` GiB, sweeps the sizes in each order, and then captures in
-fresh processes at shares of each order's predicted size: the last that fits and the first that
-does not must enclose it.
+fresh processes at shares of each order's predicted size: those below it must fit. Where the
+prediction is only that it fits at least so far, leave less free.
 """
 
 import argparse
@@ -25,7 +25,7 @@ SHARES = (0.95, 1.05, 1.15)
 
 
 def measure(backend: str, order: str, sizes: str) -> dict[str, Any]:
-    """What `--json` holds of one command, whose output is shown."""
+    """What `--json` holds of one command. Ends here, with what it said, where it failed."""
     with tempfile.TemporaryDirectory() as folder:
         target = Path(folder) / "cost.json"
         options = f"--backend {backend} --order {order} --max-bs {sizes} --json {target}"
@@ -45,7 +45,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--backend", default="fa3")
     parser.add_argument("--order", default="ascending,descending")
-    parser.add_argument("--free", type=float, default=32, help="GiB left to the measured process")
+    parser.add_argument("--free", type=float, default=22, help="GiB left to the measured process")
     parser.add_argument("--sizes", default="64,128,256")
     options = parser.parse_args()
     free, total = torch.cuda.mem_get_info()
@@ -61,7 +61,11 @@ def main() -> None:
         for share in SHARES:
             size = round(fits * share)
             (cost,) = measure(options.backend, order, str(size))["costs"]
-            answer = cost["unfit"] or f"fits, {cost['held'] / GIB:.2f} GiB held"
+            answer = (
+                f"does not fit: {cost['unfit']}"
+                if cost["unfit"]
+                else f"fits, {cost['held'] / GIB:.2f} GiB held"
+            )
             print(f"{order}, {share:.2f} of the prediction, max_bs {size}: {answer}")
     del held
 

@@ -19,7 +19,7 @@ class Captured:
 
 @dataclass(frozen=True, slots=True)
 class CaptureCost:
-    """One process's capture. Bytes and seconds; `unfit` says why memory ran out, where it did."""
+    """One process's capture. Bytes and seconds; `unfit`: what was said where it did not fit."""
 
     order: str
     max_bs: int
@@ -44,16 +44,6 @@ class CaptureCost:
         return self.total_bytes - min(
             (one.free_bytes for one in self.trace), default=self.total_bytes
         )
-
-    @property
-    def wanted(self) -> int:
-        """Bytes in use at the worst moment, and the pools': their free blocks serve nobody else."""
-        return self.peak_bytes + self.pool_bytes
-
-    @property
-    def largest_graph(self) -> int:
-        """Bytes of the pools after the first graph; captured in descending order, the largest."""
-        return self.trace[0].pool_bytes if self.trace else 0
 
 
 def read_cost(order: str, max_bs: int, events: Iterable[Event]) -> CaptureCost:

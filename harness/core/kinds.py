@@ -68,12 +68,8 @@ _MESSAGES: tuple[tuple[re.Pattern[str], Kind], ...] = (
     (re.compile(r"illegal memory access|cudaErrorIllegalAddress", re.I), Kind.ILLEGAL_ACCESS),
     (re.compile(r"device-side assert|cudaErrorAssert\b", re.I), Kind.DEVICE_ASSERT),
     (
-        # Last, an allocation that an extension asked for through torch's stable ABI, which loses
-        # torch's own words: FlashAttention 3 on a full device.
         re.compile(
-            r"CUDA (error: )?out of memory|cudaErrorMemoryAlloc|DefaultCPUAllocator: can't alloc|"
-            r'"aten::(new_)?(empty|zeros)\w*".{0,300}API call failed',
-            re.S,
+            r"CUDA (error: )?out of memory|cudaErrorMemoryAlloc|DefaultCPUAllocator: can't alloc"
         ),
         Kind.OUT_OF_MEMORY,
     ),

@@ -11,11 +11,9 @@ from torch import Tensor
 
 _SWIGLU_BLOCK = 1024
 
-# N803 is silenced below: Triton writes compile-time constants in capitals.
-
 
 @triton.jit
-def _rms_norm(values, weight, out, width, eps, BLOCK: tl.constexpr):  # noqa: N803
+def _rms_norm(values, weight, out, width, eps, BLOCK: tl.constexpr):
     row = tl.program_id(0).to(tl.int64) * width
     at = tl.arange(0, BLOCK)
     inside = at < width
@@ -28,7 +26,7 @@ def _rms_norm(values, weight, out, width, eps, BLOCK: tl.constexpr):  # noqa: N8
 @triton.jit(debug=True)  # for its assertion: a write outside the pool would spoil a neighbour
 def _rotate_and_store(
     heads, cos, signed_sin, slots, keys, values, query_heads, kv_heads, half, room,
-    BLOCK: tl.constexpr,  # noqa: N803
+    BLOCK: tl.constexpr,
 ):  # fmt: skip
     row, head = tl.program_id(0).to(tl.int64), tl.program_id(1)
     at = tl.arange(0, BLOCK)
@@ -58,7 +56,7 @@ def _rotate_and_store(
 
 
 @triton.jit
-def _swiglu(gate_up, out, width, BLOCK: tl.constexpr):  # noqa: N803
+def _swiglu(gate_up, out, width, BLOCK: tl.constexpr):
     row = tl.program_id(0).to(tl.int64) * width
     at = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
     inside = at < width

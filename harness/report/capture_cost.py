@@ -10,14 +10,11 @@ from rich.table import Table
 
 from harness.core.capture_cost import CaptureCost
 from harness.report.words import percent
-from harness.stats.capacity import Prediction, predict
+from harness.stats.capacity import REACH, Prediction, predict
 
 SCHEMA = "harness.capture-cost/1"
 MIB = 1 << 20
 GIB = 1 << 30
-#: So many times the largest size measured a line is trusted. An allocator gives large requests
-#: segments of their own, so that a pool bends upwards later: docs/capture-cost.md shows how much.
-REACH = 2
 
 #: What follows from a single size is said with the case in which it misled.
 ONE_SIZE = (
@@ -41,16 +38,18 @@ def predictions(costs: Sequence[CaptureCost], memory: int | None) -> dict[str, P
 
 
 def _needed(costs: Sequence[CaptureCost], memory: int | None) -> dict[int, int]:
-    """Largest size -> bytes that one order needs: what is in use, and the pools.
+    """Largest size -> bytes that one order needs.
 
-    The most that was held beyond it at any size is added to all: contexts, other processes, and
-    the allocator's cache, which has no line of its own since it is given back under pressure. An
-    arena holds graphs alone: for another memory than it, weights and keys and values count.
+    An arena holds graphs alone and nothing is given back: what it held, or for another memory
+    weights, keys and values too. On a device the most in use and the pools, whose free blocks
+    serve nobody else. What was held beyond that at the worst size is added to all: contexts, other
+    processes, and the allocator's cache, which follows no line.
     """
-    if memory and any(cost.graphs == "recorded" for cost in costs):
-        return {cost.max_bs: cost.footprint for cost in costs}
-    beyond = max((cost.held - cost.wanted for cost in costs), default=0)
-    return {cost.max_bs: cost.wanted + max(0, beyond) for cost in costs}
+    if any(cost.graphs == "recorded" for cost in costs):
+        return {cost.max_bs: cost.footprint if memory else cost.held for cost in costs}
+    used = {cost.max_bs: cost.peak_bytes + cost.pool_bytes for cost in costs}
+    beyond = max((cost.held - used[cost.max_bs] for cost in costs), default=0)
+    return {size: count + max(0, beyond) for size, count in used.items()}
 
 
 def orders_of(costs: Sequence[CaptureCost]) -> list[str]:
@@ -61,7 +60,7 @@ def orders_of(costs: Sequence[CaptureCost]) -> list[str]:
 def sentences(costs: Sequence[CaptureCost], memory: int | None) -> list[str]:
     """What was found, one finding a sentence."""
     sizes = sorted({cost.max_bs for cost in costs})
-    found = [f"max_bs {c.max_bs} {c.order}: {c.unfit}" for c in costs if c.unfit]
+    found = [f"max_bs {c.max_bs} {c.order} does not fit: {c.unfit}" for c in costs if c.unfit]
     for size in sizes:
         found += _differences([c for c in costs if c.max_bs == size and c.unfit is None])
     for order, prediction in predictions(costs, memory).items():
@@ -97,11 +96,11 @@ def _predicted(order: str, prediction: Prediction, capacity: int, largest: int) 
         f"{line.intercept / GIB:.2f} GiB + {line.slope / MIB:.3f} MiB x {line.model}, "
         f"worst residual {_mib(round(line.residual))} MiB"
     )
-    reached = REACH * largest
-    if prediction.fits > reached:
+    if prediction.at_least:
         return (
-            f"{order}: predicted to fit {room} at least up to max_bs {reached}, {REACH} times the "
-            f"largest size measured ({model}); no line is trusted further: measure larger sizes"
+            f"{order}: predicted to fit {room} at least up to max_bs {prediction.fits}, {REACH} "
+            f"times the largest size measured ({model}); no line is trusted further: measure "
+            "larger sizes"
         )
     reach = f", {prediction.fits / largest:.1f} times the largest size measured"
     return (
@@ -126,7 +125,7 @@ def print_costs(console: Console, costs: Sequence[CaptureCost], memory: int | No
 
 def _cells(cost: CaptureCost) -> list[str]:
     if cost.unfit is not None:
-        return ["out of memory", "", "", "", ""]
+        return ["does not fit", "", "", "", ""]
     return [
         _mib(cost.pool_bytes),
         _mib(cost.peak_bytes),

@@ -16,8 +16,9 @@ from harness.core.capture import sizes_up_to
 FEWEST_SIZES = 3
 #: The worst residual of a line worth extending, as a share of the growth that was measured.
 LARGEST_RESIDUAL = 0.1
-#: Beyond this no batch is meant.
-_HIGHEST = 1 << 20
+#: So many times the largest size measured a line is trusted. An allocator gives large requests
+#: segments of their own, so that a pool bends upwards later: docs/capture-cost.md shows how much.
+REACH = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +33,15 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """The largest batch size that fits, with its line; or why none is said."""
+    """The largest batch size that fits, with its line; or why none is said.
+
+    `at_least`: it fits, and stands where the line's reach ends, so that larger ones may fit too.
+    """
 
     fits: int | None
     line: Line | None
     refused: str | None = None
+    at_least: bool = False
 
 
 MODELS: dict[str, Callable[[int], int]] = {
@@ -58,7 +63,10 @@ def _line(model: str, held: Mapping[int, int]) -> Line:
 
 
 def predict(held: Mapping[int, int], capacity: int) -> Prediction:
-    """The largest size that `capacity` bytes hold, from largest size -> bytes held."""
+    """The largest size that `capacity` bytes hold, from largest size -> bytes held.
+
+    No further than `REACH` times the largest size given.
+    """
     if len(held) < FEWEST_SIZES:
         return Prediction(
             None, None, f"{FEWEST_SIZES} sizes or more are needed, {len(held)} fitted in memory"
@@ -72,12 +80,14 @@ def predict(held: Mapping[int, int], capacity: int) -> Prediction:
         return Prediction(
             None, line, f"no line fits: a point lies {share:.0f} % of the growth away from it"
         )
-    return Prediction(_largest(line, capacity), line)
+    reach = REACH * max(held)
+    fits = _largest(line, capacity, reach)
+    return Prediction(fits, line, at_least=fits == reach)
 
 
-def _largest(line: Line, capacity: int) -> int:
+def _largest(line: Line, capacity: int, highest: int) -> int:
     """By bisection, 0 where not even a batch of one fits; each model grows with the size."""
-    low, high = 0, _HIGHEST
+    low, high = 0, highest
     while low < high:
         middle = (low + high + 1) // 2
         fits = line.intercept + line.slope * MODELS[line.model](middle) <= capacity

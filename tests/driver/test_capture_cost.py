@@ -1,6 +1,7 @@
 """`harness capture-cost` end to end on recorded graphs, and what it says of figures given."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -61,16 +62,30 @@ def test_what_the_allocator_caches_bends_no_line() -> None:
     assert "up to max_bs 119 and no further (21.00 GiB + 60.000 MiB x largest size" in found
 
 
-def test_an_arena_holds_graphs_alone_so_weights_are_added_for_another_memory() -> None:
-    costs = [cost("ascending", size, size * 60 * MIB, graphs="recorded") for size in (5, 32, 64)]
-    (found,) = (one for one in sentences(costs, 24 * GIB) if "predicted" in one)
-    assert "up to max_bs 68 and no further (20.00 GiB" in found
+@pytest.mark.parametrize(
+    ("memory", "said"),
+    [
+        (None, "fit 80.00 GiB up to max_bs 102 and no further (20.00 GiB"),
+        (60 * GIB, "fit 60.00 GiB up to max_bs 68 and no further (20.00 GiB"),
+    ],
+)
+def test_an_arena_needs_what_it_held_and_another_memory_the_weights_too(
+    memory: int | None, said: str
+) -> None:
+    """Never its peak and its pool: what is in use there is a part of the pool."""
+    costs = [
+        replace(cost("ascending", size, pool, graphs="recorded"), peak_bytes=pool)
+        for size in (5, 32, 64)
+        for pool in [size * 600 * MIB]
+    ]
+    (found,) = (one for one in sentences(costs, memory) if "predicted" in one)
+    assert said in found
 
 
 def test_a_size_at_which_memory_ran_out_is_said_and_not_fitted() -> None:
     costs = [cost("ascending", size, size * MIB) for size in (5, 16)]
     found = sentences([*costs, cost("ascending", 64, 0, "out of memory")], None)
-    assert found[0] == "max_bs 64 ascending: out of memory"
+    assert found[0] == "max_bs 64 ascending does not fit: out of memory"
     assert "3 sizes or more are needed, 2 fitted" in found[1]
 
 

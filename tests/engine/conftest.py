@@ -9,6 +9,7 @@ import torch
 from safetensors.torch import save_file
 
 from harness.engine.engine import Engine
+from harness.rank import wire
 
 SHAPE = {
     "hidden_size": 32,
@@ -113,3 +114,11 @@ def no_engine_left_open() -> Iterator[None]:
     yield
     if Engine._open is not None:
         Engine._open.close()
+
+
+@pytest.fixture
+def told(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, object]]:
+    """Every event emitted."""
+    events: list[dict[str, object]] = []
+    monkeypatch.setattr(wire, "emit", lambda event, **keys: events.append({"event": event, **keys}))
+    return events

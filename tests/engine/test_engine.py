@@ -14,7 +14,6 @@ from harness.engine.graphs.recorded import RecordedMemory
 from harness.engine.oracle import NanDetected, WrongOutput, check_greedy
 from harness.engine.reference import Reference
 from harness.engine.runner import WARM_UPS, GraphRunner, Role
-from harness.rank import wire
 
 PROMPTS = [[3, 4, 5], [7], [9, 10, 11, 12], [2, 2, 2], [8, 9], [20, 3, 3]]
 EPSILON = 1e-3
@@ -23,14 +22,6 @@ EPSILON = 1e-3
 @pytest.fixture
 def reference(models: Path) -> Reference:
     return Reference(str(models / "target"))
-
-
-@pytest.fixture
-def told(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, object]]:
-    """Every event emitted."""
-    events: list[dict[str, object]] = []
-    monkeypatch.setattr(wire, "emit", lambda event, **keys: events.append({"event": event, **keys}))
-    return events
 
 
 @pytest.mark.parametrize(
@@ -141,8 +132,9 @@ def test_decode_graphs_keep_nothing_of_their_own(
     found = [e["addresses"] for e in told if e["event"] == "capture" and e["role"] == "decode"]
     assert len(found) == 3
     for addresses in found:
-        answered = {k: at for k, at in addresses.items() if k.startswith("output.")}  # type: ignore[attr-defined]
-        assert answered == {"output.logits": addresses["shared.logits"]}  # type: ignore[index]
+        assert isinstance(addresses, dict)
+        answered = {k: at for k, at in addresses.items() if k.startswith("output.")}
+        assert answered == {"output.logits": addresses["shared.logits"]}
 
 
 @pytest.mark.parametrize(("phases", "before"), [("interleaved", 1), ("two-phase", 9)])
