@@ -1,4 +1,4 @@
-"""Why the bot refuses: each rule once, named in the answer and in docs/bot.md."""
+"""Why the bot refuses: each rule once, named in the answer and in docs/how-to/bot.md."""
 
 from enum import StrEnum
 

@@ -10,7 +10,7 @@ import typer
 from harness.core.errors import UsageError
 
 bot = typer.Typer(
-    help="The /rerun-test command: run in GitHub workflows, read docs/bot.md.",
+    help="The /rerun-test command: run in GitHub workflows, read docs/how-to/bot.md.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,

@@ -1,7 +1,7 @@
 """Reading the wire: JSON lines from a process that may be broken or malicious.
 
-`docs/wire.md` is the schema. Nothing here raises on bad input: a line that is no event is garbled,
-a key of the wrong type is as good as absent.
+`docs/reference/wire.md` is the schema. Nothing here raises on bad input: a line that is no event is
+garbled, a key of the wrong type is as good as absent.
 """
 
 import json

@@ -159,7 +159,7 @@ def _print_trace(console: Console, costs: Sequence[CaptureCost]) -> None:
 def to_json(
     costs: Sequence[CaptureCost], memory: int | None, arguments: dict[str, Any]
 ) -> dict[str, Any]:
-    """Schema `harness.capture-cost/1`, as docs/capture-cost.md has it."""
+    """Schema `harness.capture-cost/1`, as docs/how-to/capture-cost.md has it."""
     return {
         "schema": SCHEMA,
         "engine_args": arguments,

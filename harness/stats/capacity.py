@@ -17,7 +17,8 @@ FEWEST_SIZES = 3
 #: The worst residual of a line worth extending, as a share of the growth that was measured.
 LARGEST_RESIDUAL = 0.1
 #: So many times the largest size measured a line is trusted. An allocator gives large requests
-#: segments of their own, so that a pool bends upwards later: docs/capture-cost.md shows how much.
+#: segments of their own, so that a pool bends upwards later: docs/how-to/capture-cost.md
+#: shows how much.
 REACH = 2
 
 

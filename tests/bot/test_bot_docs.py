@@ -1,4 +1,4 @@
-"""docs/bot.md names what the code has."""
+"""docs/how-to/bot.md names what the code has."""
 
 import re
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 from harness.bot.grammar import _FLAGS
 from harness.bot.rules import Rule
 
-DOCS = (Path(__file__).parents[2] / "docs/bot.md").read_text(encoding="utf-8")
+DOCS = (Path(__file__).parents[2] / "docs/how-to/bot.md").read_text(encoding="utf-8")
 
 
 def test_every_rule_is_documented_and_no_other() -> None:

@@ -146,7 +146,7 @@ def test_a_freed_block_serves_its_own_pool_alone() -> None:
     ],
 )
 def test_the_pool_grows_where_an_h200s_did(descending: bool, measured: dict[int, int]) -> None:
-    """MiB after these of 35 captures: docs/gpu/2026-11-23-acceptance.md."""
+    """MiB after these of 35 captures: docs/reference/gpu/2026-11-23-acceptance.md."""
     script = runpy.run_path(str(Path(__file__).parents[2] / "benchmarks/pool_growth.py"))
     sizes = sorted(sizes_up_to(256), reverse=descending)
     pool = dict(zip(sizes, script["growth"](script["Step"](), sizes), strict=True))

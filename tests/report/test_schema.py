@@ -54,7 +54,7 @@ def keys_of(schema: dict[str, Any]) -> set[str]:
 
 
 def test_every_key_of_the_schema_is_documented() -> None:
-    documented = (Path(__file__).parents[2] / "docs/run-json.md").read_text()
+    documented = (Path(__file__).parents[2] / "docs/reference/run-json.md").read_text()
     assert [key for key in sorted(keys_of(SCHEMA)) if f'"{key}"' not in documented] == []
 
 

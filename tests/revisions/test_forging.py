@@ -1,7 +1,8 @@
 """A pull request that tries to rewrite its own measurement: what it cannot do, and what it can.
 
-Every suite of its head fails, and forges. The base, in the same run, passes. `docs/revisions.md`
-lists what is defended, detected and impossible; each line of that list is a case here.
+Every suite of its head fails, and forges. The base, in the same run, passes.
+`docs/how-to/revisions.md` lists what is defended, detected and impossible; each line of that
+list is a case here.
 """
 
 import shutil

@@ -135,7 +135,7 @@ def test_rights_are_no_more_than_the_documents_say() -> None:
     assert write == PRIVILEGED
     assert held["rerun-test.yml", "measure"] == {"contents": "read"}
     assert held["flake-nightly.yml", "measure"] == {"contents": "read", "actions": "read"}
-    documented = (PROJECT / "docs/bot.md").read_text()
+    documented = (PROJECT / "docs/how-to/bot.md").read_text()
     for name in ("parse", "publish"):
         row = next(line for line in documented.split("\n") if line.startswith(f"| `{name}` |"))
         named = dict(re.findall(r"`([a-z-]+): (read|write)`", row))

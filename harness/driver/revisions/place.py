@@ -41,7 +41,7 @@ def _revision_of(revisions: Sequence[Revision], cell: Cell) -> Revision | None:
 
 
 def place_at(revision: Revision) -> Place:
-    """A revision's place. `docs/wire.md` says what ranks do with the two variables."""
+    """A revision's place. `docs/reference/wire.md` says what ranks do with the two variables."""
     root, here = tree(revision), Path.cwd()
     depth = len(Path(revision.folder).parts)
     checkout = here.parents[depth - 1] if depth else here
