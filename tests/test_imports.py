@@ -17,9 +17,10 @@ ALLOWED = {
     "rank": set(),
     "engine": {"core", "rank.wire"},
     "cluster": {"attempt", "core"},
-    "report": {"stats", "store", "core"},
-    "driver": {"cluster", "report", "attempt", "store", "stats", "core"},
-    "bot": {"report", "core"},
+    "analysis": {"stats", "store", "core"},
+    "report": {"analysis", "stats", "store", "core"},
+    "driver": {"cluster", "report", "analysis", "attempt", "store", "stats", "core"},
+    "bot": {"report", "analysis.report_model", "core"},
     "cli": {"driver", "bot", "core"},
 }
 

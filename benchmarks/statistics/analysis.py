@@ -18,13 +18,13 @@ from pathlib import Path
 from rich.console import Console
 from where import header
 
+from harness.analysis.summary import summarise
+from harness.analysis.verdict import decide
 from harness.core.cell import Axis, cross
 from harness.core.kinds import Kind, Phase
 from harness.core.plan import Plan, PlannedAttempt, PlannedCell, plan_to_dict, schedule
 from harness.core.result import AttemptResult, Capture, Failure, Outcome, TestResult
-from harness.report.summary import summarise
 from harness.report.table import print_report
-from harness.report.verdict import decide
 from harness.store import schema
 from harness.store.open import open_store
 from harness.store.records import Lease, RunRecord, attempt_values, test_values

@@ -5,12 +5,12 @@ import statistics
 from rich.console import Console
 from rich.markup import escape
 
+from harness.analysis.question import question_of
+from harness.analysis.revisions import revision_lines
+from harness.analysis.words import duration, percent
 from harness.core.errors import UsageError
 from harness.core.plan import Plan
 from harness.driver.options import RunOptions
-from harness.report.question import question_of
-from harness.report.revisions import revision_lines
-from harness.report.words import duration, percent
 from harness.stats.intervals import upper_bound
 from harness.stats.planning import shortfalls
 from harness.store.records import RunRecord

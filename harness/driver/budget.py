@@ -6,11 +6,11 @@ from statistics import median
 from rich.console import Console
 from rich.table import Table
 
+from harness.analysis.question import pairs_of
+from harness.analysis.words import percent
 from harness.core.errors import NoStoreError
 from harness.core.exits import ExitCode
 from harness.core.plan import plan_from_dict
-from harness.report.question import pairs_of
-from harness.report.words import percent
 from harness.stats.contrasts import ALPHA
 from harness.stats.intervals import attempts_to_prove_below, attempts_to_prove_below_anytime
 from harness.stats.planning import device_hours, sequential_plan

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from rich.console import Console
 from rich.markup import escape
 
+from harness.analysis.changes import changes
+from harness.analysis.summary import RunSummary, summarise
 from harness.core.errors import UsageError
 from harness.core.exits import ExitCode
-from harness.report.changes import changes
-from harness.report.summary import RunSummary, summarise
 from harness.stats.contrasts import Contrast, Finding, sentence
 from harness.stats.question import CellOutcomes, PlannedContrast, Question
 from harness.stats.verdict import decide

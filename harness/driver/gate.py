@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from harness.analysis.summary import cell_of
 from harness.core.backends import BACKENDS
 from harness.core.cell import Cell
 from harness.core.errors import StoreError
@@ -28,7 +29,6 @@ from harness.core.suite import (
     role_backends,
 )
 from harness.driver.planning import gate_order
-from harness.report.summary import cell_of
 from harness.store.open import open_store
 from harness.store.records import AttemptRow
 from harness.store.store import Store

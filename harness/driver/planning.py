@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
+from harness.analysis.question import names_of, question_of
 from harness.core import backends
 from harness.core.capture import parse_phases, parse_sharing
 from harness.core.cell import Axis, Cell, check_distinct, cross
@@ -29,7 +30,6 @@ from harness.driver.revisions.sources import (
     read_sources,
     revision_axis,
 )
-from harness.report.question import names_of, question_of
 from harness.stats.question import CellOutcomes
 from harness.stats.verdict import is_settled
 

@@ -5,6 +5,7 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape
 
+from harness.analysis.summary import cell_of
 from harness.attempt.spec import Isolation
 from harness.cluster.pool import Pool
 from harness.core.exits import ExitCode
@@ -13,7 +14,6 @@ from harness.core.plan import PlannedAttempt, plan_from_dict
 from harness.core.result import AttemptResult, Ending
 from harness.driver.options import RunOptions
 from harness.driver.run import ending_of, make_spec
-from harness.report.summary import cell_of
 from harness.store.records import AttemptRow, RunRecord
 
 

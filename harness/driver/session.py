@@ -12,6 +12,8 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape
 
+from harness.analysis.summary import cell_of, summarise
+from harness.analysis.verdict import decide
 from harness.cluster.devices import choose_kind, default_slots
 from harness.core.cell import Axis
 from harness.core.errors import NoDeviceError, UsageError
@@ -30,9 +32,7 @@ from harness.driver.revisions.worktrees import standing
 from harness.driver.run import Run, new_run_id
 from harness.driver.stopping import Ended, Stopping
 from harness.report.run_json import run_json
-from harness.report.summary import cell_of, summarise
 from harness.report.table import print_report
-from harness.report.verdict import decide
 from harness.store.open import open_store
 from harness.store.records import AttemptRow, RunRecord
 from harness.store.store import Store

@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from harness.analysis.question import outcomes_of, question_of
 from harness.core.plan import Plan
-from harness.report.question import outcomes_of, question_of
 from harness.stats.verdict import is_settled
 
 

@@ -8,8 +8,8 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from harness.analysis.words import percent
 from harness.core.capture_cost import CaptureCost
-from harness.report.words import percent
 from harness.stats.capacity import REACH, Prediction, predict
 
 SCHEMA = "harness.capture-cost/1"

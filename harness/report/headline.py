@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from harness.analysis.words import percent
 from harness.core.neutral import neutral
-from harness.report.words import percent
 
 Run = Mapping[str, Any]
 

@@ -3,17 +3,17 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from harness.core.cell import Cell, cell_from_dict
-from harness.core.neutral import neutral
-from harness.report.fitting import Section, folded
-from harness.report.sentences import rank
-from harness.report.words import (
+from harness.analysis.words import (
     common_label,
     is_other_order,
     kinds_text,
     rate_text,
     varied_label,
 )
+from harness.core.cell import Cell, cell_from_dict
+from harness.core.neutral import neutral
+from harness.report.fitting import Section, folded
+from harness.report.sentences import rank
 
 Run = Mapping[str, Any]
 

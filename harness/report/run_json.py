@@ -3,10 +3,10 @@
 from dataclasses import asdict
 from typing import Any
 
-from harness.report.cells import CellSummary, TestSummary
-from harness.report.revisions import revisions_json
-from harness.report.summary import RunSummary
-from harness.report.verdict import Verdict
+from harness.analysis.cells import CellSummary, TestSummary
+from harness.analysis.revisions import revisions_json
+from harness.analysis.summary import RunSummary
+from harness.analysis.verdict import Verdict
 
 SCHEMA = "harness.run/1"
 

@@ -7,19 +7,19 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from harness.core.cell import Cell
-from harness.report.cells import CellSummary
-from harness.report.revisions import revision_lines
-from harness.report.sentences import shown
-from harness.report.summary import RunSummary
-from harness.report.verdict import Verdict
-from harness.report.words import (
+from harness.analysis.cells import CellSummary
+from harness.analysis.revisions import revision_lines
+from harness.analysis.summary import RunSummary
+from harness.analysis.verdict import Verdict
+from harness.analysis.words import (
     common_label,
     is_other_order,
     kinds_text,
     rate_text,
     varied_label,
 )
+from harness.core.cell import Cell
+from harness.report.sentences import shown
 from harness.stats.intervals import Interval
 
 _MIB = 1 << 20

@@ -9,8 +9,8 @@ from github_model import REPOSITORY
 from summaries import ASCENDING, summary_of
 from workplace import HEAD, RUN, Workplace
 
+from harness.analysis.verdict import decide
 from harness.report.run_json import run_json
-from harness.report.verdict import decide
 
 
 def result(failed: int = 12, *, shas: tuple[str, ...] = (HEAD,), **more: Any) -> dict[str, Any]:

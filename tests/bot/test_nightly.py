@@ -13,11 +13,11 @@ from results import leave, result
 from summaries import ASCENDING, SHA, summary_of
 from workplace import Workplace
 
+from harness.analysis.verdict import decide as verdict_of
 from harness.bot.nightly import LABEL, MARKER, Close, Nothing, Open, Update, decide, nightly
 from harness.bot.restore import restore
 from harness.core.errors import HarnessError, UsageError
 from harness.report.run_json import run_json
-from harness.report.verdict import decide as verdict_of
 
 URL = "https://github.example/run"
 

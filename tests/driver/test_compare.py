@@ -4,13 +4,13 @@ from dataclasses import replace
 
 import pytest
 
+from harness.analysis.changes import changes
+from harness.analysis.summary import RunSummary, summarise
 from harness.core.cell import Cell
 from harness.core.errors import UsageError
 from harness.core.exits import ExitCode
 from harness.core.plan import Plan, PlannedCell, plan_to_dict, schedule
 from harness.driver.compare import compare_runs
-from harness.report.changes import changes
-from harness.report.summary import RunSummary, summarise
 from harness.stats.contrasts import Finding, sentence
 from harness.store.records import AttemptRow, RunRecord
 

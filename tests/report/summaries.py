@@ -1,8 +1,8 @@
 """Stored runs made by hand, and counted."""
 
+from harness.analysis.summary import RunSummary, summarise
 from harness.core.cell import Cell
 from harness.core.plan import Plan, PlannedCell, plan_to_dict, schedule
-from harness.report.summary import RunSummary, summarise
 from harness.store.records import AttemptRow, RunRecord
 
 SHA = "59e348bc8a90" + "0" * 28

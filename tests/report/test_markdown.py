@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from summaries import ASCENDING, DESCENDING, SHA, summary_of
 
+from harness.analysis.summary import RunSummary, summarise
+from harness.analysis.verdict import decide
 from harness.report.markdown import markdown
 from harness.report.run_json import run_json
 from harness.report.schema import problems
-from harness.report.summary import RunSummary, summarise
-from harness.report.verdict import decide
 from harness.store.store import TestCount
 
 COMMENT = 65_536

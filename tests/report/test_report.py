@@ -9,11 +9,11 @@ import pytest
 from rich.console import Console
 from summaries import ASCENDING, DESCENDING, summary_of
 
+from harness.analysis.summary import summarise
+from harness.analysis.verdict import decide
 from harness.core.exits import ExitCode
 from harness.report.run_json import run_json
-from harness.report.summary import summarise
 from harness.report.table import print_report
-from harness.report.verdict import decide
 from harness.stats.planning import sequential_plan
 from harness.store.store import TestCount
 

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
+from harness.analysis.question import names_of
+from harness.analysis.summary import RunSummary, cell_of
 from harness.core.cell import Cell
-from harness.report.question import names_of
-from harness.report.summary import RunSummary, cell_of
 from harness.stats.attribution import Attribution, Factor, attribute
 from harness.stats.contrasts import ALPHA, holm
 from harness.stats.permutation import runs_test

@@ -2,9 +2,9 @@
 
 from summaries import ASCENDING, DESCENDING, summary_of
 
-from harness.report.contrasts import Compared, pooled_sentences
-from harness.report.question import Pair
-from harness.report.verdict import decide
+from harness.analysis.contrasts import Compared, pooled_sentences
+from harness.analysis.question import Pair
+from harness.analysis.verdict import decide
 from harness.stats.contrasts import Contrast, Finding, compare
 
 FA3 = (10, 50, 2, 50)

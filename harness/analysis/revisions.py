@@ -4,10 +4,10 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+from harness.analysis.cells import CellSummary
+from harness.analysis.summary import RunSummary, cell_of
 from harness.core.plan import PlannedCell
 from harness.core.revision import AXIS, CHANGED, Revision, revision_to_dict
-from harness.report.cells import CellSummary
-from harness.report.summary import RunSummary, cell_of
 
 _NAMED = 3
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from harness.report.question import Pair
+from harness.analysis.question import Pair
 from harness.stats.contrasts import Contrast, sentence
 from harness.stats.stratified import Stratum, stratified
 

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+from harness.analysis.cells import CellSummary, TestSummary, bound_of, count_cell
+from harness.analysis.question import names_of, outcomes_of
 from harness.core.cell import Cell, cell_from_dict
 from harness.core.kinds import Kind
 from harness.core.plan import Plan, PlannedCell, plan_from_dict
 from harness.core.signature import fingerprint
-from harness.report.cells import CellSummary, TestSummary, bound_of, count_cell
-from harness.report.question import names_of, outcomes_of
 from harness.stats.question import CellOutcomes
 from harness.store.records import AttemptRow, RunRecord
 from harness.store.store import TestCount

@@ -3,15 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from harness.analysis.attribution import attribution_of, clustered
+from harness.analysis.cells import CellSummary
+from harness.analysis.contrasts import Compared, pooled_sentences
+from harness.analysis.question import pairs_of, question_of
+from harness.analysis.revisions import revision_sentences, unmeasured
+from harness.analysis.summary import RunSummary
+from harness.analysis.words import kinds_text, percent
 from harness.core.exits import ExitCode
 from harness.core.kinds import Kind
-from harness.report.attribution import attribution_of, clustered
-from harness.report.cells import CellSummary
-from harness.report.contrasts import Compared, pooled_sentences
-from harness.report.question import pairs_of, question_of
-from harness.report.revisions import revision_sentences, unmeasured
-from harness.report.summary import RunSummary
-from harness.report.words import kinds_text, percent
 from harness.stats.attribution import Attribution, Follows
 from harness.stats.contrasts import ALPHA, Finding
 from harness.stats.gate import Gate
