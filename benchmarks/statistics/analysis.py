@@ -23,11 +23,13 @@ from harness.analysis.verdict import decide
 from harness.core.cell import Axis, cross
 from harness.core.kinds import Kind, Phase
 from harness.core.plan import Plan, PlannedAttempt, PlannedCell, plan_to_dict, schedule
+from harness.core.records import Lease, RunRecord
 from harness.core.result import AttemptResult, Capture, Failure, Outcome, TestResult
+from harness.core.statuses import RunStatus
 from harness.report.table import print_report
 from harness.store import schema
 from harness.store.open import open_store
-from harness.store.records import Lease, RunRecord, attempt_values, test_values
+from harness.store.rows import attempt_values, test_values
 from harness.store.store import Store
 
 TESTS = 20
@@ -72,7 +74,7 @@ def fill(path: Path, plan: Plan, chance: random.Random) -> None:
     """Store a run whose attempts fail at a rate that grows from cell to cell."""
     engine = open_store(str(path), write=True)
     Store(engine).add_run(
-        RunRecord("r", 1.0, 7, "cuda", plan_to_dict(plan), {}, {}, "complete", 2.0)
+        RunRecord("r", 1.0, 7, "cuda", plan_to_dict(plan), {}, {}, RunStatus.COMPLETE, 2.0)
     )
     rates = {p.cell.key: 0.02 + 0.015 * i for i, p in enumerate(plan.cells)}
     with engine.begin() as connection:

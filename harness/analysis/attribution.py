@@ -5,21 +5,22 @@ from collections.abc import Sequence
 from harness.analysis.question import names_of
 from harness.analysis.summary import RunSummary, cell_of
 from harness.core.cell import Cell
+from harness.core.records import AttemptRow
+from harness.core.statuses import VALID, AttemptStatus
 from harness.stats.attribution import Attribution, Factor, attribute
 from harness.stats.contrasts import ALPHA, holm
 from harness.stats.permutation import runs_test
-from harness.store.records import AttemptRow
 
 
 def attribution_of(attempts: Sequence[AttemptRow]) -> Attribution:
     """Test every recorded factor over the valid attempts of a run, given in lease order."""
     factors = _factors(attempts)
-    valid = [i for i, row in enumerate(attempts) if row.status in ("passed", "failed")]
+    valid = [i for i, row in enumerate(attempts) if row.status in VALID]
     kept = [
         Factor(f.name, [f.values[i] for i in valid], axis=f.axis, ordered=f.ordered)
         for f in factors
     ]
-    return attribute([attempts[i].status == "failed" for i in valid], kept)
+    return attribute([attempts[i].status is AttemptStatus.FAILED for i in valid], kept)
 
 
 def _factors(attempts: Sequence[AttemptRow]) -> list[Factor]:
@@ -54,8 +55,8 @@ def clustered(summary: RunSummary, attempts: Sequence[AttemptRow]) -> list[str]:
     names = names_of(summary.plan.runnable)
     outcomes: dict[str, list[bool]] = {name: [] for name in names.values()}
     for row in attempts:
-        if row.status in ("passed", "failed"):
-            outcomes[names[row.suite, row.cell]].append(row.status == "failed")
+        if row.status in VALID:
+            outcomes[names[row.suite, row.cell]].append(row.status is AttemptStatus.FAILED)
     found = {name: p for name, o in outcomes.items() if (p := runs_test(o)) is not None}
     adjusted = holm(list(found.values()))
     return [

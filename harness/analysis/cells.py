@@ -8,10 +8,11 @@ from typing import Any
 
 from harness.core.cell import Cell
 from harness.core.plan import Plan, PlannedCell
+from harness.core.records import AttemptRow
 from harness.core.signature import normalise
+from harness.core.statuses import VALID, AttemptStatus
 from harness.stats.intervals import Interval, clopper_pearson, confidence_sequence, worst_case
 from harness.stats.question import CellOutcomes
-from harness.store.records import AttemptRow
 
 #: How a rate is bounded: failed, valid and level to an interval.
 Bound = Callable[[int, int, float], Interval]
@@ -88,11 +89,13 @@ def count_cell(
 ) -> CellSummary:
     """Count one cell's rows; `in_order` is what a decision may use of them."""
     status = Counter(row.status for row in rows)
-    failed, passed = status["failed"], status["passed"]
+    failed, passed = status[AttemptStatus.FAILED], status[AttemptStatus.PASSED]
     captured = [row for row in rows if row.graphs]
     last = captured[-1] if captured else None
-    unknown = status["infra"] + status["censored"]
-    kinds = dict(Counter(row.kind for row in rows if row.status == "failed" and row.kind))
+    infra, censored = status[AttemptStatus.INFRA], status[AttemptStatus.CENSORED]
+    unknown = infra + censored
+    in_rate = [row for row in rows if row.status is AttemptStatus.FAILED]
+    kinds = dict(Counter(row.kind for row in in_rate if row.kind))
     for test in tests:
         test.interval = bound(test.failed, test.failed + test.passed, 0.95) if bound else None
     return CellSummary(
@@ -102,9 +105,10 @@ def count_cell(
         planned=plan.repeats,
         passed=passed,
         failed=failed,
-        infra=status["infra"],
-        censored=status["censored"],
-        unfinished=plan.repeats - len({r.position for r in rows if r.status != "censored"}),
+        infra=infra,
+        censored=censored,
+        unfinished=plan.repeats
+        - len({r.position for r in rows if r.status is not AttemptStatus.CENSORED}),
         kinds=kinds,
         kind_intervals={k: bound(n, failed + passed, 0.95) for k, n in kinds.items()}
         if bound
@@ -147,7 +151,7 @@ def _notes(planned: PlannedCell, rows: list[AttemptRow], in_order: CellOutcomes)
             alike.setdefault(key, []).append(note)
     often = sorted(alike.values(), key=len, reverse=True)[:20]
     noted = [*planned.notes, *(f"{same[0]} ({len(same)} attempts)" for same in often)]
-    valid = sum(row.status in ("passed", "failed") for row in rows)
+    valid = sum(row.status in VALID for row in rows)
     if in_order.valid != valid:
         noted.append(
             f"the interval is that of the first {in_order.valid} valid attempts in lease order, "

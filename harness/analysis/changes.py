@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from harness.store.records import RunRecord
+from harness.core.records import RunRecord
 
 _OPTIONS = ("isolation", "slots", "timeout_s", "in_process_reruns", "keyword", "address")
 

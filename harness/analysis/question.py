@@ -12,6 +12,7 @@ from typing import Protocol
 from harness.core.cell import Cell, Value
 from harness.core.plan import Plan, PlannedCell, schedule
 from harness.core.revision import AXIS
+from harness.core.statuses import AttemptStatus
 from harness.stats.question import CellOutcomes, PlannedContrast, Question
 from harness.stats.sequential import Outcome
 
@@ -36,8 +37,8 @@ class Ended(Protocol):
         """The cell's key."""
 
     @property
-    def status(self) -> str:
-        """passed, failed, infra or censored."""
+    def status(self) -> AttemptStatus:
+        """How it ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,13 +140,13 @@ def outcomes_of(plan: Plan, ended: Iterable[Ended]) -> dict[str, CellOutcomes]:
     found: dict[str, list[Outcome]] = {name: [] for name in names.values()}
     rows = sorted(ended, key=lambda row: (row.replaces, row.position))
     known = {row.position: row.status for row in rows if not row.replaces}
-    queue = schedule(plan)
-    prefix = list(takewhile(lambda a: known.get(a.position, "censored") != "censored", queue))
+    queue, unknown = schedule(plan), AttemptStatus.CENSORED
+    prefix = list(takewhile(lambda a: known.get(a.position, unknown) is not unknown, queue))
     for attempt in prefix:
         found[names[attempt.suite, attempt.cell.key]].append(_outcome(known[attempt.position]))
     if len(prefix) == len(queue):
         for row in rows:
-            if row.replaces and row.status != "censored":
+            if row.replaces and row.status is not AttemptStatus.CENSORED:
                 found[names[row.suite, row.cell]].append(_outcome(row.status))
     return {
         name: CellOutcomes(outcomes, max(plan.repeats - len(outcomes), 0))
@@ -153,5 +154,5 @@ def outcomes_of(plan: Plan, ended: Iterable[Ended]) -> dict[str, CellOutcomes]:
     }
 
 
-def _outcome(status: str) -> Outcome:
-    return None if status == "infra" else status == "failed"
+def _outcome(status: AttemptStatus) -> Outcome:
+    return None if status is AttemptStatus.INFRA else status is AttemptStatus.FAILED

@@ -10,10 +10,10 @@ from harness.analysis.question import names_of, outcomes_of
 from harness.core.cell import Cell, cell_from_dict
 from harness.core.kinds import Kind
 from harness.core.plan import Plan, PlannedCell, plan_from_dict
+from harness.core.records import AttemptRow, RunRecord, TestCount
 from harness.core.signature import fingerprint
+from harness.core.statuses import AttemptStatus
 from harness.stats.question import CellOutcomes
-from harness.store.records import AttemptRow, RunRecord
-from harness.store.store import TestCount
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ def summarise(
         cells,
         [planned for planned in plan.cells if planned.refused],
         _signatures(attempts),
-        [f"{a.id}: {a.message}" for a in attempts if a.status == "infra"],
+        [f"{a.id}: {a.message}" for a in attempts if a.status is AttemptStatus.INFRA],
     )
 
 
@@ -105,7 +105,7 @@ def _tests_by_cell(counts: Sequence[TestCount]) -> dict[tuple[str, str], list[Te
 def _signatures(attempts: Sequence[AttemptRow]) -> list[SignatureCount]:
     counted: dict[str, list[AttemptRow]] = {}
     for attempt in attempts:
-        if attempt.status == "failed" and attempt.signature:
+        if attempt.status is AttemptStatus.FAILED and attempt.signature:
             counted.setdefault(attempt.signature, []).append(attempt)
     return sorted(
         (

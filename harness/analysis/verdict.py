@@ -12,6 +12,7 @@ from harness.analysis.summary import RunSummary
 from harness.analysis.words import kinds_text, percent
 from harness.core.exits import ExitCode
 from harness.core.kinds import Kind
+from harness.core.statuses import RunStatus, VerdictOutcome
 from harness.stats.attribution import Attribution, Follows
 from harness.stats.contrasts import ALPHA, Finding
 from harness.stats.gate import Gate
@@ -26,13 +27,12 @@ from harness.stats.verdict import decide as answer
 class Verdict:
     """What the run says.
 
-    `outcome`: passed, failed, undecided, no-tests, cannot-say or interrupted. `gate` is None where
-    none was stated, `attribution` where nothing failed or one seed was repeated.
-    `attempts_needed`: per cell, for a run of its own that is to decide what this one left open;
-    None where nothing is open, or where this run had as many.
+    `gate` is None where none was stated, `attribution` where nothing failed or one seed was
+    repeated. `attempts_needed`: per cell, for a run of its own that is to decide what this one
+    left open; None where nothing is open, or where this run had as many.
     """
 
-    outcome: str
+    outcome: VerdictOutcome
     sentences: list[str]
     contrasts: list[Compared]
     gate: Gate | None
@@ -54,7 +54,7 @@ def decide(summary: RunSummary) -> Verdict:
         for pair, contrast in zip(pairs_of(summary.plan), found.contrasts, strict=True)
     ]
     outcome, code = _outcome(summary, found)
-    failed = any(cell.failed for cell in summary.cells) and outcome != "no-tests"
+    failed = any(cell.failed for cell in summary.cells) and outcome is not VerdictOutcome.NO_TESTS
     attribution = attribution_of(summary.attempts) if failed else None
     sentences = [
         *_headline(summary, outcome),
@@ -80,35 +80,35 @@ def _attempts_needed(summary: RunSummary, found: Answer) -> int | None:
     return max(needed) if max(needed) > had else None
 
 
-def _outcome(summary: RunSummary, found: Answer | None) -> tuple[str, ExitCode]:
+def _outcome(summary: RunSummary, found: Answer | None) -> tuple[VerdictOutcome, ExitCode]:
     cells = summary.cells
-    if summary.run.status == "interrupted":
-        return "interrupted", ExitCode.INTERRUPTED
+    if summary.run.status is RunStatus.INTERRUPTED:
+        return VerdictOutcome.INTERRUPTED, ExitCode.INTERRUPTED
     if any(_only_no_tests(cell) for cell in cells):
-        return "no-tests", ExitCode.NO_TESTS
+        return VerdictOutcome.NO_TESTS, ExitCode.NO_TESTS
     if not cells or unmeasured(summary) or any(cell.valid == 0 for cell in cells):
-        return "cannot-say", ExitCode.NO_VALID_ATTEMPT
+        return VerdictOutcome.CANNOT_SAY, ExitCode.NO_VALID_ATTEMPT
     if found and found.exit_code is ExitCode.UNDECIDED:
-        return "undecided", ExitCode.UNDECIDED
+        return VerdictOutcome.UNDECIDED, ExitCode.UNDECIDED
     if found and found.gate is Gate.HOLDS:
-        return "passed", ExitCode.OK
+        return VerdictOutcome.PASSED, ExitCode.OK
     if any(cell.failed for cell in cells):
-        return "failed", ExitCode.FAILURES
-    return "passed", ExitCode.OK
+        return VerdictOutcome.FAILED, ExitCode.FAILURES
+    return VerdictOutcome.PASSED, ExitCode.OK
 
 
 def _only_no_tests(cell: CellSummary) -> bool:
     return cell.failed > 0 and set(cell.kinds) == {Kind.NO_TESTS.value}
 
 
-def _headline(summary: RunSummary, outcome: str) -> list[str]:
+def _headline(summary: RunSummary, outcome: VerdictOutcome) -> list[str]:
     cells = summary.cells
     failed, valid = sum(c.failed for c in cells), sum(c.valid for c in cells)
-    if outcome == "no-tests":
+    if outcome is VerdictOutcome.NO_TESTS:
         empty = dict.fromkeys(c.suite for c in cells if _only_no_tests(c))
         return [f"{', '.join(empty)} collected no test: check the node id and -k"]
     told = [f"{failed}/{valid} valid attempts failed" + _kinds(cells)]
-    if outcome == "interrupted":
+    if outcome is VerdictOutcome.INTERRUPTED:
         left = sum(cell.unfinished for cell in cells)
         told.append(
             f"interrupted with {left} attempts not run: intervals are anytime-valid; "
@@ -116,7 +116,7 @@ def _headline(summary: RunSummary, outcome: str) -> list[str]:
         )
     elif summary.plan.until_decided:
         told.append(_how_it_ended(summary))
-    if outcome == "cannot-say":
+    if outcome is VerdictOutcome.CANNOT_SAY:
         told += [f"cannot say anything of {c.name}: no valid attempt" for c in cells if not c.valid]
     if summary.plan.fixed_seed:
         told.append(_deterministic(failed, valid))

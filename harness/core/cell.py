@@ -48,6 +48,11 @@ class Cell:
         """The value on one axis."""
         return dict(self.axes).get(name, default)
 
+    @property
+    def tp(self) -> int:
+        """The tensor-parallel size: how many devices an attempt of this cell takes."""
+        return int(self.get("tp", 1) or 1)
+
     def environment(self) -> dict[str, str]:
         """Environment variables that this cell sets."""
         return {

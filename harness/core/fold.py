@@ -14,6 +14,7 @@ from harness.core.events import Event
 from harness.core.kinds import Exc, Kind, Phase
 from harness.core.result import AttemptResult, Ending, Failure, Outcome, TestResult
 from harness.core.seen import Seen, failure_of
+from harness.core.statuses import AttemptStatus
 
 #: What Gloo and NCCL say to the ranks that are left when one dies.
 _PEER_LEFT = re.compile(r"Connection (closed|reset) by (remote )?peer", re.I)
@@ -48,9 +49,9 @@ class _Decision:
         failures = _causes(failures)
         if not failures:
             failures += self._session_failures(tests)
-        status = "failed" if failures else "passed"
+        status = AttemptStatus.FAILED if failures else AttemptStatus.PASSED
         return AttemptResult(
-            status="infra" if self._ending.infrastructure else status,
+            status=AttemptStatus.INFRA if self._ending.infrastructure else status,
             tests=tuple(tests),
             failures=_infra(self._ending.infrastructure)
             if self._ending.infrastructure

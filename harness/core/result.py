@@ -5,6 +5,7 @@ from enum import StrEnum
 from typing import Any
 
 from harness.core.kinds import Kind, Phase, strongest
+from harness.core.statuses import AttemptStatus
 
 
 class Outcome(StrEnum):
@@ -73,8 +74,7 @@ class Ending:
 class AttemptResult:
     """An attempt, decided."""
 
-    status: str
-    """passed, failed, infra, or censored: killed in flight, so that its outcome is unknown."""
+    status: AttemptStatus
     tests: tuple[TestResult, ...]
     failures: tuple[Failure, ...]
     capture: Capture
@@ -94,4 +94,4 @@ class AttemptResult:
 
 def censored() -> AttemptResult:
     """An attempt that an interrupted run killed in flight: it might have passed or failed."""
-    return AttemptResult("censored", (), (), Capture(), 0.0, {}, 0, ())
+    return AttemptResult(AttemptStatus.CENSORED, (), (), Capture(), 0.0, {}, 0, ())

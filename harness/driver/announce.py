@@ -10,10 +10,10 @@ from harness.analysis.revisions import revision_lines
 from harness.analysis.words import duration, percent
 from harness.core.errors import UsageError
 from harness.core.plan import Plan
+from harness.core.records import RunRecord
 from harness.driver.options import RunOptions
 from harness.stats.intervals import upper_bound
 from harness.stats.planning import shortfalls
-from harness.store.records import RunRecord
 from harness.store.store import Store
 
 
@@ -73,6 +73,6 @@ def expected_seconds(store: Store, plan: Plan, devices: int) -> float | None:
         known = seconds.get((planned.suite, planned.cell.key))
         if not known:
             return None
-        gangs = max(devices // int(planned.cell.get("tp", 1) or 1), 1)
+        gangs = max(devices // planned.cell.tp, 1)
         total += statistics.median(known) * plan.repeats / gangs
     return total

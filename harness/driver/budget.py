@@ -123,5 +123,5 @@ def _precedent(name: str | None, location: str | None) -> Precedent | None:
         key = planned.suite, planned.cell.key
         seconds = [row.wall_seconds for row in rows if (row.suite, row.cell) == key]
         if seconds:
-            costs.append((median(seconds), int(planned.cell.get("tp", 1) or 1)))
+            costs.append((median(seconds), planned.cell.tp))
     return Precedent(run.id, len(pairs_of(plan)), tuple(costs)) if costs else None

@@ -19,6 +19,7 @@ from harness.core.cell import Cell
 from harness.core.errors import StoreError
 from harness.core.exits import ExitCode
 from harness.core.order import is_in_ci
+from harness.core.records import AttemptRow
 from harness.core.seen import order_of
 from harness.core.suite import (
     BACKEND_ROLES,
@@ -30,7 +31,6 @@ from harness.core.suite import (
 )
 from harness.driver.planning import gate_order
 from harness.store.open import open_store
-from harness.store.records import AttemptRow
 from harness.store.store import Store
 
 _COLUMNS = ("class", "prefill, decode, draft", "not in CI", "in CI", "observed")

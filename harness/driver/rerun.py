@@ -11,10 +11,11 @@ from harness.cluster.pool import Pool
 from harness.core.exits import ExitCode
 from harness.core.fold import fold
 from harness.core.plan import PlannedAttempt, plan_from_dict
+from harness.core.records import AttemptRow, RunRecord
 from harness.core.result import AttemptResult, Ending
+from harness.core.statuses import AttemptStatus
 from harness.driver.options import RunOptions
 from harness.driver.run import ending_of, make_spec
-from harness.store.records import AttemptRow, RunRecord
 
 
 def rerun_once(row: AttemptRow, record: RunRecord, options: RunOptions, pool: Pool) -> int:
@@ -61,7 +62,7 @@ def _text(result: AttemptResult) -> str:
 
 def _exit_code(result: AttemptResult) -> int:
     return {
-        "passed": ExitCode.OK,
-        "failed": ExitCode.FAILURES,
-        "infra": ExitCode.NO_VALID_ATTEMPT,
+        AttemptStatus.PASSED: ExitCode.OK,
+        AttemptStatus.FAILED: ExitCode.FAILURES,
+        AttemptStatus.INFRA: ExitCode.NO_VALID_ATTEMPT,
     }[result.status]

@@ -15,13 +15,14 @@ from harness.cluster.pool import Gang, Pool
 from harness.core.fold import fold
 from harness.core.kinds import Kind
 from harness.core.plan import Plan, PlannedAttempt
+from harness.core.records import Lease
 from harness.core.result import AttemptResult, Ending, censored
 from harness.core.revision import AXIS
+from harness.core.statuses import AttemptStatus, RunStatus
 from harness.driver.options import RunOptions
 from harness.driver.progress import Progress
 from harness.driver.revisions.place import noted, place_of
 from harness.driver.stopping import Ended, Stopping
-from harness.store.records import Lease
 from harness.store.store import Store
 
 #: How often the loop looks up from waiting, to keep the bar alive and lease freed devices.
@@ -73,7 +74,7 @@ class Run:
         self._stopped_early = False
         self._empty: set[tuple[str, Any]] = set()
 
-    def execute(self) -> str:
+    def execute(self) -> RunStatus:
         """Run the queue to its end, or until decided.
 
         Returns the run's status: complete, decided (stopped early) or interrupted.
@@ -90,8 +91,8 @@ class Run:
         except KeyboardInterrupt:
             self._progress.say("interrupted: ending the attempts in flight; finished ones are kept")
             self._cancel_all()
-            return "interrupted"
-        return "decided" if self._stopped_early else "complete"
+            return RunStatus.INTERRUPTED
+        return RunStatus.DECIDED if self._stopped_early else RunStatus.COMPLETE
 
     def _stop_if_settled(self) -> None:
         """Give no further lease once the answer is known; attempts in flight are drained."""
@@ -112,7 +113,7 @@ class Run:
             if _tree_of(planned) in self._empty:
                 self._queue.popleft()
                 continue
-            tp = _tp(planned)
+            tp = planned.cell.tp
             gang = self._pool.lease(tp)
             if gang is None:
                 if not self._flying and self._pool.largest_gang() < tp:
@@ -124,7 +125,7 @@ class Run:
 
     def _drop_unrunnable(self, tp: int) -> None:
         before = len(self._queue)
-        self._queue = deque(item for item in self._queue if _tp(item[0]) < tp)
+        self._queue = deque(item for item in self._queue if item[0].cell.tp < tp)
         self._progress.say(
             f"no {tp} healthy devices are left on one node: "
             f"{before - len(self._queue)} attempts are not run; --resume can run them later"
@@ -199,7 +200,7 @@ class Run:
 
     def _consider(self, planned: PlannedAttempt, replaces: int, result: AttemptResult) -> None:
         """What an ended attempt means for the queue."""
-        if result.status == "infra" and replaces < self._options.replace_infra:
+        if result.status is AttemptStatus.INFRA and replaces < self._options.replace_infra:
             self._queue.append((planned, replaces + 1))
             self._progress.extend(1)
         if result.failure and result.failure.kind is Kind.NO_TESTS:
@@ -255,10 +256,6 @@ def _tree_of(planned: PlannedAttempt) -> tuple[str, Any]:
     return planned.suite, planned.cell.get(AXIS)
 
 
-def _tp(planned: PlannedAttempt) -> int:
-    return int(planned.cell.get("tp", 1) or 1)
-
-
 def make_spec(
     run_id: str,
     attempt_id: str,
@@ -281,7 +278,7 @@ def make_spec(
         axes={name: value for name, value in planned.cell.axes if name != AXIS},
         seed=planned.seed,
         repeat=planned.repeat,
-        tp=_tp(planned),
+        tp=planned.cell.tp,
         timeout_s=options.timeout_s,
         grace_s=_GRACE_S,
         folder=run_folder(run_id) / attempt_id,

@@ -20,7 +20,9 @@ from harness.core.errors import NoDeviceError, UsageError
 from harness.core.exits import ExitCode
 from harness.core.order import is_in_ci
 from harness.core.plan import Plan, missing, plan_from_dict, plan_to_dict, schedule
+from harness.core.records import AttemptRow, RunRecord
 from harness.core.revision import AXIS, Revision
+from harness.core.statuses import AttemptStatus, RunStatus
 from harness.driver.announce import print_plan
 from harness.driver.fingerprint import fingerprint
 from harness.driver.options import RunOptions
@@ -34,7 +36,6 @@ from harness.driver.stopping import Ended, Stopping
 from harness.report.run_json import run_json
 from harness.report.table import print_report
 from harness.store.open import open_store
-from harness.store.records import AttemptRow, RunRecord
 from harness.store.store import Store
 
 #: What a zygote imports before it forks: the cost of an attempt that repeats need not pay.
@@ -96,7 +97,9 @@ def resume_run(
         record = store.run(name)
         plan = plan_from_dict(record.plan)
         options = _stored_options(record, address)
-        known = [row for row in store.attempts(record.id) if row.status != "censored"]
+        known = [
+            row for row in store.attempts(record.id) if row.status is not AttemptStatus.CENSORED
+        ]
         queue = missing(plan, [row.position for row in known])
         if not queue or Stopping(plan, [_ended(row) for row in known]).settled():
             return _report(store, record.id, outputs)
@@ -139,7 +142,7 @@ def list_runs(location: str | None) -> int:
                 record.status,
                 record.device,
                 f"{len(rows)}/{len(schedule(plan))}",
-                str(sum(row.status == "failed" for row in rows)),
+                str(sum(row.status is AttemptStatus.FAILED for row in rows)),
                 escape(", ".join(dict.fromkeys(planned.suite for planned in plan.cells))),
             )
         Console().print(table)
@@ -206,10 +209,10 @@ def _execute(
 ) -> int:
     total = len(schedule(plan))
     stopping = Stopping(plan, [_ended(row) for row in store.attempts(record.id)])
-    pool.warm(min(int(planned.cell.get("tp", 1) or 1) for planned in plan.runnable))
+    pool.warm(min(planned.cell.tp for planned in plan.runnable))
     progress = Progress(total, total - len(queue), verbose)
     isolation = record.options["isolation"]
-    status = "failed"
+    status = RunStatus.FAILED
     try:
         run = Run(record.id, plan, options, isolation, store, pool, progress, queue, stopping)
         status = run.execute()

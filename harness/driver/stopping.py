@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from harness.analysis.question import outcomes_of, question_of
 from harness.core.plan import Plan
+from harness.core.statuses import AttemptStatus
 from harness.stats.verdict import is_settled
 
 
@@ -16,7 +17,7 @@ class Ended:
     replaces: int
     suite: str
     cell: str
-    status: str
+    status: AttemptStatus
 
 
 class Stopping:

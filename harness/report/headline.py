@@ -5,6 +5,7 @@ from typing import Any
 
 from harness.analysis.words import percent
 from harness.core.neutral import neutral
+from harness.core.statuses import VerdictOutcome
 
 Run = Mapping[str, Any]
 
@@ -15,14 +16,18 @@ def headline(run: Run) -> str:
     failed = sum(cell["failed"] for cell in run["cells"])
     valid = failed + sum(cell["passed"] for cell in run["cells"])
     counts = f"{failed} of {valid} attempts failed"
-    if gate and gate["state"] in ("holds", "broken") and outcome in ("passed", "failed"):
+    if (
+        gate
+        and gate["state"] in ("holds", "broken")
+        and outcome in (VerdictOutcome.PASSED, VerdictOutcome.FAILED)
+    ):
         claim = f"every cell fails less often than {percent(gate['max_flake_rate'])}"
         return f"Gate {gate['state']} ({claim}): {counts}"
-    if outcome == "passed":
+    if outcome == VerdictOutcome.PASSED:
         return f"No failure in {valid} attempts{_left_open(run)}"
-    if outcome == "no-tests":
+    if outcome == VerdictOutcome.NO_TESTS:
         return "No test was collected"
-    if outcome == "cannot-say":
+    if outcome == VerdictOutcome.CANNOT_SAY:
         return "Cannot say: not everything that was asked has a valid attempt"
     return f"{neutral(outcome, 40).capitalize()}: {counts}"
 

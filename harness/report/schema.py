@@ -12,6 +12,8 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
+from harness.core.statuses import RunStatus, VerdictOutcome
+
 #: The largest `run.json` that is read at all.
 MAX_BYTES = 5_000_000
 
@@ -112,7 +114,7 @@ def _inconsistent(run: Mapping[str, Any]) -> Iterator[str]:
     if len(set(names)) < len(names):
         yield "two cells have one name"
     # Attempts after one that was killed in flight count, and are outside of the interval.
-    whole = run["run"]["status"] == "complete" and all(
+    whole = run["run"]["status"] == RunStatus.COMPLETE and all(
         cell["attempts"] >= cell["planned"] for cell in run["cells"]
     )
     for i, cell in enumerate(run["cells"]):
@@ -161,11 +163,13 @@ def _of_contrast(contrast: Mapping[str, Any]) -> Iterator[str]:
 def _of_verdict(run: Mapping[str, Any]) -> Iterator[str]:
     outcome, gate = run["verdict"]["outcome"], run["gate"]
     failed = sum(cell["failed"] for cell in run["cells"])
-    if outcome == "passed" and failed and (gate is None or gate["state"] != "holds"):
+    if outcome == VerdictOutcome.PASSED and failed and (gate is None or gate["state"] != "holds"):
         yield f"the verdict is passed with {failed} failures and no gate that holds"
-    if outcome == "passed" and any(not c["passed"] + c["failed"] for c in run["cells"]):
+    if outcome == VerdictOutcome.PASSED and any(
+        not c["passed"] + c["failed"] for c in run["cells"]
+    ):
         yield "the verdict is passed with a cell without a valid attempt"
-    if outcome == "passed" and not run["cells"]:
+    if outcome == VerdictOutcome.PASSED and not run["cells"]:
         yield "the verdict is passed without a cell"
-    if outcome == "failed" and not failed:
+    if outcome == VerdictOutcome.FAILED and not failed:
         yield "the verdict is failed without a failure"

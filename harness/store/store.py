@@ -3,33 +3,20 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 import sqlalchemy as sa
 
 from harness.core.errors import StoreError, UsageError
+from harness.core.records import AttemptRow, Lease, RunRecord, TestCount
 from harness.core.result import AttemptResult
+from harness.core.statuses import VALID, AttemptStatus, RunStatus
 from harness.store import schema
-from harness.store.records import AttemptRow, Lease, RunRecord, attempt_values, test_values
+from harness.store.rows import attempt_values, read_attempt, read_run, test_values
 
 #: Columns that are large and that few readers want.
 _BULKY = ("trace", "log_tails")
-
-
-@dataclass(frozen=True, slots=True)
-class TestCount:
-    """How one test of one suite ended in one cell, counted over valid attempts."""
-
-    __test__ = False
-
-    suite: str
-    cell: str
-    test: str
-    outcome: str
-    kind: str | None
-    recovered: int
-    n: int
 
 
 class Store:
@@ -43,7 +30,7 @@ class Store:
         with self._begin() as connection:
             connection.execute(schema.run.insert().values(**asdict(record)))
 
-    def end_run(self, run_id: str, status: str) -> None:
+    def end_run(self, run_id: str, status: RunStatus) -> None:
         """Store how the run ended: complete, interrupted or failed."""
         table = schema.run
         change = table.update().where(table.c.id == run_id)
@@ -54,11 +41,13 @@ class Store:
     def reopen_run(self, run_id: str) -> None:
         """Mark a run as running again, for `--resume`: its censored attempts are made anew."""
         table, attempt = schema.run, schema.attempt
-        unknown = (attempt.c.run_id == run_id) & (attempt.c.status == "censored")
+        unknown = (attempt.c.run_id == run_id) & (attempt.c.status == AttemptStatus.CENSORED)
         with self._begin() as connection:
             connection.execute(attempt.delete().where(unknown))
             connection.execute(
-                table.update().where(table.c.id == run_id).values(status="running", ended=None)
+                table.update()
+                .where(table.c.id == run_id)
+                .values(status=RunStatus.RUNNING, ended=None)
             )
 
     def add_attempt(self, identity: dict[str, Any], result: AttemptResult, lease: Lease) -> None:
@@ -78,7 +67,7 @@ class Store:
         table = schema.run
         with self._connect() as connection:
             rows = connection.execute(sa.select(table).order_by(table.c.created.desc()))
-            return [RunRecord(**row._mapping) for row in rows]
+            return [read_run(row) for row in rows]
 
     def run(self, name: str) -> RunRecord:
         """The run with this id, unique prefix, or `latest`. Raises UsageError where none fits."""
@@ -110,7 +99,7 @@ class Store:
             wanted = wanted.where(table.c.id.in_(last.values()))
             bulk = {row.id: row._mapping for row in connection.execute(wanted)}
         return [
-            AttemptRow(**{"trace": [], "log_tails": {}, **row._mapping, **bulk.get(row.id, {})})
+            read_attempt({"trace": [], "log_tails": {}, **row._mapping, **bulk.get(row.id, {})})
             for row in found
         ]
 
@@ -119,7 +108,7 @@ class Store:
         table = schema.attempt
         query = sa.select(table).where(table.c.id.startswith(name, autoescape=True)).limit(2)
         with self._connect() as connection:
-            rows = [AttemptRow(**row._mapping) for row in connection.execute(query)]
+            rows = [read_attempt(dict(row._mapping)) for row in connection.execute(query)]
         exact = [row for row in rows if row.id == name]
         if not name or len(exact or rows) != 1:
             raise UsageError(f"{'ambiguous' if rows else 'no'} attempt {name!r} in this store")
@@ -132,7 +121,7 @@ class Store:
         query = (
             sa.select(*keys, sa.func.count().label("n"))
             .join(a, a.c.id == t.c.attempt_id)
-            .where(a.c.run_id == run_id, a.c.status.in_(("passed", "failed")))
+            .where(a.c.run_id == run_id, a.c.status.in_(VALID))
             .group_by(*keys)
         )
         with self._connect() as connection:

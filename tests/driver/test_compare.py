@@ -10,9 +10,10 @@ from harness.core.cell import Cell
 from harness.core.errors import UsageError
 from harness.core.exits import ExitCode
 from harness.core.plan import Plan, PlannedCell, plan_to_dict, schedule
+from harness.core.records import AttemptRow, RunRecord
+from harness.core.statuses import AttemptStatus, RunStatus
 from harness.driver.compare import compare_runs
 from harness.stats.contrasts import Finding, sentence
-from harness.store.records import AttemptRow, RunRecord
 
 ASCENDING, DESCENDING = (Cell((("order", o), ("tp", 1))) for o in ("ascending", "descending"))
 
@@ -20,7 +21,8 @@ ASCENDING, DESCENDING = (Cell((("order", o), ("tp", 1))) for o in ("ascending", 
 def row(position: int, cell: Cell, *, failed: bool) -> AttemptRow:
     return AttemptRow(
         id=f"r.{position}", run_id="r", position=position, replaces=0, suite="s.py",
-        cell=cell.key, repeat=0, seed=position, status="failed" if failed else "passed",
+        cell=cell.key, repeat=0, seed=position,
+        status=AttemptStatus.FAILED if failed else AttemptStatus.PASSED,
         kind="assertion" if failed else None, phase=None, signature=None, message=None,
         failed_test=None, devices=["cpu:0"], node="n", zygote="z", isolation="fork", started=1.0,
         wall_seconds=2.0, inside_seconds=1.9, graphs="", order_requested="", order_observed="",
@@ -44,7 +46,9 @@ def run(
     rows = [
         row(a.position, a.cell, failed=a.repeat < failures[a.cell]) for a in schedule(plan)[:ended]
     ]
-    record = RunRecord(name, 1.0, 7, "cpu", plan_to_dict(plan), {}, fingerprint or {}, "complete")
+    record = RunRecord(
+        name, 1.0, 7, "cpu", plan_to_dict(plan), {}, fingerprint or {}, RunStatus.COMPLETE
+    )
     return summarise(record, rows, [])
 
 

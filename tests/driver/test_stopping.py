@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from harness.core.cell import Axis, Cell
 from harness.core.errors import UsageError
 from harness.core.plan import Plan, PlannedCell, schedule
+from harness.core.statuses import AttemptStatus
 from harness.driver.options import RunOptions
 from harness.driver.planning import make_plan
 from harness.driver.stopping import Ended, Stopping
@@ -23,7 +24,13 @@ def plan_of(repeats: int = 60, gate: float | None = None, until: bool = True) ->
 
 def ended(plan: Plan, fails: dict[Cell, bool]) -> list[Ended]:
     return [
-        Ended(a.position, 0, a.suite, a.cell.key, "failed" if fails[a.cell] else "passed")
+        Ended(
+            a.position,
+            0,
+            a.suite,
+            a.cell.key,
+            AttemptStatus.FAILED if fails[a.cell] else AttemptStatus.PASSED,
+        )
         for a in schedule(plan)
     ]
 

@@ -3,7 +3,8 @@
 from harness.analysis.summary import RunSummary, summarise
 from harness.core.cell import Cell
 from harness.core.plan import Plan, PlannedCell, plan_to_dict, schedule
-from harness.store.records import AttemptRow, RunRecord
+from harness.core.records import AttemptRow, RunRecord
+from harness.core.statuses import AttemptStatus, RunStatus
 
 SHA = "59e348bc8a90" + "0" * 28
 ASCENDING, DESCENDING = (Cell((("order", o), ("tp", 1))) for o in ("ascending", "descending"))
@@ -13,7 +14,8 @@ def attempt(position: int, cell: Cell, status: str, kind: str | None) -> Attempt
     failed = status != "passed"
     return AttemptRow(
         id=f"r.{position}", run_id="r", position=position, replaces=0, suite="s.py",
-        cell=cell.key, repeat=0, seed=position, status=status, kind=kind if failed else None,
+        cell=cell.key, repeat=0, seed=position, status=AttemptStatus(status),
+        kind=kind if failed else None,
         phase="run" if failed else None, signature=f"sig {kind}" if failed else None,
         message="m" if failed else None, failed_test=None, devices=["cpu:0"], node="n",
         zygote="z", isolation="fork", started=1.0, wall_seconds=2.0, inside_seconds=1.9,
@@ -50,5 +52,6 @@ def summary_of(
         if status != "passed":
             left[planned.cell][status] -= 1
         rows.append(attempt(planned.position, planned.cell, status, kind))
-    run = RunRecord("r", 1.0, 7, "cpu", plan_to_dict(plan), {}, {"sha": SHA}, run_status, 2.0)
+    run = RunRecord("r", 1.0, 7, "cpu", plan_to_dict(plan), {}, {"sha": SHA},
+                    RunStatus(run_status), 2.0)  # fmt: skip
     return summarise(run, rows, [])

@@ -17,10 +17,10 @@ from summaries import ASCENDING, DESCENDING, SHA, summary_of
 
 from harness.analysis.summary import RunSummary, summarise
 from harness.analysis.verdict import decide
+from harness.core.records import TestCount
 from harness.report.markdown import markdown
 from harness.report.run_json import run_json
 from harness.report.schema import problems
-from harness.store.store import TestCount
 
 COMMENT = 65_536
 RENDERER = MarkdownIt("js-default", {"html": True}).enable("table")

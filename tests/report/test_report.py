@@ -12,10 +12,11 @@ from summaries import ASCENDING, DESCENDING, summary_of
 from harness.analysis.summary import summarise
 from harness.analysis.verdict import decide
 from harness.core.exits import ExitCode
+from harness.core.records import TestCount
+from harness.core.statuses import AttemptStatus
 from harness.report.run_json import run_json
 from harness.report.table import print_report
 from harness.stats.planning import sequential_plan
-from harness.store.store import TestCount
 
 
 def test_a_difference_is_a_sentence_that_cannot_be_misread() -> None:
@@ -83,7 +84,7 @@ def test_a_run_cut_short_is_judged_by_what_holds_at_every_look() -> None:
 
 def test_attempts_after_one_that_was_killed_in_flight_are_left_out_of_the_interval() -> None:
     summary = summary_of({}, 20, run_status="interrupted", missing=4)
-    rows = [replace(row, status="censored") if row.position == 10 else row
+    rows = [replace(row, status=AttemptStatus.CENSORED) if row.position == 10 else row
             for row in summary.attempts]  # fmt: skip
     cut = summarise(summary.run, rows, [])
     assert sum(cell.valid for cell in cut.cells) == 35
@@ -124,7 +125,7 @@ def test_failures_that_follow_the_order_are_attributed_to_it() -> None:
     clean = summary_of({})
     chance = random.Random(1)
     rows = [
-        replace(row, status="failed")
+        replace(row, status=AttemptStatus.FAILED)
         if row.cell == ASCENDING.key and chance.random() < 0.4
         else row
         for row in clean.attempts

@@ -11,6 +11,7 @@ import pytest
 
 from harness.core.errors import StoreError, UsageError
 from harness.core.kinds import Kind, Phase
+from harness.core.records import Lease, RunRecord
 from harness.core.result import (
     AttemptResult,
     Capture,
@@ -19,8 +20,8 @@ from harness.core.result import (
     TestResult,
     censored,
 )
+from harness.core.statuses import RunStatus
 from harness.store.open import open_store
-from harness.store.records import Lease, RunRecord
 from harness.store.store import Store
 
 LEASE = Lease(("cpu:0",), "node", "z1", "fork", 1.0, 2.0, "/tmp/x", {"0": "tail"})
@@ -97,7 +98,7 @@ def test_a_run_is_found_by_unique_prefix_and_as_latest(store: Store) -> None:
 
 def test_the_file_alone_is_enough_once_a_run_has_ended(store: Store, path: Path) -> None:
     store.add_attempt(identity(0), attempt_result(), LEASE)
-    store.end_run("abcd1234", "complete")
+    store.end_run("abcd1234", RunStatus.COMPLETE)
     copy = path.with_name("copy.sqlite")
     shutil.copy(path, copy)
     copied = Store(open_store(str(copy), write=False))
@@ -164,7 +165,7 @@ def test_a_newer_store_is_refused(store: Store, path: Path) -> None:
 
 
 def test_a_truncated_store_is_refused(store: Store, path: Path) -> None:
-    store.end_run("abcd1234", "complete")
+    store.end_run("abcd1234", RunStatus.COMPLETE)
     store.close()
     path.write_bytes(path.read_bytes()[:1500])
     with pytest.raises(StoreError):

@@ -1,80 +1,27 @@
-"""What the store keeps, as values: the run, and each attempt with its tests."""
+"""Values to rows and back: how `core.records` and `core.result` lie in the tables."""
 
-from dataclasses import dataclass, field
 from typing import Any
 
+import sqlalchemy as sa
+
+from harness.core.records import AttemptRow, Lease, RunRecord
 from harness.core.result import AttemptResult
+from harness.core.statuses import AttemptStatus, RunStatus
 
 
-@dataclass(frozen=True, slots=True)
-class RunRecord:
-    """A run as stored before its first attempt."""
-
-    id: str
-    created: float
-    seed: int
-    device: str
-    plan: dict[str, Any]
-    options: dict[str, Any]
-    fingerprint: dict[str, Any]
-    status: str = "running"
-    ended: float | None = None
+def read_run(row: sa.Row[Any]) -> RunRecord:
+    """Return the run that a row of `run` holds."""
+    values = dict(row._mapping)
+    return RunRecord(**{**values, "status": RunStatus(values["status"])})
 
 
-@dataclass(frozen=True, slots=True)
-class Lease:
-    """What an attempt ran on. Recorded for attribution: a failure may follow any of these."""
-
-    devices: tuple[str, ...]
-    node: str
-    zygote: str
-    isolation: str
-    started: float
-    wall_seconds: float
-    folder: str
-    log_tails: dict[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class AttemptRow:
-    """One stored attempt, without its tests. `cell` is the cell's key; bytes and seconds plain."""
-
-    id: str
-    run_id: str
-    position: int
-    replaces: int
-    suite: str
-    cell: str
-    repeat: int
-    seed: int
-    status: str
-    kind: str | None
-    phase: str | None
-    signature: str | None
-    message: str | None
-    failed_test: str | None
-    devices: list[str]
-    node: str
-    zygote: str
-    isolation: str
-    started: float
-    wall_seconds: float
-    inside_seconds: float
-    graphs: str
-    order_requested: str
-    order_observed: str
-    pool_bytes: int
-    peak_bytes: int
-    capture_seconds: float
-    trace: list[dict[str, Any]]
-    replays: dict[str, int]
-    notes: list[str]
-    folder: str
-    log_tails: dict[str, str]
+def read_attempt(values: dict[str, Any]) -> AttemptRow:
+    """Return the attempt that a row of `attempt` holds."""
+    return AttemptRow(**{**values, "status": AttemptStatus(values["status"])})
 
 
 def attempt_values(result: AttemptResult, lease: Lease) -> dict[str, Any]:
-    """The columns of `attempt` that a result and its lease give."""
+    """Return the columns of `attempt` that a result and its lease give."""
     failure, capture = result.failure, result.capture
     return {
         "status": result.status,
@@ -105,7 +52,7 @@ def attempt_values(result: AttemptResult, lease: Lease) -> dict[str, Any]:
 
 
 def test_values(result: AttemptResult, attempt_id: str) -> list[dict[str, Any]]:
-    """The rows of `test_result` of one attempt."""
+    """Return the rows of `test_result` of one attempt."""
     return [
         {
             "attempt_id": attempt_id,
