@@ -3,13 +3,12 @@
 import os
 import threading
 import time
-from collections.abc import Sequence
 from contextlib import closing, suppress
-from pathlib import Path
 
 from harness.attempt.keeper import KeeperHandle, KeeperLost, kill_marked
 from harness.attempt.launch import Launch, log_path, read_tail
-from harness.attempt.spec import AttemptRecord, AttemptSpec, Isolation
+from harness.attempt.settings import SupervisorSettings
+from harness.attempt.spec import AttemptRecord, AttemptSpec
 from harness.attempt.stream import OnEvent, Recorder
 from harness.attempt.watch import Watch
 from harness.attempt.zygotes import Zygotes
@@ -18,12 +17,9 @@ from harness.attempt.zygotes import Zygotes
 class Supervisor:
     """Owns the keepers of one actor. `run` in one thread; `cancel` from any."""
 
-    def __init__(
-        self, python: str, isolation: Isolation, cwd: Path | None, preload: Sequence[str] = ()
-    ) -> None:
-        self._python = python
-        self._isolation = isolation
-        self._zygotes = Zygotes(python, cwd, preload if isolation == "fork" else ())
+    def __init__(self, settings: SupervisorSettings) -> None:
+        self._settings = settings
+        self._zygotes = Zygotes(settings)
         self._cancel_reader, self._cancel_writer = os.pipe()
         os.set_blocking(self._cancel_reader, False)
         self._lock = threading.Lock()
@@ -31,8 +27,11 @@ class Supervisor:
 
     def run(self, spec: AttemptSpec, on_event: OnEvent) -> AttemptRecord:
         """Make one attempt. Trouble of our own is the record's `error`; `on_event` may raise."""
-        if spec.isolation != self._isolation or not self._can_run(spec.python):
-            raise ValueError(f"this supervisor serves {self._isolation} of {self._python} only")
+        settings = self._settings
+        if spec.isolation != settings.isolation or not self._can_run(spec.python):
+            raise ValueError(
+                f"this supervisor serves {settings.isolation} of {settings.python} only"
+            )
         try:
             keeper = self._zygotes.take()
         except KeeperLost as error:
@@ -48,7 +47,7 @@ class Supervisor:
 
     def _can_run(self, python: str) -> bool:
         """A fork is what its zygote is; a spawned rank has whatever interpreter is under test."""
-        return self._isolation == "spawn" or python == self._python
+        return self._settings.isolation == "spawn" or python == self._settings.python
 
     def warm(self) -> None:
         """Have a keeper ready. One that does not come up is the next attempt's trouble to tell."""

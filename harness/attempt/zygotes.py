@@ -4,10 +4,8 @@ Forks of one zygote share its hash seed and address layout, so a flake that depe
 vanish or follow the zygote: it is recycled every few attempts, and recorded.
 """
 
-from collections.abc import Sequence
-from pathlib import Path
-
 from harness.attempt.keeper import KeeperHandle, KeeperLost
+from harness.attempt.settings import SupervisorSettings
 
 #: Attempts that one zygote serves.
 RECYCLE_AFTER = 10
@@ -20,10 +18,9 @@ _READY_SECONDS = 180.0
 class Zygotes:
     """The current keeper, and the next while it preloads. One that preloads nothing stays."""
 
-    def __init__(self, python: str, cwd: Path | None, preload: Sequence[str]) -> None:
-        self._python = python
-        self._cwd = cwd
-        self._preload = tuple(preload)
+    def __init__(self, settings: SupervisorSettings) -> None:
+        self._settings = settings
+        self._preload = settings.preload if settings.isolation == "fork" else ()
         self._current: KeeperHandle | None = None
         self._next: KeeperHandle | None = None
         self._served = 0
@@ -80,4 +77,5 @@ class Zygotes:
         return fresh
 
     def _start(self, *, nice: bool) -> KeeperHandle:
-        return KeeperHandle.start(self._python, self._cwd, self._preload, nice=nice)
+        settings = self._settings
+        return KeeperHandle.start(settings.python, settings.cwd, self._preload, nice=nice)

@@ -8,6 +8,7 @@ import os
 import socket
 from typing import Any
 
+from harness.attempt.settings import SupervisorSettings
 from harness.attempt.spec import AttemptRecord, AttemptSpec
 from harness.attempt.supervise import Supervisor
 from harness.cluster.devices import Device, GpuHealth
@@ -16,9 +17,9 @@ from harness.cluster.devices import Device, GpuHealth
 class DeviceActor:
     """Supervisor of one device."""
 
-    def __init__(self, device: Device, supervisor: dict[str, Any]) -> None:
+    def __init__(self, device: Device, settings: SupervisorSettings) -> None:
         self._device = device
-        self._settings = supervisor
+        self._settings = settings
         self._supervisor: Supervisor | None = None
         self._health = GpuHealth(device) if device.kind == "cuda" else None
         self._events: list[tuple[int, dict[str, Any]]] = []
@@ -37,7 +38,7 @@ class DeviceActor:
 
     def _supervise(self) -> Supervisor:
         if self._supervisor is None:
-            self._supervisor = Supervisor(**self._settings)
+            self._supervisor = Supervisor(self._settings)
         return self._supervisor
 
     def run_attempt(self, spec: AttemptSpec) -> AttemptRecord:

@@ -16,6 +16,7 @@ import ray
 from ray.exceptions import RayActorError, RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from harness.attempt.settings import SupervisorSettings
 from harness.attempt.spec import AttemptRecord, AttemptSpec
 from harness.cluster.actor import DeviceActor
 from harness.cluster.devices import Device, cpu_slots, gpus
@@ -161,7 +162,7 @@ def _first_line(error: Exception) -> str:
 
 @contextlib.contextmanager
 def open_pool(
-    kind: str, slots: int, address: str | None, supervisor: dict[str, Any]
+    kind: str, slots: int, address: str | None, settings: SupervisorSettings
 ) -> Iterator[Pool]:
     """Start or join Ray, make one actor per device, and take all down at the end.
 
@@ -174,7 +175,7 @@ def open_pool(
         _connect(kind, slots, address)
     members: list[Member] = []
     try:
-        members += _members(kind, slots, supervisor)
+        members += _members(kind, slots, settings)
         yield Pool(members)
     finally:
         _close(members)
@@ -220,12 +221,12 @@ def _check_answers(address: str) -> None:
         ) from None
 
 
-def _members(kind: str, slots: int, supervisor: dict[str, Any]) -> list[Member]:
+def _members(kind: str, slots: int, settings: SupervisorSettings) -> list[Member]:
     starting = []
     for node in ray.nodes():  # type: ignore[no-untyped-call] # ray leaves it out
         if node["Alive"]:
             for device in _devices_of(node, kind, slots):
-                starting.append((device, _actor(node["NodeID"], device, supervisor)))
+                starting.append((device, _actor(node["NodeID"], device, settings)))
     if not starting:
         raise NoDeviceError(f"the cluster offers no {kind} device; see `harness doctor`")
     members = []
@@ -251,7 +252,7 @@ def _on(node_id: str) -> NodeAffinitySchedulingStrategy:
     return NodeAffinitySchedulingStrategy(node_id=node_id, soft=False)
 
 
-def _actor(node_id: str, device: Device, supervisor: dict[str, Any]) -> Any:
+def _actor(node_id: str, device: Device, settings: SupervisorSettings) -> Any:
     resources = {"num_gpus": 1, "num_cpus": 0} if device.kind == "cuda" else {"num_cpus": 1}
     # No restarts and no retries: a silently repeated attempt would be a retry that hides a failure.
     return (
@@ -264,7 +265,7 @@ def _actor(node_id: str, device: Device, supervisor: dict[str, Any]) -> Any:
             scheduling_strategy=_on(node_id),
             runtime_env={"env_vars": {"RAY_EXPERIMENTAL_NOSET_CUDA_VISIBLE_DEVICES": "1"}},
         )
-        .remote(device, supervisor)
+        .remote(device, settings)
     )
 
 

@@ -14,6 +14,7 @@ from rich.markup import escape
 
 from harness.analysis.summary import cell_of, summarise
 from harness.analysis.verdict import decide
+from harness.attempt.settings import SupervisorSettings
 from harness.cluster.devices import choose_kind, default_slots
 from harness.core.cell import Axis
 from harness.core.errors import NoDeviceError, UsageError
@@ -151,14 +152,14 @@ def list_runs(location: str | None) -> int:
     return ExitCode.OK
 
 
-def supervisor_settings(isolation: str, revisions: Sequence[Revision]) -> dict[str, Any]:
+def supervisor_settings(isolation: str, revisions: Sequence[Revision]) -> SupervisorSettings:
     """How device actors make their supervisors. No code of a revision runs in a keeper."""
-    return {
-        "python": sys.executable,
-        "isolation": isolation,
-        "cwd": None if revisions else Path.cwd(),
-        "preload": _TRUSTED_PRELOAD if revisions else _PRELOAD,
-    }
+    return SupervisorSettings(
+        python=sys.executable,
+        isolation="fork" if isolation == "fork" else "spawn",
+        cwd=None if revisions else Path.cwd(),
+        preload=_TRUSTED_PRELOAD if revisions else _PRELOAD,
+    )
 
 
 def choose_isolation(requested: str | None, kind: str) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from harness.attempt.settings import SupervisorSettings
 from harness.attempt.spec import AttemptRecord, AttemptSpec, Isolation
 from harness.attempt.supervise import Supervisor
 
@@ -18,7 +19,12 @@ Run = Callable[..., AttemptRecord]
 @pytest.fixture(scope="session")
 def supervisors() -> Iterator[dict[Isolation, Supervisor]]:
     made: dict[Isolation, Supervisor] = {
-        mode: Supervisor(sys.executable, mode, OUTCOMES, ("pytest",)) for mode in ("fork", "spawn")
+        mode: Supervisor(
+            SupervisorSettings(
+                python=sys.executable, isolation=mode, cwd=OUTCOMES, preload=("pytest",)
+            )
+        )
+        for mode in ("fork", "spawn")
     }
     yield made
     for supervisor in made.values():

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from harness.attempt.keeper import KeeperHandle, KeeperLost
+from harness.attempt.settings import SupervisorSettings
 from harness.attempt.spec import AttemptRecord, AttemptSpec, Isolation
 from harness.attempt.supervise import Supervisor
 from harness.attempt.zygotes import RECYCLE_AFTER
@@ -21,16 +22,27 @@ OUTCOMES = Path(__file__).parent.parent / "outcomes"
 MakeSpec = Callable[..., AttemptSpec]
 
 
+def supervise(
+    isolation: Isolation,
+    preload: tuple[str, ...] = ("pytest",),
+    cwd: Path = OUTCOMES,
+    python: str = sys.executable,
+) -> Supervisor:
+    return Supervisor(
+        SupervisorSettings(python=python, isolation=isolation, cwd=cwd, preload=preload)
+    )
+
+
 @pytest.fixture
 def supervisor(isolation: Isolation) -> Iterator[Supervisor]:
-    made = Supervisor(sys.executable, isolation, OUTCOMES, ("pytest",))
+    made = supervise(isolation)
     yield made
     made.close()
 
 
 @pytest.fixture
 def forking() -> Iterator[Supervisor]:
-    made = Supervisor(sys.executable, "fork", OUTCOMES, ("pytest",))
+    made = supervise("fork")
     yield made
     made.close()
 
@@ -150,9 +162,11 @@ def test_a_supervisors_death_takes_all_its_processes_along(
 import sys
 from pathlib import Path, PosixPath
 from harness.attempt.spec import AttemptSpec
+from harness.attempt.settings import SupervisorSettings
 from harness.attempt.supervise import Supervisor
 spec = {make_spec("leaves_child.py::test_leaves_a_grandchild_and_waits", isolation=isolation)!r}
-supervisor = Supervisor(sys.executable, {isolation!r}, spec.cwd, ("pytest",))
+supervisor = Supervisor(SupervisorSettings(
+    python=sys.executable, isolation={isolation!r}, cwd=spec.cwd, preload=("pytest",)))
 supervisor.run(spec, lambda rank, event: None)
 """
     process = subprocess.Popen(
@@ -199,7 +213,7 @@ def test_twenty_attempts_leak_no_descriptor_and_no_process(
 
 def test_an_interpreter_that_does_not_start_is_infrastructure(make_spec: MakeSpec) -> None:
     for python in ("/no/such/python", "/bin/false"):
-        supervisor = Supervisor(python, "spawn", OUTCOMES)
+        supervisor = supervise("spawn", (), python=python)
         record = supervisor.run(make_spec(isolation="spawn", python=python), ignore)
         assert record.error is not None and not record.events
         supervisor.close()
@@ -217,14 +231,14 @@ def test_a_zygote_with_a_second_thread_refuses_to_fork(make_spec: MakeSpec, tmp_
         "import threading, time\n"
         "threading.Thread(target=time.sleep, args=(600,), daemon=True).start()\n"
     )
-    supervisor = Supervisor(sys.executable, "fork", tmp_path, ("threaded",))
+    supervisor = supervise("fork", ("threaded",), tmp_path)
     record = supervisor.run(make_spec("passes.py"), ignore)
     assert record.error is not None and "2 threads after preloading" in record.error
     supervisor.close()
 
 
 def test_a_module_that_cannot_be_preloaded_is_the_suites_affair(make_spec: MakeSpec) -> None:
-    supervisor = Supervisor(sys.executable, "fork", OUTCOMES, ("pytest", "no_such_module"))
+    supervisor = supervise("fork", ("pytest", "no_such_module"))
     assert passed(supervisor.run(make_spec("passes.py"), ignore))
     supervisor.close()
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.attempt.settings import SupervisorSettings
 from harness.attempt.spec import AttemptSpec
 from harness.attempt.supervise import Supervisor
 
@@ -228,7 +229,11 @@ def test_a_spawned_keeper_imports_nothing_from_the_folder_that_it_serves(
         python=sys.executable, cwd=tree, isolation="spawn",
         env={"HARNESS_TREE": str(tree), "HARNESS_CHECKOUT": str(tmp_path / "checkout")},
     )  # fmt: skip
-    supervisor = Supervisor(sys.executable, "spawn", tree if own_folder else None)
+    supervisor = Supervisor(
+        SupervisorSettings(
+            python=sys.executable, isolation="spawn", cwd=tree if own_folder else None
+        )
+    )
     record = supervisor.run(spec, lambda *_: None)
     supervisor.close()
     assert record.error is None and record.exits[0].code == 0, record.log_tails
