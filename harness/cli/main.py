@@ -9,6 +9,7 @@ import typer
 from harness.cli.bot import bot
 from harness.cli.capture_cost import capture_cost
 from harness.core.cell import ENV_PREFIX, Axis, axis_of, parse_axis
+from harness.core.engine_arguments import AXES
 from harness.core.errors import HarnessError, UsageError
 from harness.core.exits import ExitCode
 
@@ -73,7 +74,8 @@ def run(
         typer.Option(metavar="PATH,PATH", help="An interpreter per revision [the running one]."),
     ] = None,
     axis: Annotated[
-        list[str] | None, typer.Option(metavar="NAME=A,B", help="Vary an engine argument.")
+        list[str] | None,
+        typer.Option(metavar="NAME=A,B", help=f"Vary an engine argument: {', '.join(AXES)}."),
     ] = None,
     env: Annotated[
         list[str] | None, typer.Option(metavar="NAME=A,B", help="Vary an environment variable.")

@@ -8,7 +8,7 @@ separate pools points at graphs that write into each other's blocks.
 from collections.abc import Iterable
 from enum import StrEnum
 
-from harness.core.errors import UsageError, unknown_value
+from harness.core.errors import UsageError
 
 
 class CapturePhases(StrEnum):
@@ -24,22 +24,6 @@ class PoolSharing(StrEnum):
     SHARED = "shared"
     PER_ROLE = "per-role"
     PER_GRAPH = "per-graph"
-
-
-def parse_phases(text: str) -> CapturePhases:
-    """Read one value of the axis `capture_phases`. Raises UsageError naming those that exist."""
-    try:
-        return CapturePhases(text)
-    except ValueError:
-        raise unknown_value("capture_phases", text, [one.value for one in CapturePhases]) from None
-
-
-def parse_sharing(text: str) -> PoolSharing:
-    """Read one value of the axis `pool_sharing`. Raises UsageError naming those that exist."""
-    try:
-        return PoolSharing(text)
-    except ValueError:
-        raise unknown_value("pool_sharing", text, [one.value for one in PoolSharing]) from None
 
 
 def pool_name(sharing: PoolSharing, role: str, bs: int) -> str:

@@ -6,10 +6,10 @@ from functools import partial
 
 from harness.analysis.question import names_of, question_of
 from harness.core import backends
-from harness.core.capture import parse_phases, parse_sharing
 from harness.core.cell import Axis, Cell, check_distinct, cross
+from harness.core.engine_arguments import BACKEND, check_axis
 from harness.core.errors import UsageError
-from harness.core.order import CaptureOrder, ordering_gate, parse_order
+from harness.core.order import CaptureOrder, ordering_gate
 from harness.core.plan import Plan, PlannedCell
 from harness.core.revision import Revision
 from harness.core.suite import (
@@ -21,7 +21,7 @@ from harness.core.suite import (
     parse_suite,
     role_backends,
 )
-from harness.driver.fitting import misfits
+from harness.driver.applicability import find_misfits
 from harness.driver.options import RunOptions
 from harness.driver.preflight import check_model, head_dim_of
 from harness.driver.revisions.sources import (
@@ -32,28 +32,6 @@ from harness.driver.revisions.sources import (
 )
 from harness.stats.question import CellOutcomes
 from harness.stats.verdict import is_settled
-
-#: Axes that the engine understands, beside the arguments a suite itself declares.
-ENGINE_AXES = (
-    "order",
-    "backend",
-    *BACKEND_ROLES,
-    "tp",
-    "attention_splits",
-    "dtype",
-    "page_size",
-    "spec_steps",
-    "spec_topk",
-    "spec_draft_tokens",
-    "max_running",
-    "speculative",
-    "load_format",
-    "capture_phases",
-    "pool_sharing",
-)
-
-#: How the values of an axis are read, where they are names.
-_READERS = {"order": parse_order, "capture_phases": parse_phases, "pool_sharing": parse_sharing}
 
 
 def make_plan(
@@ -133,39 +111,39 @@ def check_axes(
     axes: list[Axis], device: str, devices: int, declared: list[SuiteDeclarations]
 ) -> None:
     """Raises UsageError naming what exists for an unknown axis or value."""
-    known = set(ENGINE_AXES) | {
+    names = {
         name for d in declared for e in (d.module, *d.classes.values()) for name in e.engine_args
     }
     for axis in axes:
-        if axis.name not in known and not axis.name.startswith("env:"):
-            raise UsageError(
-                f"unknown axis {axis.name!r}: choose from {', '.join(sorted(known))}, "
-                "or vary an environment variable with --env"
-            )
+        check_axis(axis.name, axis.values, names)
         for value in axis.values:
-            _check_value(axis.name, value, device, devices)
+            _check_is_here(axis.name, value, device, devices)
 
 
-def _check_value(name: str, value: str | int, device: str, devices: int) -> None:
-    if name in _READERS:
-        _READERS[name](str(value))
-    elif name == "backend" or name in BACKEND_ROLES:
+def _check_is_here(name: str, value: str | int, device: str, devices: int) -> None:
+    """Raise UsageError if this machine lacks the backend or the devices that a value asks for."""
+    if name in (BACKEND, *BACKEND_ROLES):
         backends.check_backend(str(value), device)
-    elif name == "tp" and not (isinstance(value, int) and 1 <= value <= devices):
+    elif name == "tp" and int(value) > devices:
         raise UsageError(
             f"--tp {value}: a gang needs that many devices of one node, and there are {devices}"
         )
 
 
 def _check_models(ref: SuiteRef, source: Source, axes: list[Axis]) -> None:
+    """Raise UsageError if a checkpoint that a class or an axis names cannot be used."""
     declared = source.declared[ref.nodeid]
-    tps = [int(v) for axis in axes if axis.name == "tp" for v in axis.values]
-    formats = {str(v) for axis in axes if axis.name == "load_format" for v in axis.values}
+    varied = {axis.name: axis.values for axis in axes}
+    tps = [int(value) for value in varied.get("tp", ())]
     folders = {
-        (str(folder), "dummy" not in (formats or {str(one.engine_args.get("load_format"))}))
+        (
+            str(folder),
+            "dummy" not in varied.get("load_format", (one.engine_args.get("load_format"),)),
+        )
         for one in _declarations_of(ref, declared).values()
         for name in ("model", "draft_model")
-        if (folder := one.engine_args.get(name)) is not None
+        for folder in varied.get(name, (one.engine_args.get(name),))
+        if folder is not None
     }
     for folder, has_weights in sorted(folders):
         check_model(folder, ref.path, tps, has_weights, source.folder)
@@ -191,7 +169,9 @@ def _plan_cell(ref: SuiteRef, source: Source, cell: Cell, device: str) -> Planne
         for name, one in held.items()
         if (
             found := clashes(one, axes)
-            or misfits(one, axes, device, partial(head_dim_of, suite=ref.path, root=source.folder))
+            or find_misfits(
+                one, axes, device, partial(head_dim_of, suite=ref.path, root=source.folder)
+            )
         )
     }
     notes = tuple(

@@ -5,19 +5,19 @@ import typing
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from harness.core.capture import CapturePhases, PoolSharing, parse_phases, parse_sharing
-from harness.core.cell import ENV_PREFIX
-from harness.core.errors import UsageError, unknown_value
-from harness.core.order import CaptureOrder, ordering_gate, parse_order
-from harness.core.speculation import DEFAULTS, NO_DRAFTS, SpecShape, check_spec
-from harness.core.suite import BACKEND_ROLES
+from harness.core.engine_arguments import (
+    EngineArguments,
+    default_dtype,
+    expand_backend,
+    read_arguments,
+)
+from harness.core.errors import UsageError
+from harness.core.order import CaptureOrder, ordering_gate
+from harness.core.speculation import NO_DRAFTS, SpecShape, check_spec
 
-DEVICES = ("cpu", "cuda")
 #: Below this vocabulary gathering the ranks' logits takes longer than computing them all.
 SPLIT_VOCABULARY = 4096
-LOAD_FORMATS = ("safetensors", "dummy")
 MAX_PAGE_SIZE = 256
-DTYPES = ("float32", "bfloat16", "float16")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,38 +44,8 @@ class ModelConfig:
 
 
 @dataclass(frozen=True, slots=True)
-class EngineConfig:
-    """Everything one engine is built from. Built by `build_config`; sizes are in tokens."""
-
-    model: str
-    draft_model: str | None = None
-    load_format: str = "safetensors"
-    order: CaptureOrder = CaptureOrder.GATE
-    capture_phases: CapturePhases = CapturePhases.INTERLEAVED
-    pool_sharing: PoolSharing = PoolSharing.SHARED
-    prefill_backend: str = "torch_native"
-    decode_backend: str = "torch_native"
-    draft_backend: str = "torch_native"
-    attention_splits: int = 0
-    tp: int = 1
-    seed: int = 0
-    cuda_graph_bs: tuple[int, ...] = (1, 2, 4, 8)
-    max_running: int = 8
-    page_size: int = 1
-    max_context: int = 160
-    max_total_tokens: int = 0
-    prefix_cache: bool = True
-    speculative: bool = True
-    spec_steps: int = DEFAULTS["spec_steps"]
-    spec_topk: int = DEFAULTS["spec_topk"]
-    spec_draft_tokens: int = DEFAULTS["spec_draft_tokens"]
-    temperature: float = 0.0
-    device: str = "cpu"
-    dtype: str = "float32"
-    graphs: bool = True
-    barrier_timeout_s: float = 20.0
-    collective_timeout_s: float = 60.0
-    in_ci: bool = False
+class EngineConfig(EngineArguments):
+    """Everything one engine is built from, and the sizes that follow. Built by `build_config`."""
 
     @property
     def spec(self) -> SpecShape:
@@ -126,15 +96,7 @@ class EngineConfig:
 
 def config_from_dict(values: Mapping[str, typing.Any]) -> EngineConfig:
     """Inverse of `EngineConfig.as_dict`, after JSON."""
-    return EngineConfig(
-        **{
-            **values,
-            "cuda_graph_bs": tuple(values["cuda_graph_bs"]),
-            "order": CaptureOrder(values["order"]),
-            "capture_phases": CapturePhases(values["capture_phases"]),
-            "pool_sharing": PoolSharing(values["pool_sharing"]),
-        }
-    )
+    return EngineConfig(**read_arguments(values))
 
 
 def pages_for(tokens: int, page_size: int) -> int:
@@ -149,16 +111,12 @@ def build_config(
 
     Raises UsageError for an unknown or ill-typed argument and for values that cannot go together.
     """
-    merged = {**_from_environ(environ), **_expand(engine_args), **_expand(cell)}
-    fields = {field.name: field for field in dataclasses.fields(EngineConfig)}
-    for name in merged:
-        if name not in fields:
-            raise unknown_value("engine argument", name, sorted(fields))
-    if "model" not in merged:
+    merged = {**_from_environ(environ), **expand_backend(engine_args), **expand_backend(cell)}
+    read = read_arguments(merged)
+    if "model" not in read:
         raise UsageError("no model: give engine_args a 'model' path to a checkpoint folder")
-    merged.setdefault("dtype", "bfloat16" if merged.get("device") == "cuda" else "float32")
-    hints = typing.get_type_hints(EngineConfig)
-    config = EngineConfig(**{name: _coerce(name, v, hints[name]) for name, v in merged.items()})
+    read.setdefault("dtype", default_dtype(read.get("device", "cpu")))
+    config = EngineConfig(**read)
     _check(config, environ)
     return config
 
@@ -171,108 +129,8 @@ def _from_environ(environ: Mapping[str, str]) -> dict[str, object]:
     return found
 
 
-def _expand(values: Mapping[str, object]) -> dict[str, object]:
-    """`backend` stands for all three roles; environment axes are set by the supervisor."""
-    plain = {k: v for k, v in values.items() if not k.startswith(ENV_PREFIX) and k != "backend"}
-    if "backend" not in values:
-        return plain
-    return {**dict.fromkeys(BACKEND_ROLES, values["backend"]), **plain}
-
-
-def _coerce(name: str, value: object, hint: object) -> typing.Any:
-    """Read one argument as its field's type; texts are taken, since cells hold texts."""
-    try:
-        return _READERS[hint](value)
-    except (ValueError, TypeError):
-        raise UsageError(
-            f"engine argument {name!r} cannot be {value!r}: {_WANTED[hint]} is needed"
-        ) from None
-
-
-def _whole(value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, int | str):
-        raise TypeError
-    return int(value)
-
-
-def _number(value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        raise TypeError
-    return float(value)
-
-
-def _truth(value: object) -> bool:
-    if isinstance(value, bool):
-        return value
-    return {"0": False, "1": True, "false": False, "true": True}[str(value).lower()]
-
-
-def _truth_or_raise(value: object) -> bool:
-    try:
-        return _truth(value)
-    except KeyError:
-        raise ValueError from None
-
-
-def _text(value: object) -> str:
-    if not isinstance(value, str) or not value:
-        raise TypeError
-    return value
-
-
-def _sizes(value: object) -> tuple[int, ...]:
-    if isinstance(value, int | str):
-        value = str(value).split(",")
-    if not isinstance(value, list | tuple) or not value:
-        raise TypeError
-    return tuple(sorted({_whole(size) for size in value}))
-
-
-_READERS: dict[object, typing.Callable[[object], object]] = {
-    int: _whole,
-    float: _number,
-    bool: _truth_or_raise,
-    str: _text,
-    str | None: lambda value: None if value is None else _text(value),
-    tuple[int, ...]: _sizes,
-    CaptureOrder: lambda value: parse_order(_text(value)),
-    CapturePhases: lambda value: parse_phases(_text(value)),
-    PoolSharing: lambda value: parse_sharing(_text(value)),
-}
-_WANTED: dict[object, str] = {
-    int: "a whole number",
-    float: "a number",
-    bool: "true or false",
-    str: "a text",
-    str | None: "a text",
-    tuple[int, ...]: "a list of batch sizes",
-    CaptureOrder: "a capture order",
-    CapturePhases: "interleaved or two-phase",
-    PoolSharing: "shared, per-role or per-graph",
-}
-
-_POSITIVE = ("tp", "max_running", "page_size", "max_context", "spec_steps",
-             "barrier_timeout_s", "collective_timeout_s")  # fmt: skip
-
-
 def _check(config: EngineConfig, environ: Mapping[str, str]) -> None:
-    for name in _POSITIVE:
-        if not getattr(config, name) > 0:
-            raise UsageError(f"{name} {getattr(config, name)}: give a value above 0")
-    if config.attention_splits < 0:
-        raise UsageError(
-            f"attention_splits {config.attention_splits}: give 0 (the kernel's) or more"
-        )
-    if not config.temperature >= 0:
-        raise UsageError(f"temperature {config.temperature}: give 0 (greedy) or more")
-    if config.cuda_graph_bs[0] < 1:
-        raise UsageError(f"cuda_graph_bs {config.cuda_graph_bs[0]}: batch sizes start at 1")
-    if config.device not in DEVICES:
-        raise unknown_value("device", config.device, list(DEVICES))
-    if config.dtype not in DTYPES:
-        raise unknown_value("dtype", config.dtype, list(DTYPES))
-    if config.load_format not in LOAD_FORMATS:
-        raise unknown_value("load_format", config.load_format, list(LOAD_FORMATS))
+    """Raise UsageError for values that cannot go together, or that these ranks cannot have."""
     if config.speculative and config.draft_model is None:
         raise UsageError("speculative decoding needs 'draft_model': give it, or speculative=False")
     if config.speculative:

@@ -219,7 +219,7 @@ def test_a_killed_run_loses_only_the_attempts_in_flight_and_resumes(
         (["run"], 2, "name a suite"),
         (["run", "absent.py"], 2, "suite file 'absent.py' does not exist"),
         (["run", OUTCOMES / "passes.py", "--repeats", 0], 2, "--repeats 0"),
-        (["run", OUTCOMES / "passes.py", "--order", "up"], 2, "unknown capture order 'up'"),
+        (["run", OUTCOMES / "passes.py", "--order", "up"], 2, "'order' cannot be 'up'"),
         (["run", OUTCOMES / "passes.py", "--backend", "fa3"], 2, "fa3 has no cpu kernel"),
         (["run", OUTCOMES / "passes.py", "--draft-backend", "fa3"], 2, "fa3 has no cpu kernel"),
         (["run", OUTCOMES / "passes.py", "--axis", "colour=red"], 2, "unknown axis 'colour'"),

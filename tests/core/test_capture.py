@@ -5,10 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.core.capture import (
-    CapturePhases,
     PoolSharing,
-    parse_phases,
-    parse_sharing,
     pool_name,
     sizes_up_to,
 )
@@ -25,15 +22,6 @@ def test_pools_are_named_after_what_shares_them() -> None:
         PoolSharing.PER_ROLE: ["verify", "verify", "draft"],
         PoolSharing.PER_GRAPH: ["verify/1", "verify/2", "draft/1"],
     }
-
-
-def test_values_are_read_by_their_names_and_others_are_refused() -> None:
-    assert parse_phases("two-phase") is CapturePhases.TWO_PHASE
-    assert parse_sharing("per-graph") is PoolSharing.PER_GRAPH
-    with pytest.raises(UsageError, match="choose from interleaved, two-phase"):
-        parse_phases("both")
-    with pytest.raises(UsageError, match="choose from shared, per-role, per-graph"):
-        parse_sharing("per_role")
 
 
 def test_the_sizes_that_servers_capture() -> None:
