@@ -1,11 +1,10 @@
 """Sentences over several cells: pooled comparisons, and infrastructure that favours one."""
 
-from summaries import ASCENDING, DESCENDING, summary_of
-
 from harness.analysis.contrasts import Compared, pooled_sentences
 from harness.analysis.question import Pair
 from harness.analysis.verdict import decide
 from harness.stats.contrasts import Contrast, Finding, compare
+from tests.report.summaries import ASCENDING, DESCENDING, summary_of
 
 FA3 = (10, 50, 2, 50)
 TRITON = (3, 50, 1, 50)

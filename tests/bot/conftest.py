@@ -7,11 +7,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from github_fake import TOKEN, GithubFake
-from github_model import pull, stamp
-from workplace import BASE, FORK, FORK_HEAD, HEAD, PULL, Workplace, suites
 
 from harness.bot import github as edge
+from tests.bot.github_fake import TOKEN, GithubFake
+from tests.bot.github_model import pull, stamp
+from tests.bot.workplace import BASE, FORK, FORK_HEAD, HEAD, PULL, Workplace, suites
 
 _context = functools.cache(ssl.create_default_context)
 

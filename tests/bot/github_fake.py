@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
-from github_model import Call, InvalidError, Repository
+from tests.bot.github_model import Call, InvalidError, Repository
 
 TOKEN = "ghs_sentinel_that_must_never_be_seen"
 PER_PAGE = 30

@@ -5,12 +5,11 @@ import json
 import zipfile
 from typing import Any
 
-from github_model import REPOSITORY
-from summaries import ASCENDING, summary_of
-from workplace import HEAD, RUN, Workplace
-
 from harness.analysis.verdict import decide
 from harness.report.run_json import run_json
+from tests.bot.github_model import REPOSITORY
+from tests.bot.workplace import HEAD, RUN, Workplace
+from tests.report.summaries import ASCENDING, summary_of
 
 
 def result(failed: int = 12, *, shas: tuple[str, ...] = (HEAD,), **more: Any) -> dict[str, Any]:

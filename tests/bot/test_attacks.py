@@ -10,8 +10,9 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from github_model import pull, stamp, workflow_run
-from workplace import BASE, FORK, FORK_HEAD, HEAD, PULL, RUN, Workplace, suites
+
+from tests.bot.github_model import pull, stamp, workflow_run
+from tests.bot.workplace import BASE, FORK, FORK_HEAD, HEAD, PULL, RUN, Workplace, suites
 
 IGNORED, SILENT = "ignored", "silent"
 """No request at all; a reaction at most, and no comment."""

@@ -3,8 +3,9 @@
 import re
 
 import pytest
-from results import leave
-from workplace import HEAD, PULL, Workplace
+
+from tests.bot.results import leave
+from tests.bot.workplace import HEAD, PULL, Workplace
 
 #: What the parsing job asks for on its way to a measurement with all that can be asked for.
 READS = {
@@ -24,7 +25,7 @@ COMMAND = "/rerun-test test_a.py --against base"
 
 def something_before(place: Workplace) -> None:
     """An earlier command, so that its jobs are asked for."""
-    from test_attacks import CPU_JOB, earlier
+    from tests.bot.test_attacks import CPU_JOB, earlier
 
     earlier(place, "success", job=CPU_JOB)
 
@@ -87,7 +88,7 @@ def test_a_rate_limit_that_lasts_is_not_sat_out(place: Workplace, wait: str) -> 
 
 
 def test_a_run_that_moves_on_while_runs_are_listed_is_met(place: Workplace) -> None:
-    from test_attacks import CPU_JOB, earlier
+    from tests.bot.test_attacks import CPU_JOB, earlier
 
     earlier(place, "queued", on=99, job=CPU_JOB)
     moving = place.github.runs[0]

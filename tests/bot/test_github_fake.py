@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from github_fake import TOKEN, GithubFake
-from github_model import BOT, REPOSITORY, pull, workflow_run
 from githubkit import GitHub, TokenAuthStrategy
 from githubkit.exception import GitHubException, RequestError, RequestFailed
+
+from tests.bot.github_fake import TOKEN, GithubFake
+from tests.bot.github_model import BOT, REPOSITORY, pull, workflow_run
 
 WHERE = dict(zip(("owner", "repo"), REPOSITORY.split("/"), strict=True))
 ROOT = f"/repos/{REPOSITORY}"

@@ -7,17 +7,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from github_fake import GithubFake
-from github_model import stamp
-from results import leave, result
-from summaries import ASCENDING, SHA, summary_of
-from workplace import Workplace
 
 from harness.analysis.verdict import decide as verdict_of
 from harness.bot.nightly import LABEL, MARKER, Close, Nothing, Open, Update, decide, nightly
 from harness.bot.restore import restore
 from harness.core.errors import HarnessError, UsageError
 from harness.report.run_json import run_json
+from tests.bot.github_fake import GithubFake
+from tests.bot.github_model import stamp
+from tests.bot.results import leave, result
+from tests.bot.workplace import Workplace
+from tests.report.summaries import ASCENDING, SHA, summary_of
 
 URL = "https://github.example/run"
 

@@ -4,10 +4,10 @@ import json
 from datetime import timedelta
 
 import pytest
-from github_model import BOT, stamp, workflow_run
-from workplace import BASE, HEAD, PULL, RUN, Workplace
 
 from harness.bot import comments
+from tests.bot.github_model import BOT, stamp, workflow_run
+from tests.bot.workplace import BASE, HEAD, PULL, RUN, Workplace
 
 CPU_JOB = "measure (0 GPUs, at most 60 min)"
 

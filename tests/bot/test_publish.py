@@ -8,15 +8,15 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from github_model import BOT, REPOSITORY, pull
 from hypothesis import given
 from hypothesis import strategies as st
-from results import leave, result, zipped
-from workplace import BASE, HEAD, PULL, RUN, Workplace
 
 from harness.bot import comments
 from harness.bot.artifact import RejectedError, check_bound, result_of
 from harness.report.schema import MAX_BYTES
+from tests.bot.github_model import BOT, REPOSITORY, pull
+from tests.bot.results import leave, result, zipped
+from tests.bot.workplace import BASE, HEAD, PULL, RUN, Workplace
 
 OTHER = "9" * 40
 

@@ -16,9 +16,10 @@ from typing import Any
 
 import pytest
 import yaml
-from github_model import pull, stamp
-from results import leave
-from workplace import PULL, RUN, Workplace, suites
+
+from tests.bot.github_model import pull, stamp
+from tests.bot.results import leave
+from tests.bot.workplace import PULL, RUN, Workplace, suites
 
 PROJECT = Path(__file__).parents[2]
 WORKFLOW = yaml.safe_load((PROJECT / ".github/workflows/rerun-test.yml").read_text())

@@ -8,13 +8,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from github_fake import TOKEN, GithubFake
-from github_model import REPOSITORY
-
 from harness.bot.context import Context, context_of
 from harness.bot.parse import parse
 from harness.bot.publish import left_of, publish
 from harness.core.errors import HarnessError
+from tests.bot.github_fake import TOKEN, GithubFake
+from tests.bot.github_model import REPOSITORY
 
 HEAD, BASE, FORK_HEAD = "1" * 40, "2" * 40, "3" * 40
 PULL, FORK = 7, 8

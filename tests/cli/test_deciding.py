@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import OUTCOMES, Done
+from tests.cli.conftest import OUTCOMES, Done
 
 ONE_CELL = ("--order", "ascending", "--tp", 1)
 

@@ -13,8 +13,7 @@ import psutil
 import pytest
 
 from harness.report.schema import problems
-
-from .conftest import COMMAND, OUTCOMES, Done, clean_environ
+from tests.cli.conftest import COMMAND, OUTCOMES, Done, clean_environ
 
 CASES = {
     "passes.py": (0, {}),

@@ -4,7 +4,8 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
-from pages import PROJECT, find_anchors, find_links, find_named_pages, list_tracked_files
+
+from tests.docs.pages import PROJECT, find_anchors, find_links, find_named_pages, list_tracked_files
 
 PAGES = list_tracked_files("*.md")
 
@@ -31,7 +32,7 @@ def test_a_page_links_only_to_what_is_there(page: Path) -> None:
 def test_a_missing_file_or_heading_is_found(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("test_links.PROJECT", tmp_path)
+    monkeypatch.setattr("tests.docs.test_links.PROJECT", tmp_path)
     (tmp_path / "other.md").write_text("# Title\n\n## Two `words` here\n")
     page = tmp_path / "page.md"
     page.write_text(

@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from pages import PROJECT
+
+from tests.docs.pages import PROJECT
 
 LOADING = re.compile(
     r"<(?:link|script|img|iframe|source)\b[^>]*\b(?:href|src)=[\"']?(?:https?:)?//"

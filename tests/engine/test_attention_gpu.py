@@ -4,12 +4,12 @@ from itertools import product
 
 import pytest
 import torch
-from attention_cases import Step, make_step
 
 from harness.core.backends import BACKENDS, misfit, unavailable
 from harness.engine.attention import make_backend
 from harness.engine.attention.base import AttentionBackend, AttentionShape
 from harness.engine.config import EngineConfig
+from tests.engine.attention_cases import Step, make_step
 
 pytestmark = [
     pytest.mark.gpu,

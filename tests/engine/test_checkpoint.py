@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import SHAPE, save_draft, save_target
 from safetensors.torch import load_file, save_file
 
 from harness.core.errors import UsageError
@@ -15,6 +14,7 @@ from harness.engine.channels import Channels
 from harness.engine.config import build_config
 from harness.engine.engine import Engine
 from harness.engine.worker import Worker
+from tests.engine.conftest import SHAPE, save_draft, save_target
 
 
 def load(target: Path, draft: Path, tp: int = 1, **args: object) -> None:

@@ -4,8 +4,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import save_draft, save_target
-from ranks import run_ranks
 
 from harness.core.backends import BACKENDS, misfit, unavailable
 from harness.engine.engine import Engine
@@ -13,6 +11,8 @@ from harness.engine.graphs.base import CaptureError, Outputs
 from harness.engine.oracle import check_greedy
 from harness.engine.reference import Reference
 from harness.engine.results import Generation
+from tests.engine.conftest import save_draft, save_target
+from tests.engine.ranks import run_ranks
 
 pytestmark = [
     pytest.mark.gpu,

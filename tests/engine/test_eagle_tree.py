@@ -7,9 +7,6 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import save_draft, save_target
-from ranks import run_ranks
-from test_draft_tree import searched
 from torch import Tensor
 
 from harness.core.errors import UsageError
@@ -17,6 +14,9 @@ from harness.core.speculation import SpecShape
 from harness.engine.engine import Engine
 from harness.engine.oracle import check_greedy
 from harness.engine.reference import Reference
+from tests.engine.conftest import save_draft, save_target
+from tests.engine.ranks import run_ranks
+from tests.engine.test_draft_tree import searched
 
 ARITH = Path(__file__).parents[2] / "suites" / "models" / "arith"
 PROMPTS = [[3, 4, 5], [7], [9, 10, 11, 12], [2, 2, 2], [8, 9], [20, 3, 3]]

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import save_target
 from torch import Tensor
 
 from harness.engine import checkpoint
@@ -14,6 +13,7 @@ from harness.engine.kv import LayerCache, make_pool, slots_of
 from harness.engine.model import Llama, Rotary
 from harness.engine.parallel import TensorParallel
 from harness.engine.reference import Reference
+from tests.engine.conftest import save_target
 
 CPU, DOUBLE = torch.device("cpu"), torch.float64
 

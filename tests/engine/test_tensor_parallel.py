@@ -6,9 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from ranks import ROOT, run_ranks
 
 from harness.engine.engine import Engine
+from tests.engine.ranks import ROOT, run_ranks
 
 PROMPTS = [[3, 4, 5], [7], [9, 10, 11, 12], [2, 2, 2], [8, 9]]
 

@@ -13,7 +13,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
-from summaries import ASCENDING, DESCENDING, SHA, summary_of
 
 from harness.analysis.summary import RunSummary, summarise
 from harness.analysis.verdict import decide
@@ -21,6 +20,7 @@ from harness.core.records import TestCount
 from harness.report.markdown import markdown
 from harness.report.run_json import run_json
 from harness.report.schema import problems
+from tests.report.summaries import ASCENDING, DESCENDING, SHA, summary_of
 
 COMMENT = 65_536
 RENDERER = MarkdownIt("js-default", {"html": True}).enable("table")

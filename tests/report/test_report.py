@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 from rich.console import Console
-from summaries import ASCENDING, DESCENDING, summary_of
 
 from harness.analysis.summary import summarise
 from harness.analysis.verdict import decide
@@ -17,6 +16,7 @@ from harness.core.statuses import AttemptStatus
 from harness.report.run_json import run_json
 from harness.report.table import print_report
 from harness.stats.planning import sequential_plan
+from tests.report.summaries import ASCENDING, DESCENDING, summary_of
 
 
 def test_a_difference_is_a_sentence_that_cannot_be_misread() -> None:

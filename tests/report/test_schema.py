@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from summaries import ASCENDING, DESCENDING, SHA, summary_of
 
 import harness.report
 from harness.analysis.verdict import decide
 from harness.report.run_json import run_json
 from harness.report.schema import MAX_BYTES, problems
+from tests.report.summaries import ASCENDING, DESCENDING, SHA, summary_of
 
 SCHEMA = json.loads((Path(harness.report.__file__).parent / "run.schema.json").read_text())
 RUNS = {

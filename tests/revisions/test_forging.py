@@ -14,8 +14,7 @@ import pytest
 from harness.attempt.settings import SupervisorSettings
 from harness.attempt.spec import AttemptSpec
 from harness.attempt.supervise import Supervisor
-
-from .conftest import PROJECT, Done, Repository, run_harness
+from tests.revisions.conftest import PROJECT, Done, Repository, run_harness
 
 FAILS = "def test_it():\n    assert False\n"
 PASSES = "def test_it():\n    pass\n"

@@ -3,8 +3,7 @@
 import pytest
 
 from harness.driver.revisions.resolve import resolve
-
-from .conftest import Repository
+from tests.revisions.conftest import Repository
 
 
 @pytest.fixture(autouse=True)

@@ -9,8 +9,7 @@ from harness.core.errors import UsageError
 from harness.core.revision import Revision, revision_from_dict, revision_to_dict
 from harness.driver.options import RunOptions
 from harness.driver.revisions.resolve import localise, resolve
-
-from .conftest import Repository
+from tests.revisions.conftest import Repository
 
 
 @pytest.fixture(autouse=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import Done, Repository, command, environ, run_harness
+from tests.revisions.conftest import Done, Repository, command, environ, run_harness
 
 PACKAGE = "src/toy/__init__.py"
 #: Half of the repeats fail, or none: whatever seeds the run draws.

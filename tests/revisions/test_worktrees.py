@@ -13,8 +13,7 @@ from harness.core.errors import UsageError
 from harness.core.revision import Revision
 from harness.driver.revisions.resolve import resolve
 from harness.driver.revisions.worktrees import FOLDER, changed, standing, tree
-
-from .conftest import Repository
+from tests.revisions.conftest import Repository
 
 _spawn = multiprocessing.get_context("spawn")
 
