@@ -1,9 +1,9 @@
 """What one attempt came to: the values that the fold decides and the store keeps."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
 
+from harness.core.capture_measurement import CaptureMeasurement
 from harness.core.kinds import Kind, Phase, strongest
 from harness.core.statuses import AttemptStatus
 
@@ -43,20 +43,6 @@ class TestResult:
 
 
 @dataclass(frozen=True, slots=True)
-class Capture:
-    """What graph capture showed on rank 0. Sizes in bytes, time in seconds."""
-
-    graphs: str = ""
-    requested: str = ""
-    observed: str = "none"
-    pool_bytes: int = 0
-    peak_bytes: int = 0
-    seconds: float = 0.0
-    role_backends: dict[str, str] = field(default_factory=dict)
-    trace: tuple[dict[str, Any], ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
 class Ending:
     """How the processes of an attempt ended, as the supervisor saw it."""
 
@@ -77,7 +63,7 @@ class AttemptResult:
     status: AttemptStatus
     tests: tuple[TestResult, ...]
     failures: tuple[Failure, ...]
-    capture: Capture
+    capture: CaptureMeasurement
     inside_seconds: float
     replays: dict[str, int]
     eager_steps: int
@@ -94,4 +80,4 @@ class AttemptResult:
 
 def censored() -> AttemptResult:
     """An attempt that an interrupted run killed in flight: it might have passed or failed."""
-    return AttemptResult(AttemptStatus.CENSORED, (), (), Capture(), 0.0, {}, 0, ())
+    return AttemptResult(AttemptStatus.CENSORED, (), (), CaptureMeasurement(), 0.0, {}, 0, ())

@@ -4,10 +4,11 @@ from collections import Counter
 from collections.abc import Sequence
 
 from harness.core import events as wire
+from harness.core.capture_measurement import CaptureMeasurement
 from harness.core.events import Event
 from harness.core.kinds import Exc, Kind, Phase, kind_of_exception
 from harness.core.order import observed_order
-from harness.core.result import Capture, Failure
+from harness.core.result import Failure
 from harness.core.signature import signature_of
 
 
@@ -88,15 +89,11 @@ class Seen:
     def _on_finish(self, event: Event) -> None:
         self.finish = event
 
-    def capture(self) -> Capture:
-        """What graph capture showed, in the order that it took.
-
-        A suite's classes build engines one after another: bytes are the largest engine's, seconds
-        are all engines', and names are the last one's.
-        """
+    def capture(self) -> CaptureMeasurement:
+        """Return what graph capture showed so far."""
         last = self.captured[-1] if self.captured else {}
         backends = last.get("role_backends")
-        return Capture(
+        return CaptureMeasurement(
             graphs=wire.text(last, "graphs"),
             requested=self.requested,
             observed=order_of(self.traces),

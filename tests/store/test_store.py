@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
+from harness.core.capture_measurement import CaptureMeasurement
 from harness.core.errors import StoreError, UsageError
 from harness.core.kinds import Kind, Phase
 from harness.core.records import Lease, RunRecord
 from harness.core.result import (
     AttemptResult,
-    Capture,
     Failure,
     Outcome,
     TestResult,
@@ -38,7 +38,9 @@ def attempt_result(status: str = "passed") -> AttemptResult:
         status,
         (TestResult("t::a", outcome, 0.1, failure), TestResult("t::b", Outcome.PASSED, 0.1)),
         (failure,) if failure else (),
-        Capture(graphs="recorded", requested="ascending", observed="ascending", pool_bytes=3),
+        CaptureMeasurement(
+            graphs="recorded", requested="ascending", observed="ascending", pool_bytes=3
+        ),
         1.0,
         {"verify/1": 3},
         0,
