@@ -14,7 +14,7 @@ from collections.abc import Callable
 import numpy as np
 from where import header
 
-from harness.stats.attribution import Attribution, Factor, Follows, attribute
+from harness.stats.attribution import Attribution, Factor, Follows, attribute_failures
 
 PER_CELL, BASE, MORE = 50, 0.05, 0.3
 AXES = ("order", "decode backend", "draft backend")
@@ -75,7 +75,7 @@ def simulate(rng: np.random.Generator, true: str | None, per_cell: int) -> Attri
     n = len(recorded["order"])
     bad = bad_levels(true, recorded[true], rng) if true else np.zeros(n, dtype=bool)
     failed = rng.random(n) < BASE + MORE * bad
-    return attribute(failed.tolist(), factors(recorded))
+    return attribute_failures(failed.tolist(), factors(recorded))
 
 
 def confounded(rng: np.random.Generator, follows: bool) -> Attribution:
@@ -84,7 +84,7 @@ def confounded(rng: np.random.Generator, follows: bool) -> Attribution:
     recorded["device"] = recorded["order"] * 7
     bad = recorded["order"] == 1 if follows else np.zeros(len(recorded["order"]), dtype=bool)
     failed = rng.random(len(bad)) < BASE + MORE * bad
-    return attribute(failed.tolist(), factors(recorded))
+    return attribute_failures(failed.tolist(), factors(recorded))
 
 
 def main() -> None:

@@ -13,11 +13,11 @@ import argparse
 import numpy as np
 from where import header
 
+from harness.stats.attempts_needed import compute_one_sided_e
 from harness.stats.contrasts import ALPHA
-from harness.stats.infra import INFRA_ALPHA
-from harness.stats.planning import one_sided_e
-from harness.stats.power import boschloo_region
-from harness.stats.sequential import threshold
+from harness.stats.infrastructure import INFRA_ALPHA
+from harness.stats.power import build_boschloo_region
+from harness.stats.sequential import compute_threshold
 
 RATES = (0.02, 0.1, 0.3, 0.5)
 #: Share of failures and of passes that infrastructure takes.
@@ -40,8 +40,8 @@ def fixed(failed: np.ndarray, lost: np.ndarray, base: np.ndarray, m: int) -> np.
     arm_is_worse = k * n >= reference * (n - infra)
     worst = np.where(arm_is_worse, k, k + infra)
     same_sign = np.where(arm_is_worse, worst > reference, worst < reference)
-    differs = boschloo_region(n, ALPHA / m)[worst, reference] & same_sign
-    share_differs = boschloo_region(n, INFRA_ALPHA)[infra, 0]
+    differs = build_boschloo_region(n, ALPHA / m)[worst, reference] & same_sign
+    share_differs = build_boschloo_region(n, INFRA_ALPHA)[infra, 0]
     return (differs & ~share_differs).any(axis=1)
 
 
@@ -56,8 +56,8 @@ def sequential(failed: np.ndarray, lost: np.ndarray, base: np.ndarray, m: int) -
             fails = np.where(lost[:, arm], imputed, failed[:, arm])
             code = 2 * fails + base
             counts = np.cumsum(code[..., None] == np.arange(4), axis=1)
-            e = one_sided_e(counts[..., [0, 2, 1, 3]] if imputed else counts) / 2
-            found |= (e >= threshold(m)).any(axis=1)
+            e = compute_one_sided_e(counts[..., [0, 2, 1, 3]] if imputed else counts) / 2
+            found |= (e >= compute_threshold(m)).any(axis=1)
     return found
 
 

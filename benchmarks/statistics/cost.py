@@ -13,9 +13,9 @@ import math
 
 from where import header
 
+from harness.stats.attempts_needed import simulate_decisions
 from harness.stats.contrasts import ALPHA
-from harness.stats.planning import decision_times
-from harness.stats.power import n_per_cell
+from harness.stats.power import attempts_needed_fixed
 
 POWER = 0.8
 GRID = (
@@ -51,18 +51,18 @@ def main() -> None:
     print("| truth = planned | cap | mean | Boschloo n | mean / n | known rates |")
     print("|---|---|---|---|---|---|")
     for rate, target in GRID:
-        times = decision_times(rate, target, POWER, seed=args.seed, paths=args.paths)
+        times = simulate_decisions(rate, target, POWER, seed=args.seed, paths=args.paths)
         cap = sorted(times)[math.ceil(POWER * len(times)) - 1]
-        fixed, mean = n_per_cell(rate, target).n, spent(times, cap)
+        fixed, mean = attempts_needed_fixed(rate, target).n, spent(times, cap)
         print(f"| {rate:g} against {target:g} | {cap} | {mean:.1f} | {fixed} | "
               f"{mean / fixed:.2f} | {least_mean(rate, target):.1f} |", flush=True)  # fmt: skip
-    planned = n_per_cell(0.2, 0.0).n
+    planned = attempts_needed_fixed(0.2, 0.0).n
     print(f"\nplanned for 0.2 against 0 (fixed n = {planned}); the run goes on until decided\n")
     print("| truth | median | mean to a verdict | mean / planned n |")
     print("|---|---|---|---|")
     for rate, target in TRUTHS:
-        times = decision_times(
-            rate, target, 1.0, planned=(0.2, 0.0), seed=args.seed, paths=args.paths
+        times = simulate_decisions(
+            rate, target, 1.0, expected=(0.2, 0.0), seed=args.seed, paths=args.paths
         )
         mean = spent(times, max(times))
         print(f"| {rate:g} against {target:g} | {sorted(times)[len(times) // 2]} | {mean:.1f} | "

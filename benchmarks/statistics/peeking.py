@@ -13,7 +13,7 @@ from collections.abc import Callable
 import numpy as np
 from where import header
 
-from harness.stats.intervals import Interval, clopper_pearson, confidence_sequence
+from harness.stats.intervals import Interval, compute_clopper_pearson, compute_confidence_sequence
 
 GANGS, PASS_S, HANG_S = 8, 3.0, 60.0
 RATES = (0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5)
@@ -61,8 +61,8 @@ def one_rate(rate: float, runs: int, attempts: int, seed: int) -> list[float]:
     order = np.argsort(ends, axis=1, kind="stable")
     finished = np.take_along_axis(failed, order, axis=1)
     sorted_ends = np.take_along_axis(ends, order, axis=1)
-    sequence = excluded(confidence_sequence, attempts, rate)
-    exact = excluded(clopper_pearson, attempts, rate)
+    sequence = excluded(compute_confidence_sequence, attempts, rate)
+    exact = excluded(compute_clopper_pearson, attempts, rate)
     prefix, as_finished = prefix_looks(ends), prefix_looks(sorted_ends)
     return [
         ever_wrong(failed, prefix, sequence),

@@ -7,9 +7,9 @@ from harness.analysis.summary import RunSummary, cell_of
 from harness.core.cell import Cell
 from harness.core.records import AttemptRow
 from harness.core.statuses import VALID, AttemptStatus
-from harness.stats.attribution import Attribution, Factor, attribute
-from harness.stats.contrasts import ALPHA, holm
-from harness.stats.permutation import runs_test
+from harness.stats.attribution import Attribution, Factor, attribute_failures
+from harness.stats.contrasts import ALPHA, adjust_holm
+from harness.stats.permutation import compute_runs_p
 
 
 def attribution_of(attempts: Sequence[AttemptRow]) -> Attribution:
@@ -20,7 +20,7 @@ def attribution_of(attempts: Sequence[AttemptRow]) -> Attribution:
         Factor(f.name, [f.values[i] for i in valid], axis=f.axis, ordered=f.ordered)
         for f in factors
     ]
-    return attribute([attempts[i].status is AttemptStatus.FAILED for i in valid], kept)
+    return attribute_failures([attempts[i].status is AttemptStatus.FAILED for i in valid], kept)
 
 
 def _factors(attempts: Sequence[AttemptRow]) -> list[Factor]:
@@ -57,8 +57,8 @@ def clustered(summary: RunSummary, attempts: Sequence[AttemptRow]) -> list[str]:
     for row in attempts:
         if row.status in VALID:
             outcomes[names[row.suite, row.cell]].append(row.status is AttemptStatus.FAILED)
-    found = {name: p for name, o in outcomes.items() if (p := runs_test(o)) is not None}
-    adjusted = holm(list(found.values()))
+    found = {name: p for name, o in outcomes.items() if (p := compute_runs_p(o)) is not None}
+    adjusted = adjust_holm(list(found.values()))
     return [
         f"{name}: failures and passes are not in random order (runs test, p = {p:.2g}), so "
         "attempts are not independent and intervals that assume it are too narrow"

@@ -11,8 +11,13 @@ from harness.core.plan import Plan, PlannedCell
 from harness.core.records import AttemptRow
 from harness.core.signature import normalise
 from harness.core.statuses import VALID, AttemptStatus
-from harness.stats.intervals import Interval, clopper_pearson, confidence_sequence, worst_case
-from harness.stats.question import CellOutcomes
+from harness.stats.intervals import (
+    Interval,
+    compute_clopper_pearson,
+    compute_confidence_sequence,
+    compute_worst_case,
+)
+from harness.stats.planned import CellOutcomes
 
 #: How a rate is bounded: failed, valid and level to an interval.
 Bound = Callable[[int, int, float], Interval]
@@ -114,7 +119,9 @@ def count_cell(
         if bound
         else {},
         interval=bound(in_order.failed, in_order.valid, 0.95) if bound else None,
-        worst_case=worst_case(failed, passed, unknown, bound=bound) if bound and unknown else None,
+        worst_case=compute_worst_case(failed, passed, unknown, bound=bound)
+        if bound and unknown
+        else None,
         order_requested=last.order_requested if last else str(planned.cell.get("order", "")),
         order_observed=_observed(captured),
         graphs=last.graphs if last else "",
@@ -135,7 +142,11 @@ def bound_of(plan: Plan, finished: bool) -> Bound | None:
     """
     if plan.fixed_seed:
         return None
-    return clopper_pearson if finished and not plan.until_decided else confidence_sequence
+    return (
+        compute_clopper_pearson
+        if finished and not plan.until_decided
+        else compute_confidence_sequence
+    )
 
 
 def _observed(captured: list[AttemptRow]) -> str:

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.analysis.question import Pair
-from harness.stats.contrasts import Contrast, sentence
-from harness.stats.stratified import Stratum, stratified
+from harness.stats.contrasts import Contrast, describe_contrast
+from harness.stats.strata import Stratum, pool_strata
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +18,7 @@ class Compared:
     @property
     def sentence(self) -> str:
         """The comparison in words that can be read alone."""
-        return sentence(self.contrast)
+        return describe_contrast(self.contrast)
 
     def as_dict(self) -> dict[str, Any]:
         """The contrast in `run.json`."""
@@ -57,7 +57,7 @@ def pooled_sentences(compared: list[Compared]) -> list[str]:
 
 def _pooled(arm: str, reference: str, contrasts: list[Contrast]) -> str:
     comparisons = [one.comparison for one in contrasts if one.comparison]
-    found = stratified([Stratum(c.k, c.n, c.reference_k, c.reference_n) for c in comparisons])
+    found = pool_strata([Stratum(c.k, c.n, c.reference_k, c.reference_n) for c in comparisons])
     if found.odds_ratio is None:
         return ""
     told = (

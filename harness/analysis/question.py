@@ -13,7 +13,7 @@ from harness.core.cell import Cell, Value
 from harness.core.plan import Plan, PlannedCell, schedule
 from harness.core.revision import AXIS
 from harness.core.statuses import AttemptStatus
-from harness.stats.question import CellOutcomes, PlannedContrast, Question
+from harness.stats.planned import CellOutcomes, PlannedContrast, Question
 from harness.stats.sequential import Outcome
 
 

@@ -13,7 +13,7 @@ from harness.core.plan import Plan, PlannedCell, plan_from_dict
 from harness.core.records import AttemptRow, RunRecord, TestCount
 from harness.core.signature import fingerprint
 from harness.core.statuses import AttemptStatus
-from harness.stats.question import CellOutcomes
+from harness.stats.planned import CellOutcomes
 
 
 @dataclass(frozen=True, slots=True)

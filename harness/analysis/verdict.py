@@ -13,14 +13,13 @@ from harness.analysis.words import kinds_text, percent
 from harness.core.exits import ExitCode
 from harness.core.kinds import Kind
 from harness.core.statuses import RunStatus, VerdictOutcome
+from harness.stats.attempts_needed import attempts_needed_for_contrasts, attempts_needed_for_gate
 from harness.stats.attribution import Attribution, Follows
 from harness.stats.contrasts import ALPHA, Finding
-from harness.stats.gate import Gate
-from harness.stats.infra import infra_share_p
-from harness.stats.intervals import upper_bound
-from harness.stats.planning import attempts_to_compare, attempts_to_hold
-from harness.stats.verdict import Verdict as Answer
-from harness.stats.verdict import decide as answer
+from harness.stats.infrastructure import compute_infra_share_p
+from harness.stats.intervals import compute_upper_bound
+from harness.stats.judge import Judgement, judge_question
+from harness.stats.rate_gate import RateGate
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +34,7 @@ class Verdict:
     outcome: VerdictOutcome
     sentences: list[str]
     contrasts: list[Compared]
-    gate: Gate | None
+    gate: RateGate | None
     attribution: Attribution | None
     exit_code: ExitCode
     attempts_needed: int | None = None
@@ -48,7 +47,7 @@ def decide(summary: RunSummary) -> Verdict:
         sentences = [*_headline(summary, outcome), *revision_sentences(summary)]
         return Verdict(outcome, sentences, [], None, None, code)
     question = question_of(summary.plan, anytime=not summary.complete)
-    found = answer(question, summary.outcomes)
+    found = judge_question(question, summary.outcomes)
     compared = [
         Compared(pair, contrast)
         for pair, contrast in zip(pairs_of(summary.plan), found.contrasts, strict=True)
@@ -68,19 +67,19 @@ def decide(summary: RunSummary) -> Verdict:
     return Verdict(outcome, sentences, compared, found.gate, attribution, code, needed)
 
 
-def _attempts_needed(summary: RunSummary, found: Answer) -> int | None:
+def _attempts_needed(summary: RunSummary, found: Judgement) -> int | None:
     """As planned, also where a run was cut short and judged by what holds at every look."""
     question = question_of(summary.plan)
     needed = [0]
     if any(contrast.finding is Finding.UNDECIDED for contrast in found.contrasts):
-        needed.append(attempts_to_compare(question))
-    if question.gate and found.gate in (Gate.OPEN, Gate.OUT_OF_REACH):
-        needed.append(attempts_to_hold(question.gate, question.until_decided))
+        needed.append(attempts_needed_for_contrasts(question))
+    if question.gate and found.gate in (RateGate.OPEN, RateGate.OUT_OF_REACH):
+        needed.append(attempts_needed_for_gate(question.gate, question.until_decided))
     had = min((cell.valid for cell in summary.cells), default=0)
     return max(needed) if max(needed) > had else None
 
 
-def _outcome(summary: RunSummary, found: Answer | None) -> tuple[VerdictOutcome, ExitCode]:
+def _outcome(summary: RunSummary, found: Judgement | None) -> tuple[VerdictOutcome, ExitCode]:
     cells = summary.cells
     if summary.run.status is RunStatus.INTERRUPTED:
         return VerdictOutcome.INTERRUPTED, ExitCode.INTERRUPTED
@@ -90,7 +89,7 @@ def _outcome(summary: RunSummary, found: Answer | None) -> tuple[VerdictOutcome,
         return VerdictOutcome.CANNOT_SAY, ExitCode.NO_VALID_ATTEMPT
     if found and found.exit_code is ExitCode.UNDECIDED:
         return VerdictOutcome.UNDECIDED, ExitCode.UNDECIDED
-    if found and found.gate is Gate.HOLDS:
+    if found and found.gate is RateGate.HOLDS:
         return VerdictOutcome.PASSED, ExitCode.OK
     if any(cell.failed for cell in cells):
         return VerdictOutcome.FAILED, ExitCode.FAILURES
@@ -163,7 +162,7 @@ def _proved(cells: Sequence[CellSummary]) -> list[str]:
     return [
         f"0/{n} bounds a cell's failure rate below "
         + (
-            f"{percent(upper_bound(0, n).high)} (one-sided, 95 %)"
+            f"{percent(compute_upper_bound(0, n).high)} (one-sided, 95 %)"
             if interval.method == "clopper-pearson"
             else f"{percent(interval.high)} (95 %, at every look)"
         )
@@ -190,7 +189,7 @@ def _explored(
 def _infrastructure(summary: RunSummary) -> list[str]:
     """What the attempts without an outcome could hide."""
     told = [_worst_case(cell) for cell in summary.cells if cell.worst_case]
-    p = infra_share_p([(cell.infra, cell.valid) for cell in summary.cells])
+    p = compute_infra_share_p([(cell.infra, cell.valid) for cell in summary.cells])
     if p <= ALPHA:
         told.append(f"the share of infrastructure attempts depends on the cell (p = {p:.2g})")
     return told

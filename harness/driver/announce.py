@@ -12,8 +12,8 @@ from harness.core.errors import UsageError
 from harness.core.plan import Plan
 from harness.core.records import RunRecord
 from harness.driver.options import RunOptions
-from harness.stats.intervals import upper_bound
-from harness.stats.planning import shortfalls
+from harness.stats.attempts_needed import describe_shortfalls
+from harness.stats.intervals import compute_upper_bound
 from harness.store.store import Store
 
 
@@ -55,9 +55,9 @@ def _prospects(plan: Plan) -> list[str]:
     if plan.fixed_seed:
         return []
     question = question_of(plan)
-    told = [f"[yellow]warning[/] {text}" for text in shortfalls(question, plan.repeats)]
+    told = [f"[yellow]warning[/] {text}" for text in describe_shortfalls(question, plan.repeats)]
     if not plan.until_decided:
-        bound = percent(upper_bound(0, plan.repeats).high)
+        bound = percent(compute_upper_bound(0, plan.repeats).high)
         told.append(f"0 failures in {plan.repeats} would prove a rate below {bound} (95 %)")
     return told
 

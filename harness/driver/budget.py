@@ -11,10 +11,10 @@ from harness.analysis.words import percent
 from harness.core.errors import NoStoreError
 from harness.core.exits import ExitCode
 from harness.core.plan import plan_from_dict
+from harness.stats.attempts_needed import attempts_needed_until_decided, compute_device_hours
 from harness.stats.contrasts import ALPHA
-from harness.stats.intervals import attempts_to_prove_below, attempts_to_prove_below_anytime
-from harness.stats.planning import device_hours, sequential_plan
-from harness.stats.power import check_contrasts, n_per_cell
+from harness.stats.intervals import attempts_needed_below, attempts_needed_below_anytime
+from harness.stats.power import attempts_needed_fixed, check_contrasts
 from harness.store.open import open_store
 from harness.store.store import Store
 
@@ -41,7 +41,7 @@ class Precedent:
 
     def hours(self, per_cell: float) -> float:
         """Device-hours of so many attempts in each of its cells."""
-        return sum(device_hours(per_cell, seconds, tp) for seconds, tp in self.costs)
+        return sum(compute_device_hours(per_cell, seconds, tp) for seconds, tp in self.costs)
 
 
 def print_budget(budget: Budget, location: str | None) -> int:
@@ -76,8 +76,8 @@ def _title(budget: Budget, contrasts: int) -> str:
 def _rows(budget: Budget, contrasts: int) -> list[tuple[str, float]]:
     """What to print, and attempts per cell."""
     pair = budget.base_rate, budget.target_rate
-    fixed = n_per_cell(*pair, budget.power, ALPHA / contrasts)
-    sequential = sequential_plan(*pair, budget.power, contrasts)
+    fixed = attempts_needed_fixed(*pair, budget.power, ALPHA / contrasts)
+    sequential = attempts_needed_until_decided(*pair, budget.power, contrasts)
     rows: list[tuple[str, float]] = [
         (f"fixed number ({fixed.test})", fixed.n),
         ("until decided: expected", sequential.expected),
@@ -86,8 +86,8 @@ def _rows(budget: Budget, contrasts: int) -> list[tuple[str, float]]:
     ]
     if budget.below is not None:
         proof = f"below {percent(budget.below)}, all clean"
-        rows.append((f"{proof}: fixed number", attempts_to_prove_below(budget.below)))
-        rows.append((f"{proof}: until decided", attempts_to_prove_below_anytime(budget.below)))
+        rows.append((f"{proof}: fixed number", attempts_needed_below(budget.below)))
+        rows.append((f"{proof}: until decided", attempts_needed_below_anytime(budget.below)))
     return rows
 
 

@@ -9,9 +9,9 @@ from harness.analysis.changes import changes
 from harness.analysis.summary import RunSummary, summarise
 from harness.core.errors import UsageError
 from harness.core.exits import ExitCode
-from harness.stats.contrasts import Contrast, Finding, sentence
-from harness.stats.question import CellOutcomes, PlannedContrast, Question
-from harness.stats.verdict import decide
+from harness.stats.contrasts import Contrast, Finding, describe_contrast
+from harness.stats.judge import judge_question
+from harness.stats.planned import CellOutcomes, PlannedContrast, Question
 from harness.store.open import open_store
 from harness.store.store import Store
 
@@ -37,7 +37,7 @@ def print_comparison(base: str, head: str, location: str | None) -> int:
     found = compare_runs(*pair)
     console = Console()
     for contrast in found.contrasts:
-        console.print(f"[bold]•[/] {escape(sentence(contrast))}", soft_wrap=True)
+        console.print(f"[bold]•[/] {escape(describe_contrast(contrast))}", soft_wrap=True)
     for name in found.only_in_one:
         console.print(f"[yellow]not compared[/] {escape(name)}", soft_wrap=True)
     told = found.changes or ["nothing recorded but the attempts' seeds"]
@@ -65,7 +65,7 @@ def compare_runs(base: RunSummary, head: RunSummary) -> RunComparison:
         for name in shared
     )
     anytime = any(run.plan.until_decided or not run.complete for run in (base, head))
-    contrasts = decide(Question(planned, until_decided=anytime), cells).contrasts
+    contrasts = judge_question(Question(planned, until_decided=anytime), cells).contrasts
     lone = [
         f"{name}: only in run {run.run.id}"
         for run, own, other in ((base, before, after), (head, after, before))

@@ -30,8 +30,8 @@ from harness.driver.revisions.sources import (
     read_sources,
     revision_axis,
 )
-from harness.stats.question import CellOutcomes
-from harness.stats.verdict import is_settled
+from harness.stats.judge import is_settled
+from harness.stats.planned import CellOutcomes
 
 
 def make_plan(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from harness.analysis.question import outcomes_of, question_of
 from harness.core.plan import Plan
 from harness.core.statuses import AttemptStatus
-from harness.stats.verdict import is_settled
+from harness.stats.judge import is_settled
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,10 +8,10 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from harness.stats.contrasts import ALPHA, holm
+from harness.stats.contrasts import ALPHA, adjust_holm
 from harness.stats.intervals import CountError
-from harness.stats.permutation import association
-from harness.stats.power import detectable
+from harness.stats.permutation import compute_association_p
+from harness.stats.power import find_detectable_difference
 
 #: An ordered factor (position in the run) is cut into this many equal parts.
 PARTS = 10
@@ -37,7 +37,7 @@ class Follows(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Tested:
+class TestedFactor:
     """One factor, or several that vary together and are therefore one."""
 
     names: tuple[str, ...]
@@ -52,7 +52,7 @@ class Attribution:
     verdict: Follows
     sentence: str
     named: tuple[str, ...]
-    tested: tuple[Tested, ...]
+    tested: tuple[TestedFactor, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +68,11 @@ class _Group:
         return " and ".join(self.names)
 
 
-def attribute(failed: Sequence[bool], factors: Sequence[Factor]) -> Attribution:
+def attribute_failures(failed: Sequence[bool], factors: Sequence[Factor]) -> Attribution:
     """Name the factor that failures follow, over the valid attempts of a run.
 
     Factors that split the attempts alike are one group and are always called confounded. Each
-    group is tested by `permutation.association` within cells (an axis within the other axes), Holm
+    group is tested by `compute_association_p` within cells (an axis within the other axes), Holm
     over groups. Of several that follow, one that adds nothing given another is dropped. Assumes
     attempts of one cell are exchangeable but for the factors, and devices given out at random.
     """
@@ -85,7 +85,7 @@ def attribute(failed: Sequence[bool], factors: Sequence[Factor]) -> Attribution:
         every = "every" if failed and failed[0] else "no"
         text = f"cannot say: {every} attempt failed, so failures follow nothing in particular"
         return Attribution(Follows.CANNOT_SAY, text, (), ())
-    ps = [association(failed, g.levels, _design(g, groups), g.ordered) for g in groups]
+    ps = [compute_association_p(failed, g.levels, _design(g, groups), g.ordered) for g in groups]
     tested = _tested(groups, ps)
     found = [g for g, t in zip(groups, tested, strict=True) if (t.p_adjusted or 1.0) <= ALPHA]
     if not found:
@@ -137,10 +137,10 @@ def _design(group: _Group, groups: Sequence[_Group], given: _Group | None = None
     return list(zip(*within, given.levels if given else [0] * len(group.levels), strict=True))
 
 
-def _tested(groups: Sequence[_Group], ps: Sequence[float | None]) -> tuple[Tested, ...]:
-    adjusted = iter(holm([p for p in ps if p is not None]))
+def _tested(groups: Sequence[_Group], ps: Sequence[float | None]) -> tuple[TestedFactor, ...]:
+    adjusted = iter(adjust_holm([p for p in ps if p is not None]))
     return tuple(
-        Tested(g.names, p, None if p is None else next(adjusted))
+        TestedFactor(g.names, p, None if p is None else next(adjusted))
         for g, p in zip(groups, ps, strict=True)
     )
 
@@ -151,7 +151,9 @@ def _unexplained(
     """Of the groups found, those that another does not explain away."""
 
     def adds(group: _Group, given: _Group) -> bool:
-        p = association(failed, group.levels, _design(group, groups, given), group.ordered)
+        p = compute_association_p(
+            failed, group.levels, _design(group, groups, given), group.ordered
+        )
         return p is not None and p <= ALPHA
 
     def explained(group: _Group, other: _Group) -> bool:
@@ -173,7 +175,7 @@ def _named(
     failed: Sequence[bool],
     kept: Sequence[_Group],
     groups: Sequence[_Group],
-    tested: tuple[Tested, ...],
+    tested: tuple[TestedFactor, ...],
 ) -> Attribution:
     names = tuple(name for group in kept for name in group.names)
     together = _together(failed, kept, groups)
@@ -203,7 +205,7 @@ def _together(
     for i, one in enumerate(kept):
         for other in kept[i + 1 :]:
             ps = [
-                association(failed, a.levels, _design(a, groups, b), a.ordered)
+                compute_association_p(failed, a.levels, _design(a, groups, b), a.ordered)
                 for a, b in ((one, other), (other, one))
             ]
             if all(p is None or p > ALPHA for p in ps):
@@ -223,9 +225,9 @@ def _levels(failed: Sequence[bool], group: _Group) -> str:
 
 
 def _nothing(
-    failed: Sequence[bool], groups: Sequence[_Group], tested: tuple[Tested, ...]
+    failed: Sequence[bool], groups: Sequence[_Group], tested: tuple[TestedFactor, ...]
 ) -> Attribution:
-    points = detectable(sum(failed), len(failed), len(groups))
+    points = find_detectable_difference(sum(failed), len(failed), len(groups))
     could = (
         f"a difference of {round(100 * points)} points between halves of the attempts"
         if points

@@ -61,7 +61,7 @@ class Contrast:
     correction: str = ""
 
 
-def compare(k: int, n: int, reference_k: int, reference_n: int) -> Comparison:
+def compare_rates(k: int, n: int, reference_k: int, reference_n: int) -> Comparison:
     """Test whether two rates differ, two-sided, and bound their difference.
 
     Boschloo's exact test (Boschloo 1970; scipy) up to EXACT_LIMIT attempts in a cell, above it
@@ -72,7 +72,7 @@ def compare(k: int, n: int, reference_k: int, reference_n: int) -> Comparison:
         raise CountError(f"{k}/{n} against {reference_k}/{reference_n} cannot be compared")
     exact = max(n, reference_n) <= EXACT_LIMIT
     p = (_boschloo if exact else _fisher)(k, n, reference_k, reference_n)
-    difference = newcombe(k, n, reference_k, reference_n)
+    difference = compute_newcombe(k, n, reference_k, reference_n)
     test = "Boschloo" if exact else "Fisher"
     return Comparison(k, n, reference_k, reference_n, difference, p, test)
 
@@ -93,11 +93,11 @@ def _fisher(k: int, n: int, reference_k: int, reference_n: int) -> float:
     return float(fisher_exact([[k, reference_k], [n - k, reference_n - reference_k]]).pvalue)
 
 
-def newcombe(k: int, n: int, reference_k: int, reference_n: int) -> Interval:
+def compute_newcombe(k: int, n: int, reference_k: int, reference_n: int) -> Interval:
     """95 % interval of the difference of two rates: Newcombe 1998, method 10 (Wilson hybrid)."""
     p, q = k / n, reference_k / reference_n
-    low, high = wilson(k, n)
-    reference_low, reference_high = wilson(reference_k, reference_n)
+    low, high = compute_wilson(k, n)
+    reference_low, reference_high = compute_wilson(reference_k, reference_n)
     return Interval(
         p - q - math.hypot(p - low, reference_high - q),
         p - q + math.hypot(high - p, q - reference_low),
@@ -106,15 +106,15 @@ def newcombe(k: int, n: int, reference_k: int, reference_n: int) -> Interval:
     )
 
 
-def wilson(k: int, n: int) -> tuple[float, float]:
-    """95 % score interval of one rate (Wilson 1927), as an ingredient of `newcombe`."""
+def compute_wilson(k: int, n: int) -> tuple[float, float]:
+    """95 % score interval of one rate (Wilson 1927), as an ingredient of `compute_newcombe`."""
     p, z2 = k / n, _Z95**2
     centre = (p + z2 / (2 * n)) / (1 + z2 / n)
     half = _Z95 / (1 + z2 / n) * math.sqrt(p * (1 - p) / n + z2 / (4 * n * n))
     return max(0.0, centre - half), min(1.0, centre + half)
 
 
-def holm(ps: Sequence[float]) -> list[float]:
+def adjust_holm(ps: Sequence[float]) -> list[float]:
     """Holm's step-down adjustment (1979) of the p-values of one planned family."""
     adjusted = [0.0] * len(ps)
     highest = 0.0
@@ -124,7 +124,7 @@ def holm(ps: Sequence[float]) -> list[float]:
     return adjusted
 
 
-def sentence(contrast: Contrast) -> str:
+def describe_contrast(contrast: Contrast) -> str:
     """The contrast in words that can be read alone; points are of percent, arm minus reference."""
     where = f" for {contrast.where}" if contrast.where else ""
     found = contrast.comparison
@@ -136,7 +136,7 @@ def sentence(contrast: Contrast) -> str:
         more = "more" if found.effect > 0 else "less"
         return (
             f"{contrast.arm} fails {more} often than {contrast.reference}{where}: {counts}, "
-            f"{points(found)}, p = {contrast.p_adjusted:.2g} ({method})"
+            f"{format_difference(found)}, p = {contrast.p_adjusted:.2g} ({method})"
         )
     if contrast.finding is Finding.CANNOT_SAY:
         asked = f"whether {contrast.arm} and {contrast.reference} differ{where}"
@@ -145,7 +145,7 @@ def sentence(contrast: Contrast) -> str:
     return f"undecided: {pair}, {counts}" + (f"; {contrast.outlook}" if contrast.outlook else "")
 
 
-def points(found: Comparison) -> str:
+def format_difference(found: Comparison) -> str:
     """`difference 16 points [3, 29]`, turned so that the direction stated is positive."""
     sign = 1 if found.effect >= 0 else -1
     bounds = sorted(round(100 * sign * b) for b in (found.difference.low, found.difference.high))

@@ -29,7 +29,7 @@ class Interval:
     method: str
 
 
-def clopper_pearson(k: int, n: int, level: float = 0.95) -> Interval:
+def compute_clopper_pearson(k: int, n: int, level: float = 0.95) -> Interval:
     """Exact two-sided interval for k failures of n (Clopper and Pearson 1934).
 
     Assumes independent attempts with one rate and an n fixed in advance. No attempt: [0, 1].
@@ -44,10 +44,10 @@ def clopper_pearson(k: int, n: int, level: float = 0.95) -> Interval:
     return Interval(low, high, level, "clopper-pearson")
 
 
-def upper_bound(k: int, n: int, level: float = 0.95) -> Interval:
+def compute_upper_bound(k: int, n: int, level: float = 0.95) -> Interval:
     """One-sided Clopper-Pearson bound, for claims of the form "below x". Low is 0.
 
-    Same source and assumptions as `clopper_pearson`; with k = 0 it is 1 - alpha^(1/n).
+    Same source and assumptions as `compute_clopper_pearson`; with k = 0 it is 1 - alpha^(1/n).
     """
     check_counts(k, n, level)
     from scipy.special import betaincinv
@@ -56,16 +56,16 @@ def upper_bound(k: int, n: int, level: float = 0.95) -> Interval:
     return Interval(0.0, high, level, "clopper-pearson, one-sided")
 
 
-def lower_bound(k: int, n: int, level: float = 0.95) -> Interval:
+def compute_lower_bound(k: int, n: int, level: float = 0.95) -> Interval:
     """One-sided Clopper-Pearson bound, for claims of the form "above x". High is 1.
 
-    Same source and assumptions as `clopper_pearson`.
+    Same source and assumptions as `compute_clopper_pearson`.
     """
-    low = 1 - upper_bound(n - k, n, level).high
+    low = 1 - compute_upper_bound(n - k, n, level).high
     return Interval(low, 1.0, level, "clopper-pearson, one-sided")
 
 
-def confidence_sequence(k: int, n: int, level: float = 0.95) -> Interval:
+def compute_confidence_sequence(k: int, n: int, level: float = 0.95) -> Interval:
     """Anytime-valid interval: the beta-binomial mixture with Beta(1/2, 1/2) (Robbins 1970).
 
     Valid at every look at once, by Ville's inequality, so also where a run stopped early. Keeps
@@ -79,15 +79,15 @@ def confidence_sequence(k: int, n: int, level: float = 0.95) -> Interval:
         return Interval(0.0, 1.0, level, method)
 
     def excluded(p: float) -> bool:
-        return log_e_against(p, k, n) >= math.log(1 / (1 - level))
+        return compute_log_e(p, k, n) >= math.log(1 / (1 - level))
 
     low = _crossing(excluded, 0.0, k / n) if k else 0.0
     high = _crossing(excluded, 1.0, k / n) if k < n else 1.0
     return Interval(low, high, level, method)
 
 
-def log_e_against(rate: float, k: int, n: int) -> float:
-    """Log e-value against one rate: the mixture of `confidence_sequence` over its likelihood."""
+def compute_log_e(rate: float, k: int, n: int) -> float:
+    """Return the log e-value against one rate: the mixture over the likelihood of the rate."""
     impossible = (k and rate <= 0) or (k < n and rate >= 1)
     if impossible:
         return math.inf
@@ -95,12 +95,12 @@ def log_e_against(rate: float, k: int, n: int) -> float:
     return _log_beta(k + 0.5, n - k + 0.5) - _log_beta(0.5, 0.5) - likelihood
 
 
-def worst_case(
+def compute_worst_case(
     failed: int,
     passed: int,
     unknown: int,
     level: float = 0.95,
-    bound: Callable[[int, int, float], Interval] = clopper_pearson,
+    bound: Callable[[int, int, float], Interval] = compute_clopper_pearson,
 ) -> Interval:
     """Interval that holds whatever the `unknown` attempts would have been (Manski 1989).
 
@@ -114,15 +114,17 @@ def worst_case(
     return Interval(lowest.low, highest.high, level, f"{lowest.method}, worst case")
 
 
-def attempts_to_prove_below(rate: float, level: float = 0.95) -> int:
-    """Clean attempts after which `upper_bound` is at most `rate`: ceil(ln alpha / ln(1 - rate)).
+def attempts_needed_below(rate: float, level: float = 0.95) -> int:
+    """Return the clean attempts after which `compute_upper_bound` is at most `rate`.
+
+    ceil(ln alpha / ln(1 - rate)).
 
     Exact for zero failures at an n fixed in advance (one-sided Clopper-Pearson).
     """
-    return attempts_to_see(rate, level)
+    return attempts_needed_to_see(rate, level)
 
 
-def attempts_to_see(rate: float, power: float) -> int:
+def attempts_needed_to_see(rate: float, power: float) -> int:
     """Attempts that show at least one failure with probability `power`, at this failure rate.
 
     Geometric distribution: ceil(ln(1 - power) / ln(1 - rate)). Assumes independent attempts.
@@ -135,15 +137,15 @@ def attempts_to_see(rate: float, power: float) -> int:
     return 1 if rate == 1 else math.ceil(math.log(1 - power) / math.log1p(-rate))
 
 
-def attempts_to_prove_below_anytime(rate: float, level: float = 0.95) -> int:
-    """Clean attempts after which `confidence_sequence` lies below `rate`, looked at all along."""
-    fewest = attempts_to_prove_below(rate, level)
+def attempts_needed_below_anytime(rate: float, level: float = 0.95) -> int:
+    """Return the clean attempts after which `compute_confidence_sequence` lies below `rate`."""
+    fewest = attempts_needed_below(rate, level)
     most = fewest
-    while confidence_sequence(0, most, level).high >= rate:
+    while compute_confidence_sequence(0, most, level).high >= rate:
         most *= 2
     while fewest < most:
         middle = (fewest + most) // 2
-        if confidence_sequence(0, middle, level).high < rate:
+        if compute_confidence_sequence(0, middle, level).high < rate:
             most = middle
         else:
             fewest = middle + 1

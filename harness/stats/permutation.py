@@ -21,7 +21,7 @@ DRAWS = 2999
 FIRST_DRAWS, PLAIN = 499, 0.2
 
 
-def association(
+def compute_association_p(
     failed: Sequence[bool],
     levels: Sequence[Hashable],
     strata: Sequence[Hashable],
@@ -92,7 +92,7 @@ def _exact(attempts: "Counts", failures: "Counts") -> float:
 
 
 def _permuted(attempts: "Counts", failures: "Counts", ordered: bool, seed: int) -> float:
-    """A short run of permutations settles what is plainly no association; the rest get them all."""
+    """Draw few permutations if there is plainly no association, else all of them."""
     import numpy as np
 
     rng = np.random.default_rng(seed)
@@ -139,7 +139,7 @@ def _distance(gaps: "Floats", weights: "Floats") -> "Floats":
     return distance
 
 
-def runs_test(failed: Sequence[bool]) -> float | None:
+def compute_runs_p(failed: Sequence[bool]) -> float | None:
     """P-value that failures are in random order: Wald and Wolfowitz's runs test (1940), exact.
 
     Two-sided (twice the smaller tail), conditional on the number of failures; give the attempts

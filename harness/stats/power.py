@@ -18,14 +18,14 @@ _NUISANCE = 200
 
 
 @dataclass(frozen=True, slots=True)
-class FixedPlan:
+class FixedBudget:
     """Attempts per cell for a comparison at a fixed number, and the test that is planned for."""
 
     n: int
     test: str
 
 
-def power(n: int, rate: float, target: float, alpha: float = ALPHA) -> float:
+def compute_power(n: int, rate: float, target: float, alpha: float = ALPHA) -> float:
     """Probability that two cells of n attempts each are told apart, two-sided at alpha.
 
     Up to EXACT_LIMIT exact for Boschloo's test: the binomial probability of its rejection region.
@@ -39,10 +39,12 @@ def power(n: int, rate: float, target: float, alpha: float = ALPHA) -> float:
 
     counts = range(n + 1)
     joint = binom.pmf(counts, n, rate)[:, None] * binom.pmf(counts, n, target)[None, :]
-    return float(joint[boschloo_region(n, alpha)].sum())
+    return float(joint[build_boschloo_region(n, alpha)].sum())
 
 
-def n_per_cell(rate: float, target: float, wanted: float = 0.8, alpha: float = ALPHA) -> FixedPlan:
+def attempts_needed_fixed(
+    rate: float, target: float, wanted: float = 0.8, alpha: float = ALPHA
+) -> FixedBudget:
     """Smallest fixed number of attempts per cell with the wanted `power`; bisected.
 
     For m planned contrasts give alpha/m: Holm's first step, hence conservative.
@@ -50,15 +52,15 @@ def n_per_cell(rate: float, target: float, wanted: float = 0.8, alpha: float = A
     check_pair(rate, target)
     check_power(wanted)
     low, high = 1, 2
-    while power(high, rate, target, alpha) < wanted:
+    while compute_power(high, rate, target, alpha) < wanted:
         low, high = high, 2 * high if high >= EXACT_LIMIT else min(2 * high, EXACT_LIMIT)
     while high - low > 1:
         middle = (low + high) // 2
-        if power(middle, rate, target, alpha) >= wanted:
+        if compute_power(middle, rate, target, alpha) >= wanted:
             high = middle
         else:
             low = middle
-    return FixedPlan(high, "Boschloo" if high <= EXACT_LIMIT else "Fisher")
+    return FixedBudget(high, "Boschloo" if high <= EXACT_LIMIT else "Fisher")
 
 
 def _fisher_power(n: int, rate: float, target: float, alpha: float) -> float:
@@ -74,7 +76,7 @@ def _fisher_power(n: int, rate: float, target: float, alpha: float) -> float:
 
 
 @lru_cache(maxsize=64)
-def boschloo_region(n: int, alpha: float = ALPHA) -> "NDArray[np.bool_]":
+def build_boschloo_region(n: int, alpha: float = ALPHA) -> "NDArray[np.bool_]":
     """The tables (failures of one cell, of the other) that Boschloo's test rejects at alpha.
 
     Tables are ordered by Fisher's one-sided p and taken in while their probability stays at or
@@ -118,7 +120,7 @@ def _fisher_one_sided(n: int) -> "Floats":
     return p
 
 
-def detectable(k: int, n: int, tests: int) -> float | None:
+def find_detectable_difference(k: int, n: int, tests: int) -> float | None:
     """Smallest difference, in steps of a point, that two halves of n attempts show with 80 % power.
 
     `power` at alpha/tests (Holm's first step), around the pooled rate. None where even
@@ -129,7 +131,7 @@ def detectable(k: int, n: int, tests: int) -> float | None:
     half = n // 2
     for step in range(1, 101):
         low = min(max(k / n - step / 200, 0.0), 1 - step / 100)
-        if half and power(half, low + step / 100, low, ALPHA / tests) >= 0.8:
+        if half and compute_power(half, low + step / 100, low, ALPHA / tests) >= 0.8:
             return step / 100
     return None
 

@@ -1,7 +1,7 @@
 """Decisions that stay valid however often a run is looked at. Pure.
 
-Every look uses `completed_prefix`: the attempts in the order of their lease, up to the first that
-is still in flight. Attempts taken as they finish would be biased, because hangs finish last.
+Every look uses `take_completed_prefix`: the attempts in the order of their lease, up to the first
+that is still in flight. Attempts taken as they finish would be biased, because hangs finish last.
 """
 
 from collections.abc import Sequence
@@ -9,18 +9,19 @@ from dataclasses import dataclass
 from itertools import takewhile
 from typing import TypeVar
 
+from harness.core.plan import EXPECTED_RATES
 from harness.stats.contrasts import ALPHA, Comparison
 from harness.stats.intervals import (
     Interval,
     RateError,
     check_rate,
-    confidence_sequence,
+    compute_confidence_sequence,
 )
 
 T = TypeVar("T")
 
 #: The pair of rates a run is planned to tell apart.
-Planned = tuple[float, float]
+RatePair = tuple[float, float]
 
 #: What an attempt of a block came to: failed, passed, or None for infrastructure.
 Outcome = bool | None
@@ -29,7 +30,6 @@ Outcome = bool | None
 #: fails, and pairs of rates spread over the rest. Fixed before any data, so any choice is valid.
 EDGES = ((0.1, 0.0), (0.5, 0.0))
 INTERIOR = ((0.2, 0.02), (0.3, 0.1), (0.5, 0.1), (0.9, 0.5), (0.98, 0.8))
-PLANNED = (0.2, 0.0)
 
 METHOD = "e-process"
 
@@ -62,7 +62,7 @@ class Evidence:
     blocks: int
 
 
-def completed_prefix(in_lease_order: Sequence[T | None]) -> list[T]:
+def take_completed_prefix(in_lease_order: Sequence[T | None]) -> list[T]:
     """The results up to the first attempt in flight (None): what a look may use.
 
     Membership does not depend on how long any attempt takes, so time to finish cannot select.
@@ -71,10 +71,10 @@ def completed_prefix(in_lease_order: Sequence[T | None]) -> list[T]:
     return [item for item in finished if item is not None]
 
 
-def mixture(planned: Planned = PLANNED) -> list[tuple[float, float, float]]:
-    """(weight, rate, reference rate) of the alternatives: half planned, quarter edges, quarter
+def list_alternatives(expected: RatePair = EXPECTED_RATES) -> list[tuple[float, float, float]]:
+    """(weight, rate, reference rate) of the alternatives: half expected, quarter edges, quarter
     interior. The planned pair is put with its larger rate first."""
-    high, low = max(planned), min(planned)
+    high, low = max(expected), min(expected)
     check_rate(high)
     check_rate(low)
     if high == low:
@@ -83,7 +83,7 @@ def mixture(planned: Planned = PLANNED) -> list[tuple[float, float, float]]:
     return [(0.5, high, low), *edges, *((0.25 / len(INTERIOR), *pair) for pair in INTERIOR)]
 
 
-def block_factors(rate: float, reference: float) -> tuple[float, float, float, float]:
+def compute_block_factors(rate: float, reference: float) -> tuple[float, float, float, float]:
     """E-value of one block against equal rates, by what failed: neither, reference, arm, both.
 
     Growth-rate optimal for this simple alternative: the alternative's likelihood over that of the
@@ -101,31 +101,31 @@ def block_factors(rate: float, reference: float) -> tuple[float, float, float, f
     )
 
 
-def evidence(
-    arm: Sequence[Outcome], reference: Sequence[Outcome], planned: Planned = PLANNED
+def weigh_evidence(
+    arm: Sequence[Outcome], reference: Sequence[Outcome], expected: RatePair = EXPECTED_RATES
 ) -> Evidence:
     """The e-process of a contrast over the completed blocks of two cells, in lease order.
 
-    Each one-sided e-value is the mixture of products of `block_factors`: a test martingale under
-    equal rates, hence P(ever >= 1/alpha) <= alpha (Ville 1939). Two-sided: half of the larger, the
-    highest it ever was, so that attempts drained after a decision cannot undo it. Attempts beyond
-    the shorter cell wait for a partner. `e_worst` holds whatever the infrastructure attempts would
-    have been, because a one-sided e-value only falls when an arm's failure becomes a pass or a
-    reference's pass a failure.
+    Each one-sided e-value is the mixture of products of `compute_block_factors`: a test martingale
+    under equal rates, hence P(ever >= 1/alpha) <= alpha (Ville 1939). Two-sided: half of the
+    larger, the highest it ever was, so that attempts drained after a decision cannot undo it.
+    Attempts beyond the shorter cell wait for a partner. `e_worst` holds whatever the infrastructure
+    attempts would have been, because a one-sided e-value only falls when an arm's failure becomes
+    a pass or a reference's pass a failure.
     """
     pairs = list(zip(arm, reference, strict=False))
     valid = _valid(pairs)
-    e = max(_highest(valid, planned), _highest(_exchanged(valid), planned))
-    up = _highest([(bool(a), b is None or b) for a, b in pairs], planned)
-    down = _highest([(bool(b), a is None or a) for a, b in pairs], planned)
+    e = max(_highest(valid, expected), _highest(_exchanged(valid), expected))
+    up = _highest([(bool(a), b is None or b) for a, b in pairs], expected)
+    down = _highest([(bool(b), a is None or a) for a, b in pairs], expected)
     return Evidence(e / 2, max(up, down) / 2, up >= down, len(pairs))
 
 
-def _highest(pairs: Sequence[tuple[bool, bool]], planned: Planned) -> float:
+def _highest(pairs: Sequence[tuple[bool, bool]], expected: RatePair) -> float:
     """Largest one-sided e-value over the prefixes of the blocks."""
-    alternatives = mixture(planned)
+    alternatives = list_alternatives(expected)
     values = [weight for weight, _, _ in alternatives]
-    factors = [block_factors(rate, reference) for _, rate, reference in alternatives]
+    factors = [compute_block_factors(rate, reference) for _, rate, reference in alternatives]
     highest = sum(values)
     for fails, reference_fails in pairs:
         index = 2 * fails + reference_fails
@@ -142,7 +142,7 @@ def _exchanged(pairs: Sequence[tuple[bool, bool]]) -> list[tuple[bool, bool]]:
     return [(b, a) for a, b in pairs]
 
 
-def count_valid(arm: Sequence[Outcome], reference: Sequence[Outcome]) -> Blocks:
+def count_blocks(arm: Sequence[Outcome], reference: Sequence[Outcome]) -> Blocks:
     """The completed blocks of two cells that hold no infrastructure attempt, counted."""
     pairs = _valid(list(zip(arm, reference, strict=False)))
     return Blocks(
@@ -153,7 +153,7 @@ def count_valid(arm: Sequence[Outcome], reference: Sequence[Outcome]) -> Blocks:
     )
 
 
-def threshold(contrasts: int, alpha: float = ALPHA) -> float:
+def compute_threshold(contrasts: int, alpha: float = ALPHA) -> float:
     """e at which one of m planned contrasts is decided: m/alpha (Bonferroni on e-values)."""
     if contrasts < 1:
         raise RateError("no contrast is planned: there is nothing to decide")
@@ -165,7 +165,7 @@ def can_be_decided(
     reference: Sequence[Outcome],
     blocks: int,
     needed: float,
-    planned: Planned = PLANNED,
+    expected: RatePair = EXPECTED_RATES,
 ) -> bool:
     """Whether a plan of so many blocks could still bring the contrast to `needed` (curtailment).
 
@@ -173,8 +173,8 @@ def can_be_decided(
     validity. An attempt that is done but waits for its partner keeps its outcome.
     """
     return any(
-        evidence(
-            _completed(arm, blocks, fails), _completed(reference, blocks, not fails), planned
+        weigh_evidence(
+            _completed(arm, blocks, fails), _completed(reference, blocks, not fails), expected
         ).e_worst
         >= needed
         for fails in (True, False)
@@ -185,13 +185,13 @@ def _completed(outcomes: Sequence[Outcome], blocks: int, fails: bool) -> list[Ou
     return [*outcomes, *[fails] * (blocks - len(outcomes))]
 
 
-def difference_sequence(
+def bound_difference_anytime(
     k: int, n: int, reference_k: int, reference_n: int, level: float = 0.95
 ) -> Interval:
     """Anytime-valid interval of a difference of rates: two sequences at half the error each."""
     each = 1 - (1 - level) / 2
-    arm = confidence_sequence(k, n, each)
-    reference = confidence_sequence(reference_k, reference_n, each)
+    arm = compute_confidence_sequence(k, n, each)
+    reference = compute_confidence_sequence(reference_k, reference_n, each)
     method = "two beta-binomial confidence sequences"
     return Interval(arm.low - reference.high, arm.high - reference.low, level, method)
 
@@ -202,7 +202,9 @@ def compare_sequentially(
     """The comparison of a run that may have stopped early; p = 1/e, valid at every look."""
     n = min(len(arm), len(reference))
     counts = (*_tally(arm[:n]), *_tally(reference[:n]))
-    return Comparison(*counts, difference_sequence(*counts), min(1.0, 1 / e) if e else 1.0, METHOD)
+    return Comparison(
+        *counts, bound_difference_anytime(*counts), min(1.0, 1 / e) if e else 1.0, METHOD
+    )
 
 
 def _tally(outcomes: Sequence[Outcome]) -> tuple[int, int]:

@@ -3,7 +3,7 @@
 from harness.analysis.contrasts import Compared, pooled_sentences
 from harness.analysis.question import Pair
 from harness.analysis.verdict import decide
-from harness.stats.contrasts import Contrast, Finding, compare
+from harness.stats.contrasts import Contrast, Finding, compare_rates
 from tests.report.summaries import ASCENDING, DESCENDING, summary_of
 
 FA3 = (10, 50, 2, 50)
@@ -13,7 +13,7 @@ TRITON = (3, 50, 1, 50)
 def compared(counts: tuple[int, int, int, int], where: str, suite: str = "s.py") -> Compared:
     """Descending against ascending, in the cells that `where` names."""
     pair = Pair(suite, "order", "descending", "ascending", where, f"d {where}", f"a {where}")
-    found = compare(*counts)
+    found = compare_rates(*counts)
     contrast = Contrast("descending", "ascending", where, found, found.p, Finding.UNDECIDED)
     return Compared(pair, contrast)
 

@@ -13,7 +13,7 @@ from harness.core.plan import Plan, PlannedCell, plan_to_dict, schedule
 from harness.core.records import AttemptRow, RunRecord
 from harness.core.statuses import AttemptStatus, RunStatus
 from harness.driver.compare import compare_runs
-from harness.stats.contrasts import Finding, sentence
+from harness.stats.contrasts import Finding, describe_contrast
 
 ASCENDING, DESCENDING = (Cell((("order", o), ("tp", 1))) for o in ("ascending", "descending"))
 
@@ -57,10 +57,10 @@ def test_a_fix_that_worked_is_said_per_cell() -> None:
         run("before", {ASCENDING: 15, DESCENDING: 0}), run("after", {ASCENDING: 0, DESCENDING: 0})
     )
     first, second = found.contrasts
-    assert sentence(first).startswith(
+    assert describe_contrast(first).startswith(
         "after fails less often than before for s.py · ascending · tp 1: 0/50 against 15/50"
     )
-    assert "Holm over 2" in sentence(first)
+    assert "Holm over 2" in describe_contrast(first)
     assert second.finding is Finding.UNDECIDED
     assert found.exit_code is ExitCode.OK
 

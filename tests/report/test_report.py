@@ -15,7 +15,7 @@ from harness.core.records import TestCount
 from harness.core.statuses import AttemptStatus
 from harness.report.run_json import run_json
 from harness.report.table import print_report
-from harness.stats.planning import sequential_plan
+from harness.stats.attempts_needed import attempts_needed_until_decided
 from tests.report.summaries import ASCENDING, DESCENDING, summary_of
 
 
@@ -48,7 +48,7 @@ def test_what_a_run_of_its_own_needs_is_a_number_until_a_run_has_had_it() -> Non
     assert decide(summary_of({ASCENDING: 20}, 30)).attempts_needed is None
     assert decide(summary_of({}, 20, gate=0.05)).attempts_needed == 59
     looked_at = decide(summary_of({ASCENDING: 1}, 4, until_decided=True))
-    assert looked_at.attempts_needed == sequential_plan(0.2, 0.0).cap
+    assert looked_at.attempts_needed == attempts_needed_until_decided(0.2, 0.0).cap
 
 
 def test_clean_cells_say_what_they_bound() -> None:

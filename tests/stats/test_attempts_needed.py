@@ -6,10 +6,20 @@ import numpy as np
 import pytest
 from scipy.stats import boschloo_exact, fisher_exact
 
+from harness.stats.attempts_needed import (
+    attempts_needed_more,
+    attempts_needed_until_decided,
+    compute_device_hours,
+    describe_shortfalls,
+)
 from harness.stats.intervals import RateError
-from harness.stats.planning import device_hours, more_blocks, sequential_plan, shortfalls
-from harness.stats.power import boschloo_region, detectable, n_per_cell, power
-from harness.stats.question import PlannedContrast, Question
+from harness.stats.planned import PlannedContrast, Question
+from harness.stats.power import (
+    attempts_needed_fixed,
+    build_boschloo_region,
+    compute_power,
+    find_detectable_difference,
+)
 from harness.stats.sequential import Blocks
 
 # n, rate, target, exact power of Fisher's two-sided test at 5 %: Boschloo's is never below it.
@@ -65,7 +75,7 @@ def fisher_power(n: int, rate: float, target: float) -> float:
 def test_boschloos_power_is_at_least_fishers(
     n: int, rate: float, target: float, fisher: float
 ) -> None:
-    assert fisher - 6e-4 <= power(n, rate, target) <= 1
+    assert fisher - 6e-4 <= compute_power(n, rate, target) <= 1
 
 
 def test_fishers_published_power_is_what_every_table_gives() -> None:
@@ -77,16 +87,16 @@ def test_fishers_published_power_is_what_every_table_gives() -> None:
 def test_n_per_cell_is_boschloos_and_never_above_fishers(
     rate: float, target: float, fisher: int, boschloo: int
 ) -> None:
-    plan = n_per_cell(rate, target)
+    plan = attempts_needed_fixed(rate, target)
     assert (plan.n, plan.test) == (boschloo, "Boschloo")
     assert plan.n <= fisher
-    assert power(plan.n, rate, target) >= 0.8 > power(plan.n - 1, rate, target)
-    assert n_per_cell(target, rate) == plan
+    assert compute_power(plan.n, rate, target) >= 0.8 > compute_power(plan.n - 1, rate, target)
+    assert attempts_needed_fixed(target, rate) == plan
 
 
 @pytest.mark.parametrize("n", [4, 17, 50])
 def test_the_rejection_region_is_scipys(n: int) -> None:
-    region = boschloo_region(n)
+    region = build_boschloo_region(n)
     rng = np.random.default_rng(n)
     for i, j in rng.integers(0, n + 1, (40, 2)).tolist():
         if 0 < i + j < 2 * n:
@@ -96,85 +106,85 @@ def test_the_rejection_region_is_scipys(n: int) -> None:
 
 @pytest.mark.parametrize("alpha", [0.05, 0.05 / 6])
 def test_the_region_keeps_its_size_at_every_common_rate(alpha: float) -> None:
-    region = boschloo_region(30, alpha)
+    region = build_boschloo_region(30, alpha)
     for rate in np.linspace(0.003, 0.997, 101):
         pmf = np.array([math.comb(30, k) * rate**k * (1 - rate) ** (30 - k) for k in range(31)])
         assert (pmf[:, None] * pmf)[region].sum() <= alpha * 1.001
 
 
 def test_above_200_the_plan_is_for_fishers_test() -> None:
-    plan = n_per_cell(0.05, 0.01)
+    plan = attempts_needed_fixed(0.05, 0.01)
     assert plan.test == "Fisher"
     assert plan.n == pytest.approx(333, abs=3)
     # Fleiss, Levin and Paik: with continuity correction, 2318 grows to 2515.
-    assert n_per_cell(0.02, 0.01).n == pytest.approx(2515, abs=3)
+    assert attempts_needed_fixed(0.02, 0.01).n == pytest.approx(2515, abs=3)
 
 
 def test_more_contrasts_need_more_attempts() -> None:
-    assert n_per_cell(0.2, 0.0, alpha=0.05 / 6).n > n_per_cell(0.2, 0.0).n
+    assert attempts_needed_fixed(0.2, 0.0, alpha=0.05 / 6).n > attempts_needed_fixed(0.2, 0.0).n
 
 
 @pytest.mark.parametrize("pair", [(0.2, 0.2), (-0.1, 0.2), (0.2, 1.2), (math.nan, 0.1)])
 def test_rates_that_cannot_be_planned_for_are_named(pair: tuple[float, float]) -> None:
-    for plan in (n_per_cell, sequential_plan):
+    for plan in (attempts_needed_fixed, attempts_needed_until_decided):
         with pytest.raises(RateError, match="rate"):
             plan(*pair)
 
 
 @pytest.mark.parametrize("wanted", [0.0, 1.0, 1.5, math.nan])
 def test_a_power_that_cannot_be_reached_is_named(wanted: float) -> None:
-    for plan in (n_per_cell, sequential_plan):
+    for plan in (attempts_needed_fixed, attempts_needed_until_decided):
         with pytest.raises(RateError, match="power of"):
             plan(0.2, 0.0, wanted)
 
 
 def test_a_sequential_plan_costs_less_on_average_than_the_fixed_one() -> None:
-    plan = sequential_plan(0.2, 0.0)
-    assert plan.expected <= 0.9 * n_per_cell(0.2, 0.0).n
+    plan = attempts_needed_until_decided(0.2, 0.0)
+    assert plan.expected <= 0.9 * attempts_needed_fixed(0.2, 0.0).n
     assert plan.expected < plan.cap < plan.n90
-    assert plan == sequential_plan(0.2, 0.0)
+    assert plan == attempts_needed_until_decided(0.2, 0.0)
 
 
 def test_a_larger_difference_than_planned_for_stops_sooner() -> None:
-    assert sequential_plan(0.5, 0.0, planned=(0.2, 0.0)).expected <= 0.35 * 33
+    assert attempts_needed_until_decided(0.5, 0.0, expected=(0.2, 0.0)).expected <= 0.35 * 33
 
 
 def test_a_difference_too_small_for_any_plan_is_refused() -> None:
     with pytest.raises(RateError, match="not decided within"):
-        sequential_plan(0.2, 0.1999)
+        attempts_needed_until_decided(0.2, 0.1999)
 
 
 def test_more_blocks_are_needed_where_fewer_speak_for_it() -> None:
-    assert more_blocks(Blocks(3, 0, 1, 0)) < more_blocks(Blocks(4, 0, 0, 0))
-    assert more_blocks(Blocks(3, 0, 1, 0)) == pytest.approx(33, abs=3)
+    assert attempts_needed_more(Blocks(3, 0, 1, 0)) < attempts_needed_more(Blocks(4, 0, 0, 0))
+    assert attempts_needed_more(Blocks(3, 0, 1, 0)) == pytest.approx(33, abs=3)
 
 
 def test_what_halves_would_have_shown() -> None:
-    points = detectable(20, 200, 10)
+    points = find_detectable_difference(20, 200, 10)
     assert points is not None
     assert 0.1 < points < 0.3
-    assert detectable(1, 2, 10) is None
+    assert find_detectable_difference(1, 2, 10) is None
     with pytest.raises(RateError, match="pooled rate"):
-        detectable(0, 10, 3)
+        find_detectable_difference(0, 10, 3)
 
 
 def test_device_hours_count_every_device_of_an_attempt() -> None:
-    assert device_hours(100, 36, 2) == 2.0
+    assert compute_device_hours(100, 36, 2) == 2.0
     with pytest.raises(RateError, match="cannot be"):
-        device_hours(-1, 36)
+        compute_device_hours(-1, 36)
 
 
 def test_a_budget_that_cannot_decide_is_told_up_front() -> None:
     fixed = Question((CONTRAST,))
-    assert shortfalls(fixed, 33) == []
-    assert shortfalls(fixed, 10) == [
+    assert describe_shortfalls(fixed, 33) == []
+    assert describe_shortfalls(fixed, 10) == [
         (
             "10 attempts per cell cannot be expected to tell 0.2 from 0: 80 % power needs 33 with "
             "1 planned contrasts"
         )
     ]
     gate = Question(gate=0.02, until_decided=True)
-    assert shortfalls(gate, 320) == []
-    assert "cannot prove a rate below 2 %: that takes 320" in shortfalls(gate, 50)[0]
-    assert "takes 149" in shortfalls(Question(gate=0.02), 50)[0]
-    assert shortfalls(Question((CONTRAST,), until_decided=True), 20)
+    assert describe_shortfalls(gate, 320) == []
+    assert "cannot prove a rate below 2 %: that takes 320" in describe_shortfalls(gate, 50)[0]
+    assert "takes 149" in describe_shortfalls(Question(gate=0.02), 50)[0]
+    assert describe_shortfalls(Question((CONTRAST,), until_decided=True), 20)

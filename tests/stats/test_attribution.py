@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import chi2, fisher_exact, norm
 
-from harness.stats.attribution import Factor, Follows, attribute
+from harness.stats.attribution import Factor, Follows, attribute_failures
 from harness.stats.intervals import CountError
-from harness.stats.permutation import association, runs_test
-from harness.stats.stratified import Stratum, stratified
+from harness.stats.permutation import compute_association_p, compute_runs_p
+from harness.stats.strata import Stratum, pool_strata
 
 N = 240
 
@@ -34,7 +34,7 @@ def failing(bad: list[bool], seed: int = 0) -> list[bool]:
 
 
 def test_stratified_has_its_reference_values() -> None:
-    found = stratified([Stratum(10, 50, 2, 50), Stratum(3, 50, 1, 50)])
+    found = pool_strata([Stratum(10, 50, 2, 50), Stratum(3, 50, 1, 50)])
     assert found.odds_ratio == pytest.approx(4.937, abs=5e-4)
     assert found.p == pytest.approx(0.0087, abs=5e-5)
     assert found.p_corrected == pytest.approx(0.0183, abs=5e-5)
@@ -42,19 +42,19 @@ def test_stratified_has_its_reference_values() -> None:
 
 
 def test_strata_that_disagree_are_not_homogeneous() -> None:
-    found = stratified([Stratum(20, 40, 2, 40), Stratum(2, 40, 20, 40)])
+    found = pool_strata([Stratum(20, 40, 2, 40), Stratum(2, 40, 20, 40)])
     assert found.p == pytest.approx(1.0)
     assert found.p_homogeneity is not None
     assert found.p_homogeneity < 1e-6
 
 
 def test_strata_without_information_give_no_number() -> None:
-    found = stratified([Stratum(0, 10, 0, 10), Stratum(0, 0, 3, 5)])
+    found = pool_strata([Stratum(0, 10, 0, 10), Stratum(0, 0, 3, 5)])
     assert (found.odds_ratio, found.p, found.p_homogeneity) == (None, 1.0, None)
-    assert stratified([]).p_corrected == 1.0
-    assert stratified([Stratum(3, 9, 0, 9)]).odds_ratio is None
+    assert pool_strata([]).p_corrected == 1.0
+    assert pool_strata([Stratum(3, 9, 0, 9)]).odds_ratio is None
     with pytest.raises(CountError, match="cannot be"):
-        stratified([Stratum(3, 2, 0, 9)])
+        pool_strata([Stratum(3, 2, 0, 9)])
 
 
 @given(st.integers(1, 12), st.integers(1, 12), st.data())
@@ -64,7 +64,7 @@ def test_two_levels_in_one_stratum_are_the_exact_hypergeometric(
 ) -> None:
     k, j = data.draw(st.integers(0, n)), data.draw(st.integers(0, m))
     failed = [True] * k + [False] * (n - k) + [True] * j + [False] * (m - j)
-    p = association(failed, [0] * n + [1] * m, [0] * (n + m))
+    p = compute_association_p(failed, [0] * n + [1] * m, [0] * (n + m))
     if k + j in (0, n + m):
         assert p is None
     elif n == m:
@@ -81,7 +81,7 @@ def test_many_levels_agree_with_the_chi_square_limit() -> None:
     mean = sum(failures) / 4
     statistic = sum((k - mean) ** 2 for k in failures) / (mean * (400 - 80) / 400) * 399 / 400
     expected = chi2.sf(statistic, 3)
-    assert association(failed, levels, [0] * 400) == pytest.approx(expected, abs=0.008)
+    assert compute_association_p(failed, levels, [0] * 400) == pytest.approx(expected, abs=0.008)
 
 
 def test_a_trend_agrees_with_its_normal_limit() -> None:
@@ -91,14 +91,14 @@ def test_a_trend_agrees_with_its_normal_limit() -> None:
     trend = sum(level * (k - 20) for level, k in enumerate(failures))
     variance = 80 * 320 / 399 * 1.25
     expected = 2 * norm.sf(trend / math.sqrt(variance))
-    found = association(failed, levels, [0] * 400, ordered=True)
+    found = compute_association_p(failed, levels, [0] * 400, ordered=True)
     assert found == pytest.approx(expected, abs=0.02)
 
 
 def test_a_level_that_never_varies_within_strata_cannot_be_tested() -> None:
-    assert association([True, False] * 4, [0] * 4 + [1] * 4, [0] * 4 + [1] * 4) is None
+    assert compute_association_p([True, False] * 4, [0] * 4 + [1] * 4, [0] * 4 + [1] * 4) is None
     with pytest.raises(CountError, match="differ in length"):
-        association([True], [0, 1], [0])
+        compute_association_p([True], [0, 1], [0])
 
 
 @pytest.mark.parametrize("text", ["1010101010", "1110000000", "0001110001", "1000000001"])
@@ -113,17 +113,17 @@ def test_the_runs_test_is_the_share_of_all_orders(text: str) -> None:
     ]
     tails = [sum(r <= seen for r in every), sum(r >= seen for r in every)]
     expected = min(1.0, 2 * min(tails) / len(every))
-    assert runs_test([c == "1" for c in text]) == pytest.approx(expected)
+    assert compute_runs_p([c == "1" for c in text]) == pytest.approx(expected)
 
 
 def test_no_order_is_seen_where_all_or_none_failed() -> None:
-    assert runs_test([]) is None
-    assert runs_test([True] * 5) is None
-    assert runs_test([False] * 5) is None
+    assert compute_runs_p([]) is None
+    assert compute_runs_p([True] * 5) is None
+    assert compute_runs_p([False] * 5) is None
 
 
 def test_failures_that_follow_a_device_name_it_and_its_worst_level() -> None:
-    found = attribute(failing([i // 2 % 4 == 3 for i in range(N)]), factors())
+    found = attribute_failures(failing([i // 2 % 4 == 3 for i in range(N)]), factors())
     assert found.verdict is Follows.FACTOR
     assert found.named == ("device",)
     assert found.sentence.startswith("failures follow device: most with gpu3, ")
@@ -131,13 +131,13 @@ def test_failures_that_follow_a_device_name_it_and_its_worst_level() -> None:
 
 
 def test_failures_late_in_the_run_follow_the_position() -> None:
-    found = attribute(failing([i > N // 2 for i in range(N)]), factors())
+    found = attribute_failures(failing([i > N // 2 for i in range(N)]), factors())
     assert found.named == ("position",)
     assert "of 10" in found.sentence
 
 
 def test_failures_that_follow_nothing_say_with_what_power() -> None:
-    found = attribute(failing([False] * N, seed=3), factors())
+    found = attribute_failures(failing([False] * N, seed=3), factors())
     assert found.verdict is Follows.NOTHING
     assert "follow nothing recorded" in found.sentence
     assert "between halves of the attempts would have been found with 80 % power" in found.sentence
@@ -146,7 +146,7 @@ def test_failures_that_follow_nothing_say_with_what_power() -> None:
 @pytest.mark.parametrize("follows", [True, False])
 def test_a_perfectly_confounded_pair_is_always_called_so(follows: bool) -> None:
     twin = Factor("cache", [i % 2 == 0 for i in range(N)])
-    found = attribute(failing([bool(follows and i % 2) for i in range(N)]), factors(twin))
+    found = attribute_failures(failing([bool(follows and i % 2) for i in range(N)]), factors(twin))
     assert "confounded" in found.sentence
     assert "order and cache" in found.sentence
     assert (found.verdict is Follows.CONFOUNDED) == follows
@@ -154,7 +154,7 @@ def test_a_perfectly_confounded_pair_is_always_called_so(follows: bool) -> None:
 
 def test_a_confounded_pair_is_told_even_where_failures_follow_another_factor() -> None:
     twin = Factor("cache", [i % 2 == 0 for i in range(N)])
-    found = attribute(failing([i // 2 % 4 == 3 for i in range(N)]), factors(twin))
+    found = attribute_failures(failing([i // 2 % 4 == 3 for i in range(N)]), factors(twin))
     assert found.named == ("device",)
     assert found.sentence.endswith("confounded: order and cache vary together")
 
@@ -162,31 +162,31 @@ def test_a_confounded_pair_is_told_even_where_failures_follow_another_factor() -
 def test_an_axis_that_each_device_saw_one_value_of_is_confounded_with_it() -> None:
     device = Factor("device", [(i % 2, i // 2 % 2) for i in range(N)])
     order = factors()[0]
-    found = attribute(failing([i % 2 == 1 for i in range(N)]), [order, device])
+    found = attribute_failures(failing([i % 2 == 1 for i in range(N)]), [order, device])
     assert found.verdict is Follows.CONFOUNDED
     assert set(found.named) == {"order", "device"}
 
 
 def test_a_node_is_named_before_the_devices_on_it() -> None:
     node = Factor("node", [i // 4 % 2 for i in range(N)])
-    found = attribute(failing([i // 4 % 2 == 1 for i in range(N)]), factors(node))
+    found = attribute_failures(failing([i // 4 % 2 == 1 for i in range(N)]), factors(node))
     assert found.named == ("node",)
 
 
 def test_factors_that_do_not_vary_or_never_repeat_are_left_out() -> None:
     constant, unique = Factor("node", ["n0"] * N), Factor("attempt", list(range(N)))
-    found = attribute([True] + [False] * (N - 1), [constant, unique])
+    found = attribute_failures([True] + [False] * (N - 1), [constant, unique])
     assert found.verdict is Follows.CANNOT_SAY
     assert "no recorded factor varies" in found.sentence
 
 
 @pytest.mark.parametrize("outcome", [True, False])
 def test_where_all_or_none_failed_nothing_can_be_followed(outcome: bool) -> None:
-    found = attribute([outcome] * N, factors())
+    found = attribute_failures([outcome] * N, factors())
     assert found.verdict is Follows.CANNOT_SAY
 
 
 def test_no_attempts_are_a_cannot_say_and_uneven_factors_an_error() -> None:
-    assert attribute([], [Factor("order", [])]).verdict is Follows.CANNOT_SAY
+    assert attribute_failures([], [Factor("order", [])]).verdict is Follows.CANNOT_SAY
     with pytest.raises(CountError, match="a value for each attempt"):
-        attribute([True], [Factor("order", [])])
+        attribute_failures([True], [Factor("order", [])])

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest
 
 from harness.stats import intervals
-from harness.stats.contrasts import wilson
+from harness.stats.contrasts import compute_wilson
 from harness.stats.intervals import CountError, RateError
 
 EXACT = [
@@ -63,18 +63,18 @@ COUNTS = st.integers(1, 400).flatmap(lambda n: st.tuples(st.integers(0, n), st.j
 
 @pytest.mark.parametrize(("k", "n", "low", "high"), EXACT)
 def test_clopper_pearson_has_its_published_values(k: int, n: int, low: float, high: float) -> None:
-    found = intervals.clopper_pearson(k, n)
+    found = intervals.compute_clopper_pearson(k, n)
     assert (found.low, found.high) == pytest.approx((low, high), abs=6e-5)
 
 
 @pytest.mark.parametrize(("k", "n", "low", "high"), SCORE)
 def test_wilson_has_its_published_values(k: int, n: int, low: float, high: float) -> None:
-    assert wilson(k, n) == pytest.approx((low, high), abs=6e-5)
+    assert compute_wilson(k, n) == pytest.approx((low, high), abs=6e-5)
 
 
 @pytest.mark.parametrize(("k", "n", "low", "high"), ANYTIME)
 def test_the_sequence_has_its_reference_values(k: int, n: int, low: float, high: float) -> None:
-    found = intervals.confidence_sequence(k, n)
+    found = intervals.compute_confidence_sequence(k, n)
     assert (found.low, found.high) == pytest.approx((low, high), abs=6e-5)
 
 
@@ -82,20 +82,22 @@ def test_the_sequence_has_its_reference_values(k: int, n: int, low: float, high:
 @settings(max_examples=60, deadline=None)
 def test_clopper_pearson_agrees_with_scipy(counts: tuple[int, int], level: float) -> None:
     k, n = counts
-    found = intervals.clopper_pearson(k, n, level)
+    found = intervals.compute_clopper_pearson(k, n, level)
     expected = binomtest(k, n).proportion_ci(level, "exact")
     assert (found.low, found.high) == pytest.approx((expected.low, expected.high), abs=1e-9)
     one_sided = binomtest(k, n, alternative="less").proportion_ci(level, "exact")
-    assert intervals.upper_bound(k, n, level).high == pytest.approx(one_sided.high, abs=1e-9)
+    assert intervals.compute_upper_bound(k, n, level).high == pytest.approx(
+        one_sided.high, abs=1e-9
+    )
     one_sided = binomtest(k, n, alternative="greater").proportion_ci(level, "exact")
-    assert intervals.lower_bound(k, n, level).low == pytest.approx(one_sided.low, abs=1e-9)
+    assert intervals.compute_lower_bound(k, n, level).low == pytest.approx(one_sided.low, abs=1e-9)
 
 
 @given(COUNTS)
 @settings(deadline=None)
 def test_every_interval_holds_the_rate_seen_and_mirrors(counts: tuple[int, int]) -> None:
     k, n = counts
-    for method in (intervals.clopper_pearson, intervals.confidence_sequence):
+    for method in (intervals.compute_clopper_pearson, intervals.compute_confidence_sequence):
         found, mirrored = method(k, n), method(n - k, n)
         assert 0 <= found.low <= k / n <= found.high <= 1
         assert (found.low, found.high) == pytest.approx((1 - mirrored.high, 1 - mirrored.low))
@@ -104,7 +106,10 @@ def test_every_interval_holds_the_rate_seen_and_mirrors(counts: tuple[int, int])
 @given(COUNTS)
 @settings(deadline=None)
 def test_the_sequence_is_wider_than_the_exact_interval(counts: tuple[int, int]) -> None:
-    exact, anytime = intervals.clopper_pearson(*counts), intervals.confidence_sequence(*counts)
+    exact, anytime = (
+        intervals.compute_clopper_pearson(*counts),
+        intervals.compute_confidence_sequence(*counts),
+    )
     assert anytime.low <= exact.low + 1e-9
     assert anytime.high >= exact.high - 1e-9
 
@@ -117,7 +122,7 @@ def test_the_sequence_errs_seldom_over_all_looks_by_exact_enumeration() -> None:
             ahead: dict[int, float] = {}
             for k, chance in alive.items():
                 for fails, share in ((1, rate), (0, 1 - rate)):
-                    if intervals.log_e_against(rate, k + fails, n) >= math.log(20):
+                    if intervals.compute_log_e(rate, k + fails, n) >= math.log(20):
                         left_out += chance * share
                     else:
                         ahead[k + fails] = ahead.get(k + fails, 0.0) + chance * share
@@ -126,15 +131,15 @@ def test_the_sequence_errs_seldom_over_all_looks_by_exact_enumeration() -> None:
 
 
 def test_no_attempt_leaves_every_rate_possible() -> None:
-    for method in (intervals.clopper_pearson, intervals.confidence_sequence):
+    for method in (intervals.compute_clopper_pearson, intervals.compute_confidence_sequence):
         found = method(0, 0)
         assert (found.low, found.high) == (0.0, 1.0)
         assert found.method
-    assert intervals.upper_bound(0, 0).high == 1.0
+    assert intervals.compute_upper_bound(0, 0).high == 1.0
 
 
 def test_zero_failures_in_fifty_bound_the_rate_below_5_82_percent() -> None:
-    assert intervals.upper_bound(0, 50).high == pytest.approx(0.0582, abs=5e-5)
+    assert intervals.compute_upper_bound(0, 50).high == pytest.approx(0.0582, abs=5e-5)
 
 
 @pytest.mark.parametrize(
@@ -142,9 +147,9 @@ def test_zero_failures_in_fifty_bound_the_rate_below_5_82_percent() -> None:
     [(0.2, 14, 21), (0.1, 29, 44), (0.05, 59, 90), (0.02, 149, 228), (0.01, 299, 459)],
 )
 def test_attempts_that_show_a_failure(rate: float, ordinary: int, strict: int) -> None:
-    assert intervals.attempts_to_see(rate, 0.95) == ordinary
-    assert intervals.attempts_to_see(rate, 0.99) == strict
-    assert intervals.attempts_to_prove_below(rate) == ordinary
+    assert intervals.attempts_needed_to_see(rate, 0.95) == ordinary
+    assert intervals.attempts_needed_to_see(rate, 0.99) == strict
+    assert intervals.attempts_needed_below(rate) == ordinary
 
 
 @pytest.mark.parametrize(
@@ -152,17 +157,17 @@ def test_attempts_that_show_a_failure(rate: float, ordinary: int, strict: int) -
     [(0.2, 24, 17), (0.1, 53, 36), (0.05, 116, 72), (0.02, 320, 183)],
 )
 def test_clean_attempts_that_prove_a_bound(rate: float, anytime: int, two_sided: int) -> None:
-    assert intervals.attempts_to_prove_below_anytime(rate) == anytime
+    assert intervals.attempts_needed_below_anytime(rate) == anytime
     # 183 is 97.5 % one-sided; the exact number rounds to 183 as well.
-    assert intervals.attempts_to_prove_below(rate, 0.975) == two_sided
+    assert intervals.attempts_needed_below(rate, 0.975) == two_sided
 
 
 @given(st.floats(0.005, 0.95))
 @settings(deadline=None)
 def test_the_attempts_planned_prove_the_bound_and_one_fewer_does_not(rate: float) -> None:
-    n = intervals.attempts_to_prove_below(rate)
-    assert intervals.upper_bound(0, n).high <= rate + 1e-12
-    assert intervals.upper_bound(0, n - 1).high > rate
+    n = intervals.attempts_needed_below(rate)
+    assert intervals.compute_upper_bound(0, n).high <= rate + 1e-12
+    assert intervals.compute_upper_bound(0, n - 1).high > rate
 
 
 @given(st.integers(0, 40), st.integers(0, 40), st.integers(0, 10), st.integers(0, 10))
@@ -171,35 +176,35 @@ def test_worst_cases_hold_whatever_the_unknown_were(
     failed: int, passed: int, unknown: int, failing: int
 ) -> None:
     would_fail = min(failing, unknown)
-    worst = intervals.worst_case(failed, passed, unknown)
-    truth = intervals.clopper_pearson(failed + would_fail, failed + passed + unknown)
+    worst = intervals.compute_worst_case(failed, passed, unknown)
+    truth = intervals.compute_clopper_pearson(failed + would_fail, failed + passed + unknown)
     assert worst.low <= truth.low
     assert worst.high >= truth.high
 
 
 @pytest.mark.parametrize(("k", "n"), [(-1, 3), (4, 3), (0, -1)])
 def test_impossible_counts_are_named(k: int, n: int) -> None:
-    for method in (intervals.clopper_pearson, intervals.confidence_sequence):
+    for method in (intervals.compute_clopper_pearson, intervals.compute_confidence_sequence):
         with pytest.raises(CountError, match=f"{k} failures of {n}"):
             method(k, n)
     with pytest.raises(CountError, match="cannot be counts"):
-        intervals.worst_case(1, 2, -1)
+        intervals.compute_worst_case(1, 2, -1)
 
 
 @pytest.mark.parametrize("level", [0.0, 1.0, 95.0, math.nan])
 def test_impossible_levels_are_named(level: float) -> None:
     with pytest.raises(CountError, match="confidence level"):
-        intervals.upper_bound(1, 3, level)
+        intervals.compute_upper_bound(1, 3, level)
 
 
 @pytest.mark.parametrize("rate", [-0.1, 0.0, 1.1, math.nan, math.inf])
 def test_impossible_rates_are_named(rate: float) -> None:
     with pytest.raises(RateError, match="rate of"):
-        intervals.attempts_to_prove_below(rate)
+        intervals.attempts_needed_below(rate)
     with pytest.raises(ValueError, match="rate of"):
-        intervals.attempts_to_prove_below_anytime(rate)
+        intervals.attempts_needed_below_anytime(rate)
 
 
 def test_a_power_of_one_is_refused() -> None:
     with pytest.raises(RateError, match=r"power or level of 1\.0"):
-        intervals.attempts_to_see(0.2, 1.0)
+        intervals.attempts_needed_to_see(0.2, 1.0)

@@ -8,19 +8,23 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from harness.stats.gate import Gate, gate_by_sequence
-from harness.stats.intervals import RateError, confidence_sequence
-from harness.stats.planning import decision_times, one_sided_e, two_sided_e
+from harness.stats.attempts_needed import (
+    compute_one_sided_e,
+    compute_two_sided_e,
+    simulate_decisions,
+)
+from harness.stats.intervals import RateError, compute_confidence_sequence
+from harness.stats.rate_gate import RateGate, judge_cell_by_sequence
 from harness.stats.sequential import (
-    block_factors,
+    bound_difference_anytime,
     can_be_decided,
     compare_sequentially,
-    completed_prefix,
-    count_valid,
-    difference_sequence,
-    evidence,
-    mixture,
-    threshold,
+    compute_block_factors,
+    compute_threshold,
+    count_blocks,
+    list_alternatives,
+    take_completed_prefix,
+    weigh_evidence,
 )
 
 OUTCOMES = st.lists(st.sampled_from([True, False]), min_size=1, max_size=30)
@@ -28,9 +32,9 @@ WITH_INFRA = st.lists(st.sampled_from([True, False, None]), min_size=1, max_size
 
 
 def test_a_look_ends_before_the_first_attempt_in_flight() -> None:
-    assert completed_prefix(["a", "b", None, "c"]) == ["a", "b"]
-    assert completed_prefix([None, "a"]) == []
-    assert completed_prefix([False, 0, "", None]) == [False, 0, ""]
+    assert take_completed_prefix(["a", "b", None, "c"]) == ["a", "b"]
+    assert take_completed_prefix([None, "a"]) == []
+    assert take_completed_prefix([False, 0, "", None]) == [False, 0, ""]
 
 
 @given(st.floats(0, 1), st.floats(0, 1), st.floats(0.001, 0.999))
@@ -40,12 +44,12 @@ def test_a_block_expects_at_most_one_at_any_common_rate(
     assume(0 < (rate + reference) / 2 < 1)
     passed = 1 - common
     chances = (passed**2, passed * common, common * passed, common**2)
-    factors = block_factors(rate, reference)
+    factors = compute_block_factors(rate, reference)
     assert sum(c * f for c, f in zip(chances, factors, strict=True)) <= 1 + 1e-9
 
 
 def test_the_weights_of_the_mixture_sum_to_one_and_point_one_way() -> None:
-    alternatives = mixture((0.0, 0.3))
+    alternatives = list_alternatives((0.0, 0.3))
     assert sum(weight for weight, _, _ in alternatives) == pytest.approx(1)
     assert all(rate > reference for _, rate, reference in alternatives)
 
@@ -63,7 +67,7 @@ def test_the_e_process_errs_seldom_over_all_looks_by_exact_enumeration() -> None
                     new = tuple(c + (i == code) for i, c in enumerate(counts))
                     ahead[new] = ahead.get(new, 0.0) + chance * share
             states = np.array(list(ahead))
-            hit = two_sided_e(states) >= 20
+            hit = compute_two_sided_e(states) >= 20
             crossed += sum(c for c, h in zip(ahead.values(), hit, strict=True) if h)
             alive = {s: c for (s, c), h in zip(ahead.items(), hit, strict=True) if not h}
         assert crossed <= 0.05
@@ -75,14 +79,14 @@ def test_the_two_ways_to_compute_e_agree(arm: list[bool], reference: list[bool])
     n = min(len(arm), len(reference))
     codes = 2 * np.array(arm[:n]) + np.array(reference[:n])
     history = np.cumsum(codes[:, None] == np.arange(4), axis=0)
-    highest = max(0.5, two_sided_e(history).max())
-    assert evidence(arm, reference).e == pytest.approx(highest)
+    highest = max(0.5, compute_two_sided_e(history).max())
+    assert weigh_evidence(arm, reference).e == pytest.approx(highest)
 
 
 @given(OUTCOMES, OUTCOMES)
 @settings(deadline=None)
 def test_exchanging_the_arms_keeps_the_evidence(arm: list[bool], reference: list[bool]) -> None:
-    one, other = evidence(arm, reference), evidence(reference, arm)
+    one, other = weigh_evidence(arm, reference), weigh_evidence(reference, arm)
     assert one.e == pytest.approx(other.e)
     assert one.e_worst == one.e
 
@@ -93,43 +97,43 @@ def test_worst_case_evidence_for_a_direction_holds_for_every_completion(
     arm: list[bool | None], reference: list[bool | None]
 ) -> None:
     n = min(len(arm), len(reference))
-    worst = evidence(arm[:n], reference[:n])
+    worst = weigh_evidence(arm[:n], reference[:n])
     gaps = [i for i, outcome in enumerate([*arm[:n], *reference[:n]]) if outcome is None]
     for fill in itertools.islice(itertools.product((True, False), repeat=len(gaps)), 64):
         full = [*arm[:n], *reference[:n]]
         for index, value in zip(gaps, fill, strict=True):
             full[index] = value
-        assert evidence(full[:n], full[n:]).e >= worst.e_worst - 1e-9
+        assert weigh_evidence(full[:n], full[n:]).e >= worst.e_worst - 1e-9
 
 
 def test_drained_attempts_cannot_undo_a_decision() -> None:
     arm, reference = [True] * 7, [False] * 7
-    decided = evidence(arm, reference)
-    assert decided.e_worst >= threshold(1)
-    drained = evidence([*arm, *[False] * 3], [*reference, *[True] * 3])
+    decided = weigh_evidence(arm, reference)
+    assert decided.e_worst >= compute_threshold(1)
+    drained = weigh_evidence([*arm, *[False] * 3], [*reference, *[True] * 3])
     assert drained.e_worst >= decided.e_worst
 
 
 def test_infrastructure_in_the_reference_counts_as_a_failure() -> None:
     arm: list[bool | None] = [True] * 7
     reference: list[bool | None] = [False] * 6 + [None]
-    found = evidence(arm, reference)
-    assert found.e_worst < found.e or found.e_worst == evidence(arm[:6], reference[:6]).e
+    found = weigh_evidence(arm, reference)
+    assert found.e_worst < found.e or found.e_worst == weigh_evidence(arm[:6], reference[:6]).e
     assert found.arm_is_worse
 
 
 def test_the_threshold_grows_with_the_planned_contrasts() -> None:
-    assert threshold(1) == 20
-    assert threshold(6) == pytest.approx(120)
+    assert compute_threshold(1) == 20
+    assert compute_threshold(6) == pytest.approx(120)
     with pytest.raises(RateError, match="nothing to decide"):
-        threshold(0)
+        compute_threshold(0)
 
 
 def test_equal_planned_rates_are_refused() -> None:
     with pytest.raises(RateError, match="leave nothing to decide"):
-        mixture((0.2, 0.2))
+        list_alternatives((0.2, 0.2))
     with pytest.raises(RateError, match=r"rate of 1\.2"):
-        mixture((1.2, 0.2))
+        list_alternatives((1.2, 0.2))
 
 
 def test_a_contrast_that_cannot_reach_its_threshold_is_given_up() -> None:
@@ -144,7 +148,7 @@ def test_curtailment_never_gives_up_what_comes_to_be_decided(
     arm: list[bool], reference: list[bool], looked: int
 ) -> None:
     blocks = min(len(arm), len(reference))
-    if evidence(arm[:blocks], reference[:blocks]).e_worst >= 5:
+    if weigh_evidence(arm[:blocks], reference[:blocks]).e_worst >= 5:
         assert can_be_decided(arm[:looked][:blocks], reference[:looked][:blocks], blocks, 5)
 
 
@@ -153,41 +157,44 @@ def test_a_stopped_run_prints_the_sequences_difference() -> None:
     found = compare_sequentially(arm, [*reference, False], 31.0)
     assert (found.k, found.n, found.reference_k, found.reference_n) == (10, 50, 0, 50)
     assert found.p == pytest.approx(1 / 31)
-    low, high = confidence_sequence(10, 50, 0.975), confidence_sequence(0, 50, 0.975)
+    low, high = (
+        compute_confidence_sequence(10, 50, 0.975),
+        compute_confidence_sequence(0, 50, 0.975),
+    )
     assert found.difference.low == low.low - high.high
-    assert difference_sequence(0, 0, 0, 0).low == -1.0
+    assert bound_difference_anytime(0, 0, 0, 0).low == -1.0
 
 
 def test_blocks_with_infrastructure_are_not_counted() -> None:
-    counted = count_valid([True, None, False, True], [False, False, False, None, True])
+    counted = count_blocks([True, None, False, True], [False, False, False, None, True])
     assert (counted.neither, counted.arm_only) == (1, 1)
     assert (counted.swapped().reference_only, counted.both) == (1, 0)
 
 
 def test_a_gate_of_two_percent_holds_after_320_clean_attempts() -> None:
-    assert gate_by_sequence([False] * 319, 0.02, 1) is Gate.OPEN
-    assert gate_by_sequence([False] * 320, 0.02, 0) is Gate.HOLDS
-    assert gate_by_sequence([False] * 320 + [True] * 5, 0.02, 0) is Gate.HOLDS
+    assert judge_cell_by_sequence([False] * 319, 0.02, 1) is RateGate.OPEN
+    assert judge_cell_by_sequence([False] * 320, 0.02, 0) is RateGate.HOLDS
+    assert judge_cell_by_sequence([False] * 320 + [True] * 5, 0.02, 0) is RateGate.HOLDS
 
 
 def test_a_gate_breaks_when_failures_are_too_many() -> None:
-    assert gate_by_sequence([True] * 3, 0.02, 100) is Gate.BROKEN
-    assert gate_by_sequence([True, None, True], 0.02, 100) is Gate.BROKEN
+    assert judge_cell_by_sequence([True] * 3, 0.02, 100) is RateGate.BROKEN
+    assert judge_cell_by_sequence([True, None, True], 0.02, 100) is RateGate.BROKEN
 
 
 def test_a_gate_that_the_plan_cannot_reach_is_given_up() -> None:
-    assert gate_by_sequence([False] * 10, 0.02, 0) is Gate.OUT_OF_REACH
-    assert gate_by_sequence([], 0.02, 0) is Gate.OUT_OF_REACH
+    assert judge_cell_by_sequence([False] * 10, 0.02, 0) is RateGate.OUT_OF_REACH
+    assert judge_cell_by_sequence([], 0.02, 0) is RateGate.OUT_OF_REACH
     with pytest.raises(RateError):
-        gate_by_sequence([False], math.nan, 1)
+        judge_cell_by_sequence([False], math.nan, 1)
 
 
 def test_blocks_counted_by_arm_only_raise_the_one_sided_e() -> None:
     counts = np.array([[5, 0, 0, 0], [5, 0, 1, 0], [5, 1, 0, 0]])
-    nothing, arm, reference = one_sided_e(counts)
+    nothing, arm, reference = compute_one_sided_e(counts)
     assert arm > nothing > reference
 
 
 def test_a_simulated_decision_starts_from_the_blocks_counted() -> None:
-    ahead = count_valid([True] * 4 + [False] * 6, [False] * 10)
-    assert max(decision_times(0.9, 0.0, 1.0, start=ahead, paths=50)) < 6
+    ahead = count_blocks([True] * 4 + [False] * 6, [False] * 10)
+    assert max(simulate_decisions(0.9, 0.0, 1.0, start=ahead, paths=50)) < 6

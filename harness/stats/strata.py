@@ -28,7 +28,7 @@ class Stratum:
 
 
 @dataclass(frozen=True, slots=True)
-class Stratified:
+class PooledStrata:
     """The pooled comparison. `odds_ratio` is None where it is 0/0 or unbounded, `p_homogeneity`
     None where fewer than two strata carry information on it."""
 
@@ -38,13 +38,13 @@ class Stratified:
     p_homogeneity: float | None
 
 
-def stratified(strata: Sequence[Stratum]) -> Stratified:
+def pool_strata(strata: Sequence[Stratum]) -> PooledStrata:
     """Cochran-Mantel-Haenszel test, pooled odds ratio and homogeneity over strata.
 
     CMH (Cochran 1954; Mantel and Haenszel 1959), without and with continuity correction;
     Mantel-Haenszel odds ratio; Breslow-Day test that the strata share it. Assumes independent
     attempts and one odds ratio; the chi-square reference is approximate in small strata, where
-    `permutation.association` is exact. Raises CountError for impossible counts.
+    `permutation.compute_association_p` is exact. Raises CountError for impossible counts.
     """
     for s in strata:
         if not (0 <= s.k <= s.n and 0 <= s.reference_k <= s.reference_n):
@@ -54,7 +54,7 @@ def stratified(strata: Sequence[Stratum]) -> Stratified:
     variance = sum(_variance(s) for s in usable)
     odds = _pooled_odds(usable)
     corrected = max(gap - 0.5, 0.0)
-    return Stratified(
+    return PooledStrata(
         odds, _tail(gap, variance), _tail(corrected, variance), _homogeneity(usable, odds)
     )
 

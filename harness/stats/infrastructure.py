@@ -2,13 +2,15 @@
 
 from collections.abc import Sequence
 
-from harness.stats.contrasts import Comparison, compare
+from harness.stats.contrasts import Comparison, compare_rates
 
 #: Below this p the share of infrastructure attempts is taken to depend on the cell.
 INFRA_ALPHA = 0.05
 
 
-def infra_differs(infra: int, valid: int, reference_infra: int, reference_valid: int) -> str:
+def describe_infra_difference(
+    infra: int, valid: int, reference_infra: int, reference_valid: int
+) -> str:
     """Why two cells cannot be compared, or empty text where infrastructure does not stand in it.
 
     The share of infrastructure attempts is tested between the cells, as `compare` tests rates.
@@ -16,7 +18,7 @@ def infra_differs(infra: int, valid: int, reference_infra: int, reference_valid:
     total, reference_total = infra + valid, reference_infra + reference_valid
     if not infra and not reference_infra:
         return ""
-    p = compare(infra, total, reference_infra, reference_total).p
+    p = compare_rates(infra, total, reference_infra, reference_total).p
     if p > INFRA_ALPHA:
         return ""
     return (
@@ -25,21 +27,21 @@ def infra_differs(infra: int, valid: int, reference_infra: int, reference_valid:
     )
 
 
-def infra_share_p(counts: Sequence[tuple[int, int]]) -> float:
+def compute_infra_share_p(counts: Sequence[tuple[int, int]]) -> float:
     """P-value that (infrastructure, valid) attempts of all cells share one infrastructure rate.
 
-    Permutation of attempts over cells (`permutation.association`), without strata. 1 where there
+    Permutation of attempts over cells (`compute_association_p`), without strata. Return 1 if there
     is no infrastructure attempt at all.
     """
-    from harness.stats.permutation import association
+    from harness.stats.permutation import compute_association_p
 
     failed = [lost for infra, valid in counts for lost in [True] * infra + [False] * valid]
     cells = [cell for cell, (infra, valid) in enumerate(counts) for _ in range(infra + valid)]
-    p = association(failed, cells, [0] * len(cells))
+    p = compute_association_p(failed, cells, [0] * len(cells))
     return 1.0 if p is None else p
 
 
-def worst_comparison(found: Comparison, infra: int, reference_infra: int) -> Comparison:
+def compare_worst_case(found: Comparison, infra: int, reference_infra: int) -> Comparison:
     """The comparison with each infrastructure attempt counted against the difference seen.
 
     In the arm that fails more they pass, in the other they fail (worst-case bounds, Manski 1989).
@@ -49,9 +51,9 @@ def worst_comparison(found: Comparison, infra: int, reference_infra: int) -> Com
         return found
     n, reference_n = found.n + infra, found.reference_n + reference_infra
     if found.effect >= 0:
-        worst = compare(found.k, n, found.reference_k + reference_infra, reference_n)
+        worst = compare_rates(found.k, n, found.reference_k + reference_infra, reference_n)
         return worst if worst.effect > 0 else _no_difference(worst)
-    worst = compare(found.k + infra, n, found.reference_k, reference_n)
+    worst = compare_rates(found.k + infra, n, found.reference_k, reference_n)
     return worst if worst.effect < 0 else _no_difference(worst)
 
 

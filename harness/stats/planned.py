@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from harness.core.plan import EXPECTED_RATES
 from harness.stats.intervals import StatsError, check_rate
-from harness.stats.sequential import PLANNED, Outcome, Planned
+from harness.stats.sequential import Outcome, RatePair
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +50,13 @@ class Question:
     """What a run set out to decide, fixed before its first attempt.
 
     `until_decided`: looked at all along, hence judged by the anytime-valid methods, whether or
-    not it stopped early. `planned`: the pair of rates it was planned to tell apart.
+    not it stopped early. `expected_rates`: the pair of rates it was planned to tell apart.
     """
 
     contrasts: tuple[PlannedContrast, ...] = ()
     gate: float | None = None
     until_decided: bool = False
-    planned: Planned = PLANNED
+    expected_rates: RatePair = EXPECTED_RATES
 
     def __post_init__(self) -> None:
         if self.gate is not None:

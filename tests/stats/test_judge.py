@@ -7,10 +7,10 @@ import pytest
 
 from harness.core.exits import ExitCode
 from harness.stats.contrasts import Finding
-from harness.stats.gate import Gate
 from harness.stats.intervals import RateError, StatsError
-from harness.stats.question import CellOutcomes, PlannedContrast, Question
-from harness.stats.verdict import decide, is_settled
+from harness.stats.judge import is_settled, judge_question
+from harness.stats.planned import CellOutcomes, PlannedContrast, Question
+from harness.stats.rate_gate import RateGate
 
 ORDER = PlannedContrast("d", "a", "descending", "ascending", "fa3")
 
@@ -20,7 +20,7 @@ def cell(failed: int, passed: int, infra: int = 0, remaining: int = 0) -> CellOu
 
 
 def test_a_difference_at_a_fixed_number_is_told_with_its_counts() -> None:
-    verdict = decide(Question((ORDER,)), {"a": cell(2, 48), "d": cell(10, 40)})
+    verdict = judge_question(Question((ORDER,)), {"a": cell(2, 48), "d": cell(10, 40)})
     assert verdict.sentences == (
         (
             "descending fails more often than ascending for fa3: 10/50 against 2/50, "
@@ -33,21 +33,21 @@ def test_a_difference_at_a_fixed_number_is_told_with_its_counts() -> None:
 def test_holm_is_among_all_that_were_planned() -> None:
     more = tuple(PlannedContrast(f"x{i}", "a", f"x{i}", "a") for i in range(2))
     cells = {"a": cell(2, 48), "d": cell(10, 40), "x0": cell(2, 48), "x1": cell(3, 47)}
-    verdict = decide(Question((ORDER, *more)), cells)
+    verdict = judge_question(Question((ORDER, *more)), cells)
     assert verdict.contrasts[0].finding is Finding.UNDECIDED
     assert verdict.contrasts[0].p_adjusted == pytest.approx(3 * 0.0210, abs=3e-4)
 
 
 def test_an_undecided_contrast_says_what_would_decide_it() -> None:
     cells = {"a": cell(0, 4), "d": cell(1, 3)}
-    fixed = decide(Question((ORDER,)), cells)
+    fixed = judge_question(Question((ORDER,)), cells)
     assert fixed.sentences == (
         (
             "undecided: descending against ascending for fa3, 1/4 against 0/4; if the truth is 0.2 "
             "against 0, about 33 more per cell, as a run of their own, decide it with 80 % power"
         ),
     )
-    until = decide(Question((ORDER,), until_decided=True), cells)
+    until = judge_question(Question((ORDER,), until_decided=True), cells)
     assert "if the truth is 0.2 against 0, about 3" in until.sentences[0]
     assert "more per cell decide it with 80 % power" in until.sentences[0]
     assert until.exit_code is ExitCode.UNDECIDED
@@ -58,7 +58,7 @@ def test_a_run_until_decided_is_settled_when_e_reaches_its_threshold() -> None:
     early = {"a": cell(0, 3, remaining=47), "d": cell(3, 0, remaining=47)}
     late = {"a": cell(0, 7, remaining=43), "d": cell(7, 0, remaining=43)}
     assert (is_settled(question, early), is_settled(question, late)) == (False, True)
-    verdict = decide(question, late)
+    verdict = judge_question(question, late)
     assert (
         "descending fails more often than ascending for fa3: 7/7 against 0/7"
         in verdict.sentences[0]
@@ -70,13 +70,13 @@ def test_a_run_that_can_no_longer_decide_is_settled() -> None:
     question = Question((ORDER,), until_decided=True)
     cells = {"a": cell(0, 46, remaining=4), "d": cell(0, 46, remaining=4)}
     assert is_settled(question, cells)
-    verdict = decide(question, cells)
+    verdict = judge_question(question, cells)
     assert verdict.contrasts[0].finding is Finding.UNDECIDED
     assert verdict.exit_code is ExitCode.OK
 
 
 def test_infrastructure_that_could_undo_a_difference_is_a_cannot_say() -> None:
-    verdict = decide(Question((ORDER,)), {"a": cell(2, 46, 2), "d": cell(10, 38, 2)})
+    verdict = judge_question(Question((ORDER,)), {"a": cell(2, 46, 2), "d": cell(10, 38, 2)})
     assert verdict.contrasts[0].finding is Finding.CANNOT_SAY
     assert "4 infrastructure attempts could undo p = 0.0" in verdict.sentences[0]
 
@@ -84,7 +84,7 @@ def test_infrastructure_that_could_undo_a_difference_is_a_cannot_say() -> None:
 @pytest.mark.parametrize("until_decided", [True, False])
 def test_infrastructure_that_depends_on_the_cell_is_a_cannot_say(until_decided: bool) -> None:
     question = Question((ORDER,), until_decided=until_decided)
-    verdict = decide(question, {"a": cell(0, 50), "d": cell(40, 0, 10)})
+    verdict = judge_question(question, {"a": cell(0, 50), "d": cell(40, 0, 10)})
     assert verdict.contrasts[0].finding is Finding.CANNOT_SAY
     assert "infrastructure depends on the cell (10/50 against 0/50" in verdict.sentences[0]
 
@@ -92,19 +92,19 @@ def test_infrastructure_that_depends_on_the_cell_is_a_cannot_say(until_decided: 
 @pytest.mark.parametrize("until_decided", [True, False])
 def test_a_cell_of_infrastructure_only_cannot_be_compared(until_decided: bool) -> None:
     question = Question((ORDER,), until_decided=until_decided)
-    verdict = decide(question, {"a": cell(0, 0, 9), "d": cell(3, 6)})
+    verdict = judge_question(question, {"a": cell(0, 0, 9), "d": cell(3, 6)})
     assert "cannot compare descending with ascending for fa3: no valid" in verdict.sentences[0]
     assert verdict.exit_code is ExitCode.NO_VALID_ATTEMPT
 
 
 def test_a_gate_holds_on_enough_clean_attempts_in_every_cell() -> None:
-    held = decide(Question(gate=0.02), {"a": cell(0, 149), "d": cell(0, 200)})
-    assert (held.gate, held.exit_code) == (Gate.HOLDS, ExitCode.OK)
+    held = judge_question(Question(gate=0.02), {"a": cell(0, 149), "d": cell(0, 200)})
+    assert (held.gate, held.exit_code) == (RateGate.HOLDS, ExitCode.OK)
     assert held.sentences == (
         "every cell fails less often than 2 %: at worst a failed 0/149, at most 2 % (95 %)",
     )
-    short = decide(Question(gate=0.02), {"a": cell(0, 148), "d": cell(0, 200)})
-    assert (short.gate, short.exit_code) == (Gate.OUT_OF_REACH, ExitCode.UNDECIDED)
+    short = judge_question(Question(gate=0.02), {"a": cell(0, 148), "d": cell(0, 200)})
+    assert (short.gate, short.exit_code) == (RateGate.OUT_OF_REACH, ExitCode.UNDECIDED)
     assert short.sentences[0].endswith("149 clean attempts per cell prove it")
 
 
@@ -112,20 +112,20 @@ def test_a_gate_until_decided_needs_the_sequences_number() -> None:
     question = Question(gate=0.02, until_decided=True)
     held, waiting = {"a": cell(0, 320)}, {"a": cell(0, 149, remaining=300)}
     assert (is_settled(question, held), is_settled(question, waiting)) == (True, False)
-    assert decide(question, held).gate is Gate.HOLDS
-    verdict = decide(question, waiting)
-    assert verdict.gate is Gate.OPEN
+    assert judge_question(question, held).gate is RateGate.HOLDS
+    verdict = judge_question(question, waiting)
+    assert verdict.gate is RateGate.OPEN
     assert "320 clean attempts per cell prove it" in verdict.sentences[0]
 
 
 def test_one_broken_cell_breaks_the_gate() -> None:
-    verdict = decide(Question(gate=0.02), {"a": cell(0, 400), "d": cell(8, 40)})
-    assert (verdict.gate, verdict.exit_code) == (Gate.BROKEN, ExitCode.FAILURES)
+    verdict = judge_question(Question(gate=0.02), {"a": cell(0, 400), "d": cell(8, 40)})
+    assert (verdict.gate, verdict.exit_code) == (RateGate.BROKEN, ExitCode.FAILURES)
     assert "the gate of 2 % is broken: d failed 8/48" in verdict.sentences[0]
 
 
 def test_a_gate_of_zero_can_never_be_proved() -> None:
-    verdict = decide(Question(gate=0.0), {"a": cell(0, 50)})
+    verdict = judge_question(Question(gate=0.0), {"a": cell(0, 50)})
     assert verdict.sentences[0].endswith("no run can prove it")
 
 
@@ -137,15 +137,17 @@ def test_contradictory_questions_are_refused() -> None:
 
 
 def test_no_cells_and_no_question_give_an_exit_and_no_error() -> None:
-    assert decide(Question(gate=0.1), {"a": cell(0, 0)}).exit_code is ExitCode.NO_VALID_ATTEMPT
-    assert decide(Question(), {}).exit_code is ExitCode.NO_VALID_ATTEMPT
-    assert decide(Question(), {"a": cell(0, 5)}).exit_code is ExitCode.OK
-    assert decide(Question(), {"a": cell(1, 5)}).exit_code is ExitCode.FAILURES
+    assert (
+        judge_question(Question(gate=0.1), {"a": cell(0, 0)}).exit_code is ExitCode.NO_VALID_ATTEMPT
+    )
+    assert judge_question(Question(), {}).exit_code is ExitCode.NO_VALID_ATTEMPT
+    assert judge_question(Question(), {"a": cell(0, 5)}).exit_code is ExitCode.OK
+    assert judge_question(Question(), {"a": cell(1, 5)}).exit_code is ExitCode.FAILURES
 
 
 def test_importing_the_statistics_loads_neither_scipy_nor_numpy() -> None:
     code = (
-        "import sys, harness.stats.verdict, harness.stats.attribution, harness.stats.stratified\n"
+        "import sys, harness.stats.judge, harness.stats.attribution, harness.stats.strata\n"
         "sys.exit(bool({'scipy', 'numpy', 'torch', 'ray', 'sqlalchemy'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], timeout=60).returncode == 0
