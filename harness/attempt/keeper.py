@@ -7,15 +7,15 @@ import socket
 import subprocess
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+from harness.attempt.messages import KeeperMessage, Ready, parse_message
 
 _RANK_FOLDER = Path(__file__).resolve().parents[1] / "rank"
 _CLOSE_SECONDS = 5.0
 _READ_BYTES = 1 << 16
-
-Message = dict[str, Any]
 
 
 class KeeperLost(Exception):  # noqa: N818 - a state of affairs, handled by its one caller
@@ -72,7 +72,7 @@ class KeeperHandle:
                 messages = self._receive(0)
             except TimeoutError:
                 raise KeeperLost(f"keeper was not ready after {timeout_s:g} s") from None
-            self._ready = any(message["event"] == "ready" for message in messages)
+            self._ready = any(isinstance(message, Ready) for message in messages)
         self._socket.settimeout(None)
 
     def fileno(self) -> int:
@@ -91,7 +91,7 @@ class KeeperHandle:
         """SIGKILL to all below, ranks included, after that delay; then it reports `clean`."""
         self._send({"do": "sweep", "after": after_s})
 
-    def receive(self) -> list[Message]:
+    def receive(self) -> list[KeeperMessage]:
         """What has arrived. Raises KeeperLost at end of file."""
         return self._receive(socket.MSG_DONTWAIT)
 
@@ -106,7 +106,7 @@ class KeeperHandle:
             self._process.kill()
             self._process.wait()
 
-    def _send(self, message: Message, fds: Sequence[int] = ()) -> None:
+    def _send(self, message: Mapping[str, Any], fds: Sequence[int] = ()) -> None:
         data = json.dumps(message).encode() + b"\n"
         try:
             sent = socket.send_fds(self._socket, [data], list(fds)) if fds else 0
@@ -114,7 +114,7 @@ class KeeperHandle:
         except OSError as error:
             raise KeeperLost(f"keeper {self.pid} is gone: {error}") from error
 
-    def _receive(self, flags: int) -> list[Message]:
+    def _receive(self, flags: int) -> list[KeeperMessage]:
         try:
             data = self._socket.recv(_READ_BYTES, flags)
         except BlockingIOError:
@@ -124,7 +124,7 @@ class KeeperHandle:
         if not data:
             raise KeeperLost(f"keeper {self.pid} died{self._status()}")
         *lines, self._buffer = (self._buffer + data).split(b"\n")
-        return [json.loads(line) for line in lines]
+        return [parse_message(line) for line in lines]
 
     def _status(self) -> str:
         try:

@@ -50,8 +50,7 @@ class RankExit:
     code: int | None
     signal: str | None
     maxrss: int
-    """Peak resident bytes; a fork starts with its zygote's."""
-    cpu_seconds: float
+    """Peak resident memory in bytes; a forked rank begins with its zygote's."""
 
 
 @dataclass(slots=True)

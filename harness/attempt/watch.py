@@ -7,7 +7,8 @@ up. The ranks' own deaths and the keeper's `clean` move the attempt on.
 import selectors
 import time
 
-from harness.attempt.keeper import KeeperHandle, KeeperLost, Message
+from harness.attempt.keeper import KeeperHandle, KeeperLost
+from harness.attempt.messages import Clean, Exited, KeeperMessage, Orphan, Ready, Refused, Started
 from harness.attempt.spec import AttemptRecord, AttemptSpec, RankExit
 from harness.attempt.stream import LineReader, Recorder
 
@@ -112,22 +113,27 @@ class Watch:
 
     def _read_keeper(self) -> None:
         for message in self._keeper.receive():
-            getattr(self, f"_keeper_{message['event']}")(message)
+            self._take(message)
 
-    def _keeper_started(self, _: Message) -> None:
-        """The ranks run; each says so itself, with its `hello`."""
+    def _take(self, message: KeeperMessage) -> None:
+        match message:
+            case Refused(why):
+                self._record.error = f"keeper refused to start the ranks: {why}"
+                self._over = True
+            case Exited():
+                self._on_exit(message)
+            case Orphan(pid, comm):
+                self._record.orphans.append(f"{comm} ({pid})")
+            case Clean():
+                self._over = True
+            case Ready() | Started():
+                pass
 
-    def _keeper_refused(self, message: Message) -> None:
-        self._record.error = f"keeper refused to start the ranks: {message['why']}"
-        self._over = True
-
-    def _keeper_exited(self, message: Message) -> None:
-        rank = message["rank"]
+    def _on_exit(self, message: Exited) -> None:
+        rank = message.rank
         self._drain(rank)
         self._alive.discard(rank)
-        exited = RankExit(
-            rank, message["code"], message["signal"], message["maxrss"], message["cpu"]
-        )
+        exited = RankExit(rank, message.code, message.signal, message.maxrss)
         self._record.exits.append(exited)
         if rank not in self._record.killed and self._is_death(exited):
             self._on_death(rank)
@@ -147,12 +153,6 @@ class Watch:
             self._record.first_death = rank
         if not self._sweeping:
             self._due = {"kill": time.monotonic() + SETTLE_SECONDS}
-
-    def _keeper_orphan(self, message: Message) -> None:
-        self._record.orphans.append(f"{message['comm']} ({message['pid']})")
-
-    def _keeper_clean(self, _: Message) -> None:
-        self._over = True
 
     # --- the ranks ---
 

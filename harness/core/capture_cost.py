@@ -58,22 +58,22 @@ def read_cost(order: str, max_bs: int, events: Iterable[Event]) -> CaptureCost:
     return CaptureCost(
         order=order,
         max_bs=max_bs,
-        graphs=wire.text(done, "graphs"),
-        pool_bytes=int(wire.number(done, "pool_bytes")),
-        peak_bytes=int(wire.number(done, "peak_bytes")),
-        total_bytes=int(wire.number(done, "total_bytes")),
-        weights=int(wire.number(held, "weights") + wire.number(held, "draft_weights")),
-        kv=int(wire.number(held, "kv")),
-        seconds=wire.number(done, "seconds"),
+        graphs=wire.read_text(done, "graphs"),
+        pool_bytes=int(wire.read_number(done, "pool_bytes")),
+        peak_bytes=int(wire.read_number(done, "peak_bytes")),
+        total_bytes=int(wire.read_number(done, "total_bytes")),
+        weights=int(wire.read_number(held, "weights") + wire.read_number(held, "draft_weights")),
+        kv=int(wire.read_number(held, "kv")),
+        seconds=wire.read_number(done, "seconds"),
         trace=tuple(trace),
-        unfit=wire.text(last["unfit"], "text", "out of memory") if "unfit" in last else None,
+        unfit=wire.read_text(last["unfit"], "text", "out of memory") if "unfit" in last else None,
     )
 
 
 def _captured(event: Event) -> Captured:
     return Captured(
-        role=wire.text(event, "role"),
-        bs=int(wire.number(event, "bs")),
-        pool_bytes=int(wire.number(event, "pool_bytes")),
-        free_bytes=int(wire.number(event, "free_after")),
+        role=wire.read_text(event, "role"),
+        bs=int(wire.read_number(event, "bs")),
+        pool_bytes=int(wire.read_number(event, "pool_bytes")),
+        free_bytes=int(wire.read_number(event, "free_after")),
     )

@@ -28,13 +28,13 @@ def parse_line(line: bytes) -> Event | None:
     return value
 
 
-def text(event: Event, key: str, default: str = "") -> str:
+def read_text(event: Event, key: str, default: str = "") -> str:
     """A text value, else the default."""
     value = event.get(key)
     return value if isinstance(value, str) else default
 
 
-def number(event: Event, key: str, default: float = 0.0) -> float:
+def read_number(event: Event, key: str, default: float = 0.0) -> float:
     """A finite number, else the default."""
     value = event.get(key)
     if isinstance(value, bool) or not isinstance(value, int | float):
@@ -42,13 +42,13 @@ def number(event: Event, key: str, default: float = 0.0) -> float:
     return float(value) if abs(value) < 1e18 else default
 
 
-def texts(event: Event, key: str) -> list[str]:
+def read_texts(event: Event, key: str) -> list[str]:
     """The text items of a list; anything else in it is dropped."""
     value = event.get(key)
     return [item for item in value if isinstance(item, str)] if isinstance(value, list) else []
 
 
-def counts(event: Event, key: str) -> dict[str, int]:
+def read_counts(event: Event, key: str) -> dict[str, int]:
     """A mapping of names to whole numbers; anything else in it is dropped."""
     value = event.get(key)
     if not isinstance(value, dict):
@@ -56,17 +56,17 @@ def counts(event: Event, key: str) -> dict[str, int]:
     return {k: v for k, v in value.items() if isinstance(v, int) and not isinstance(v, bool)}
 
 
-def exception(event: Event) -> Exc | None:
+def read_exception(event: Event) -> Exc | None:
     """The event's `exc`, or None where it has none."""
     value = event.get("exc")
     if not isinstance(value, dict):
         return None
     frames = value.get("frames")
     return Exc(
-        types=tuple(texts(value, "types"))[:32],
-        message=text(value, "message")[:8192],
+        types=tuple(read_texts(value, "types"))[:32],
+        message=read_text(value, "message")[:8192],
         frames=tuple(
-            Frame(text(f, "file"), int(number(f, "line")), text(f, "function"))
+            Frame(read_text(f, "file"), int(read_number(f, "line")), read_text(f, "function"))
             for f in (frames if isinstance(frames, list) else [])[:12]
             if isinstance(f, dict)
         ),

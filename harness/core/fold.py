@@ -11,9 +11,9 @@ from dataclasses import replace
 
 from harness.core import events as wire
 from harness.core.events import Event
-from harness.core.kinds import Exc, Kind, Phase
+from harness.core.kinds import PRECEDENCE, Exc, Kind, Phase
 from harness.core.result import AttemptResult, Ending, Failure, Outcome, TestResult
-from harness.core.seen import Seen, failure_of
+from harness.core.seen import Seen, make_failure
 from harness.core.statuses import AttemptStatus
 
 #: What Gloo and NCCL say to the ranks that are left when one dies.
@@ -57,7 +57,7 @@ class _Decision:
             if self._ending.infrastructure
             else tuple(failures),
             capture=self._seen.capture(),
-            inside_seconds=wire.number(self._seen.finish or {}, "inside_seconds"),
+            inside_seconds=wire.read_number(self._seen.finish or {}, "inside_seconds"),
             replays=dict(self._seen.replays),
             eager_steps=self._seen.eager,
             notes=tuple(
@@ -71,7 +71,7 @@ class _Decision:
 
     def _session_failures(self, tests: list[TestResult]) -> list[Failure]:
         """What is wrong although no test and no process failed: nothing ran, or pytest gave up."""
-        status = int(wire.number(self._seen.finish or {}, "exitstatus"))
+        status = int(wire.read_number(self._seen.finish or {}, "exitstatus"))
         if status in _GAVE_UP:
             message = f"pytest ended with status {status}: {_GAVE_UP[status]}"
             return [Failure(Kind.ERROR, Phase.RUN, message, message)]
@@ -102,7 +102,7 @@ class _Decision:
 
     def _follower_failure(self, rank: int, exc: Exc | None) -> Failure:
         """A follower that ended by an exception of its own: that exception's kind, not its exit."""
-        failure = failure_of(
+        failure = make_failure(
             exc, self._seen.phase, self._seen.current or "", self._seen.phase is Phase.SETUP
         )
         return replace(
@@ -124,7 +124,7 @@ class _Decision:
         """Whether rank 0 came to its end, and left as its last line said it would."""
         if self._seen.finish is None or code is None:
             return False
-        return code == int(wire.number(self._seen.finish, "exitstatus")) & 0xFF
+        return code == int(wire.read_number(self._seen.finish, "exitstatus")) & 0xFF
 
     def _where(self) -> str:
         return f"in {self._seen.current}" if self._seen.current else f"in {self._seen.phase.value}"
@@ -141,17 +141,18 @@ class _Decision:
                 if report.get("class_setup") is True and _is_bad(report):
                     scope = test.rpartition("::")[0]
                     found.setdefault(
-                        scope, failure_of(wire.exception(report), report["phase"], scope, True)
+                        scope,
+                        make_failure(wire.read_exception(report), report["phase"], scope, True),
                     )
         return list(found.values())
 
     def _test(self, test: str, process: Failure | None) -> TestResult:
         reports = self._seen.reports.get(test, [])
-        seconds = sum(wire.number(report, "seconds") for report in reports)
+        seconds = sum(wire.read_number(report, "seconds") for report in reports)
         bad = [report for report in reports if _is_bad(report)]
         if process and process.test == test:
             own = None if not bad else self._worst(test, bad)
-            worst = process if own is None else min(own, process, key=_strength)
+            worst = process if own is None else min(own, process, key=_precedence)
             return TestResult(test, Outcome.FAILED, seconds, worst)
         if any(report.get("class_setup") is True for report in bad):
             return TestResult(test, Outcome.PRECLUDED, seconds)
@@ -182,10 +183,12 @@ class _Decision:
 
     def _worst(self, test: str, bad: list[Event]) -> Failure:
         failures = [
-            failure_of(wire.exception(r), r["phase"], test, wire.text(r, "when") == "setup")
+            make_failure(
+                wire.read_exception(r), r["phase"], test, wire.read_text(r, "when") == "setup"
+            )
             for r in bad
         ]
-        return min(failures, key=_strength)
+        return min(failures, key=_precedence)
 
 
 def _is_bad(report: Event) -> bool:
@@ -199,8 +202,8 @@ def _clean_outcome(reports: list[Event]) -> Outcome:
     return Outcome.SKIPPED if skipped else Outcome.PASSED
 
 
-def _strength(failure: Failure) -> int:
-    return list(Kind).index(failure.kind)
+def _precedence(failure: Failure) -> int:
+    return PRECEDENCE[failure.kind]
 
 
 def _causes(failures: list[Failure]) -> list[Failure]:

@@ -98,7 +98,7 @@ _TYPES: tuple[tuple[frozenset[str], Kind], ...] = (
 )
 
 
-def kind_of_exception(exc: Exc, *, in_setup: bool) -> Kind:
+def classify_exception(exc: Exc, *, in_setup: bool) -> Kind:
     """Name the kind of one exception.
 
     `in_setup`: it was raised by a fixture, setUpClass or collection; an exception that no stronger
@@ -116,6 +116,6 @@ def kind_of_exception(exc: Exc, *, in_setup: bool) -> Kind:
     return Kind.ASSERTION if "AssertionError" in names else Kind.ERROR
 
 
-def strongest(kinds: Sequence[Kind]) -> Kind:
+def find_strongest(kinds: Sequence[Kind]) -> Kind:
     """The kind that names an attempt with several failures. Raises ValueError for none."""
     return min(kinds, key=PRECEDENCE.__getitem__)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from harness.core.capture_measurement import CaptureMeasurement
-from harness.core.kinds import Kind, Phase, strongest
+from harness.core.kinds import Kind, Phase, find_strongest
 from harness.core.statuses import AttemptStatus
 
 
@@ -74,7 +74,7 @@ class AttemptResult:
         """The failure that names the attempt: the strongest kind, the first of its kind."""
         if not self.failures:
             return None
-        kind = strongest([failure.kind for failure in self.failures])
+        kind = find_strongest([failure.kind for failure in self.failures])
         return next(failure for failure in self.failures if failure.kind is kind)
 
 

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from harness.core import events as wire
 from harness.core.capture_measurement import CaptureMeasurement
 from harness.core.events import Event
-from harness.core.kinds import Exc, Kind, Phase, kind_of_exception
+from harness.core.kinds import Exc, Kind, Phase, classify_exception
 from harness.core.order import observed_order
 from harness.core.result import Failure
-from harness.core.signature import signature_of
+from harness.core.signature import make_signature
 
 
 class Seen:
@@ -36,43 +36,42 @@ class Seen:
         """Process one event; those of ranks above 0 only tell where that rank was."""
         name = event["event"]
         if name == "capture":
-            self.crumbs[rank] = (
-                f"after capturing {wire.text(event, 'role')} bs {int(wire.number(event, 'bs'))}"
-            )
+            size = int(wire.read_number(event, "bs"))
+            self.crumbs[rank] = f"after capturing {wire.read_text(event, 'role')} bs {size}"
         if name == "note":
-            self.notes.append(f"rank {rank}: {wire.text(event, 'text')[:500]}")
+            self.notes.append(f"rank {rank}: {wire.read_text(event, 'text')[:500]}")
         if name == "follower_error" and rank:
-            self.follower_errors[rank] = wire.exception(event)
+            self.follower_errors[rank] = wire.read_exception(event)
         if rank == 0 and (handler := getattr(self, f"_on_{name}", None)):
             handler(event)
 
     def _on_collected(self, event: Event) -> None:
-        self.collected += [t for t in wire.texts(event, "tests") if t not in self.collected]
+        self.collected += [t for t in wire.read_texts(event, "tests") if t not in self.collected]
 
     def _on_collect_error(self, event: Event) -> None:
-        where = wire.text(event, "id")
-        self.whole.append(failure_of(wire.exception(event), Phase.SETUP, where, True))
+        where = wire.read_text(event, "id")
+        self.whole.append(make_failure(wire.read_exception(event), Phase.SETUP, where, True))
 
     def _on_test_start(self, event: Event) -> None:
-        self.current = wire.text(event, "id")
+        self.current = wire.read_text(event, "id")
         self.phase = Phase.RUN if self.phase is Phase.TEARDOWN else self.phase
         self.reports.setdefault(self.current, [])
 
     def _on_test_end(self, event: Event) -> None:
-        self.ended.add(wire.text(event, "id"))
+        self.ended.add(wire.read_text(event, "id"))
         self.current = None
 
     def _on_phase(self, event: Event) -> None:
-        name = wire.text(event, "name")
+        name = wire.read_text(event, "name")
         if name in set(Phase):
             self.phase = Phase(name)
 
     def _on_report(self, event: Event) -> None:
-        phase = _phase_of(wire.text(event, "when"), self.phase)
-        self.reports.setdefault(wire.text(event, "id"), []).append({**event, "phase": phase})
+        phase = _phase_of(wire.read_text(event, "when"), self.phase)
+        self.reports.setdefault(wire.read_text(event, "id"), []).append({**event, "phase": phase})
 
     def _on_capture_plan(self, event: Event) -> None:
-        self.requested = self.requested or wire.text(event, "requested")
+        self.requested = self.requested or wire.read_text(event, "requested")
 
     def _on_capture(self, event: Event) -> None:
         # setUpClass runs after its first test has started: the test tells the class that captured.
@@ -82,9 +81,9 @@ class Seen:
         self.captured.append(event)
 
     def _on_replays(self, event: Event) -> None:
-        for key, count in wire.counts(event, "counts").items():
+        for key, count in wire.read_counts(event, "counts").items():
             self.replays[key] = max(self.replays[key], count)
-        self.eager = max(self.eager, int(wire.number(event, "eager")))
+        self.eager = max(self.eager, int(wire.read_number(event, "eager")))
 
     def _on_finish(self, event: Event) -> None:
         self.finish = event
@@ -94,12 +93,12 @@ class Seen:
         last = self.captured[-1] if self.captured else {}
         backends = last.get("role_backends")
         return CaptureMeasurement(
-            graphs=wire.text(last, "graphs"),
+            graphs=wire.read_text(last, "graphs"),
             requested=self.requested,
-            observed=order_of(self.traces),
+            observed=name_capture_order(self.traces),
             pool_bytes=self._largest("pool_bytes"),
             peak_bytes=self._largest("peak_bytes"),
-            seconds=sum(wire.number(done, "seconds") for done in self.captured),
+            seconds=sum(wire.read_number(done, "seconds") for done in self.captured),
             role_backends={str(k): str(v) for k, v in backends.items()}
             if isinstance(backends, dict)
             else {},
@@ -107,27 +106,27 @@ class Seen:
         )
 
     def _largest(self, field: str) -> int:
-        return max((int(wire.number(done, field)) for done in self.captured), default=0)
+        return max((int(wire.read_number(done, field)) for done in self.captured), default=0)
 
 
-def failure_of(exc: Exc | None, phase: Phase, test: str, in_setup: bool) -> Failure:
+def make_failure(exc: Exc | None, phase: Phase, test: str, in_setup: bool) -> Failure:
     """The failure that an exception of the wire is, or a report that carries none."""
     exc = exc or Exc((), "the report carried no exception")
-    kind = kind_of_exception(exc, in_setup=in_setup)
+    kind = classify_exception(exc, in_setup=in_setup)
     if kind is Kind.CAPTURE_ERROR:
         phase = Phase.CAPTURE
-    return Failure(kind, phase, signature_of(exc), exc.message, test)
+    return Failure(kind, phase, make_signature(exc), exc.message, test)
 
 
-def order_of(traces: Sequence[Event]) -> str:
+def name_capture_order(traces: Sequence[Event]) -> str:
     """One name for the order of all roles' captures of all engines, or `mixed`."""
     runs: list[list[int]] = []
     previous = None
     for trace in traces:
-        role, position = wire.text(trace, "role"), wire.number(trace, "position")
+        role, position = wire.read_text(trace, "role"), wire.read_number(trace, "position")
         if role != previous or position == 0:
             runs.append([])
-        runs[-1].append(int(wire.number(trace, "bs")))
+        runs[-1].append(int(wire.read_number(trace, "bs")))
         previous = role
     names = {observed_order(run) for run in runs}
     return names.pop() if len(names) == 1 else ("mixed" if names else "none")

@@ -27,7 +27,7 @@ def normalise(text: str) -> str:
     return text.strip()[:_LIMIT]
 
 
-def signature_of(exc: Exc) -> str:
+def make_signature(exc: Exc) -> str:
     """`Type: normalised first line @ function`, from the innermost frame of no library."""
     name = exc.types[0].rpartition(".")[2] if exc.types else "Exception"
     first_line = next((line for line in exc.message.splitlines() if line.strip()), "")

@@ -20,7 +20,7 @@ from harness.core.errors import StoreError
 from harness.core.exits import ExitCode
 from harness.core.order import is_in_ci
 from harness.core.records import AttemptRow
-from harness.core.seen import order_of
+from harness.core.seen import name_capture_order
 from harness.core.suite import (
     BACKEND_ROLES,
     EngineDeclaration,
@@ -99,7 +99,7 @@ def _observed(rows: Sequence[AttemptRow], name: str, cell: Cell) -> list[str]:
         trace = [event for event in row.trace if _class_of(event) == name]
         if trace and wanted in (None, ran.get("backend")):
             requested = ran.get("order", row.order_requested)
-            seen[f"{requested} -> {order_of(trace)}"] += 1
+            seen[f"{requested} -> {name_capture_order(trace)}"] += 1
     return [f"{text} ({count})" for text, count in sorted(seen.items())]
 
 

@@ -6,7 +6,7 @@ from typing import TextIO
 
 from tqdm import tqdm
 
-from harness.core.events import Event, number, text
+from harness.core.events import Event, read_number, read_text
 from harness.core.result import AttemptResult
 
 #: Seconds between lines of a log, which wants one now and then and not a moving clock.
@@ -69,9 +69,9 @@ class Progress:
     def event(self, name: str, event: Event) -> None:
         """Called for each event of rank 0 while an attempt runs; draws captures when verbose."""
         if self._verbose and event["event"] == "capture":
-            free = number(event, "free_after") / 2**30
+            free = read_number(event, "free_after") / 2**30
             self.say(
-                f"{name}: captured {text(event, 'role')} bs={number(event, 'bs'):.0f} "
+                f"{name}: captured {read_text(event, 'role')} bs={read_number(event, 'bs'):.0f} "
                 f"avail_mem={free:.2f} GB"
             )
 

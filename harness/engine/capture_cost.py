@@ -9,7 +9,7 @@ import re
 import sys
 
 from harness.core.errors import HarnessError
-from harness.core.kinds import Exc, Kind, kind_of_exception
+from harness.core.kinds import Exc, Kind, classify_exception
 from harness.engine.engine import Engine
 from harness.rank import wire
 
@@ -36,7 +36,7 @@ def main() -> int:
 def _is_about_memory(error: Exception) -> bool:
     """Not only torch's own error: CUDA and extensions raise others where memory runs out."""
     types = tuple(cls.__name__ for cls in type(error).__mro__)
-    kind = kind_of_exception(Exc(types, str(error)), in_setup=False)
+    kind = classify_exception(Exc(types, str(error)), in_setup=False)
     return kind is Kind.OUT_OF_MEMORY or _ALLOCATION.search(str(error)) is not None
 
 

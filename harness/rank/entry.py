@@ -13,7 +13,7 @@ import traceback
 from collections.abc import Sequence
 from typing import NoReturn
 
-from . import tree, wire
+from . import wire, worktree
 from .exceptions import describe
 
 _DEFAULT_FOLLOWER = "harness.engine.follower:main"
@@ -30,7 +30,7 @@ def main(arguments: Sequence[str]) -> NoReturn:
 
 def _prepare() -> None:
     wire.configure(None)
-    tree.settle(os.environ)
+    worktree.redirect_imports(os.environ)
     # A module that was preloaded before the fork may have cached the keeper's folder.
     tempfile.tempdir = None
     # Taken before pytest captures descriptors, which swallow what a passing set-up prints.
@@ -60,10 +60,10 @@ def _lead(arguments: Sequence[str]) -> int:
     sys.argv = ["pytest", *arguments]
     start = time.perf_counter()
     # The cache would carry one attempt's failures into the next.
-    ours = ["-p", "no:cacheprovider", *tree.pytest_arguments(os.environ)]
+    ours = ["-p", "no:cacheprovider", *worktree.make_pytest_arguments(os.environ)]
     status = pytest.main([*arguments, *ours], plugins=[WirePlugin()])
     seconds = time.perf_counter() - start
-    for name in tree.strays(os.environ):
+    for name in worktree.find_strays(os.environ):
         wire.emit("note", text=f"{name} was imported from the checkout, not from the revision")
     wire.emit("finish", exitstatus=int(status), inside_seconds=seconds)
     return int(status)

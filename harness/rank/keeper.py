@@ -6,7 +6,7 @@ The supervisor speaks JSON lines over one stream socket:
               ranks: [{rank, env, cwd, python, log, args, fds: {VARIABLE: [index]}}]}
        with the descriptors that `fds` counts into, in the order of their indices
     <- started {pids} | refused {why}
-    <- exited {rank, pid, code, signal, maxrss, cpu}
+    <- exited {rank, pid, code, signal, maxrss}
     -> term                  SIGTERM to the group of each rank that is left
     -> sweep {after: s}      SIGKILL, after s seconds, to whatever is left below
     <- orphan {pid, comm}    one that was no rank
@@ -129,10 +129,9 @@ class Keeper:
             if pid == 0:
                 return True
             if pid in self._ranks:
-                cpu = usage.ru_utime + usage.ru_stime
-                self._report_exit(pid, os.waitstatus_to_exitcode(status), usage.ru_maxrss, cpu)
+                self._report_exit(pid, os.waitstatus_to_exitcode(status), usage.ru_maxrss)
 
-    def _report_exit(self, pid: int, code: int, maxrss_kib: int, cpu: float) -> None:
+    def _report_exit(self, pid: int, code: int, maxrss_kib: int) -> None:
         self.send(
             "exited",
             rank=self._ranks.pop(pid),
@@ -140,7 +139,6 @@ class Keeper:
             code=code if code >= 0 else None,
             signal=_signal_name(-code) if code < 0 else None,
             maxrss=maxrss_kib * 1024,
-            cpu=cpu,
         )
 
     def _sweep(self, any_left: bool) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from harness.attempt.spec import AttemptRecord, Isolation
-from harness.core.events import exception
+from harness.core.events import read_exception
 
 Run = Callable[..., AttemptRecord]
 WAITS = "peers.py::test_waits_for_a_word"
@@ -65,8 +65,12 @@ def test_a_follower_that_stays_after_the_finish_is_killed_after_the_grace(run: R
 
 def test_a_followers_exception_is_an_event_and_in_its_log(run: Run) -> None:
     record = run(SLEEPS, tp=2, follower="followers:raises")
-    told = [(rank, exception(e)) for rank, e in record.events if e["event"] == "follower_error"]
-    ((rank, error),) = told
+    errors = [
+        (rank, read_exception(event))
+        for rank, event in record.events
+        if event["event"] == "follower_error"
+    ]
+    ((rank, error),) = errors
     assert rank == 1
     assert error and (error.types[0], error.message) == ("RuntimeError", "rank out of order")
     assert "rank out of order" in record.log_tails[1]

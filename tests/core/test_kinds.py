@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.core.kinds import Exc, Frame, Kind, kind_of_exception, strongest
-from harness.core.signature import normalise, signature_of
+from harness.core.kinds import Exc, Frame, Kind, classify_exception, find_strongest
+from harness.core.signature import make_signature, normalise
 
 RUNTIME = ("builtins.RuntimeError", "builtins.Exception")
 ACCELERATOR = ("torch.AcceleratorError", *RUNTIME)
@@ -36,18 +36,18 @@ ACCELERATOR = ("torch.AcceleratorError", *RUNTIME)
 def test_an_exception_is_named_by_its_own_words(
     types: tuple[str, ...], message: str, kind: str
 ) -> None:
-    assert kind_of_exception(Exc(types, message), in_setup=False) == kind
+    assert classify_exception(Exc(types, message), in_setup=False) == kind
 
 
 def test_a_plain_exception_in_set_up_is_a_setup_error_but_a_cuda_error_stays_one() -> None:
     plain = Exc(("builtins.AssertionError",), "no")
-    assert kind_of_exception(plain, in_setup=True) is Kind.SETUP_ERROR
+    assert classify_exception(plain, in_setup=True) is Kind.SETUP_ERROR
     illegal = Exc(ACCELERATOR, "CUDA error: an illegal memory access was encountered")
-    assert kind_of_exception(illegal, in_setup=True) is Kind.ILLEGAL_ACCESS
+    assert classify_exception(illegal, in_setup=True) is Kind.ILLEGAL_ACCESS
 
 
 def test_the_strongest_kind_names_an_attempt() -> None:
-    assert strongest([Kind.ASSERTION, Kind.NAN, Kind.WRONG_OUTPUT]) is Kind.NAN
+    assert find_strongest([Kind.ASSERTION, Kind.NAN, Kind.WRONG_OUTPUT]) is Kind.NAN
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def test_different_failures_stay_different() -> None:
 def test_a_signature_names_the_innermost_frame_of_the_projects_own() -> None:
     frames = (Frame("/p/suite.py", 3, "check"), Frame("/x/site-packages/t.py", 9, "inner"))
     exc = Exc(("builtins.ValueError",), "bad value 3\nmore", frames)
-    assert signature_of(exc) == "ValueError: bad value <n> @ check"
+    assert make_signature(exc) == "ValueError: bad value <n> @ check"
 
 
 @given(st.text(max_size=500))

@@ -98,7 +98,7 @@ TRICKS: dict[str, tuple[dict[str, str], set[str]]] = {
     "edits_its_tree": (
         {
             "test_it.py": "import os, pathlib\ndef test_it():\n"
-            "    pathlib.Path(os.environ['HARNESS_TREE'], '.gitignore').write_text('edited')\n"
+            "    pathlib.Path(os.environ['HARNESS_WORKTREE'], '.gitignore').write_text('edited')\n"
             "    assert False\n"
         },
         {"assertion"},
@@ -226,7 +226,7 @@ def test_a_spawned_keeper_imports_nothing_from_the_folder_that_it_serves(
     spec = AttemptSpec(
         run_id="r", attempt_id="r.1", nodeids=("test_it.py",), folder=tmp_path / "attempt",
         python=sys.executable, cwd=tree, isolation="spawn",
-        env={"HARNESS_TREE": str(tree), "HARNESS_CHECKOUT": str(tmp_path / "checkout")},
+        env={"HARNESS_WORKTREE": str(tree), "HARNESS_CHECKOUT": str(tmp_path / "checkout")},
     )  # fmt: skip
     supervisor = Supervisor(
         SupervisorSettings(

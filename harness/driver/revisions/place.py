@@ -45,5 +45,5 @@ def place_at(revision: Revision) -> Place:
     root, here = tree(revision), Path.cwd()
     depth = len(Path(revision.folder).parts)
     checkout = here.parents[depth - 1] if depth else here
-    env = {"HARNESS_TREE": str(root), "HARNESS_CHECKOUT": str(checkout)}
+    env = {"HARNESS_WORKTREE": str(root), "HARNESS_CHECKOUT": str(checkout)}
     return Place(root / revision.folder, revision.python, env)
