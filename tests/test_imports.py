@@ -74,7 +74,14 @@ def test_every_package_has_its_arrows_stated() -> None:
 
 
 @pytest.mark.parametrize(
-    "module", ["cli.main", "bot.parse", "bot.publish", "bot.nightly", "bot.restore"]
+    "module",
+    [
+        "cli.main",
+        "bot.jobs.parse",
+        "bot.jobs.publish",
+        "bot.jobs.nightly",
+        "bot.jobs.restore",
+    ],
 )
 def test_help_and_the_bot_load_no_heavy_library(module: str) -> None:
     code = (

@@ -30,38 +30,40 @@ def parse(
     ),
 ) -> None:
     """Read the comment event, answer it, and set the outputs that start a measurement."""
-    from harness.bot.context import context_of
-    from harness.bot.parse import parse as handle
+    from harness.bot.github.environment import read_environment
+    from harness.bot.jobs.parse import parse_comment
 
-    raise typer.Exit(handle(context_of(os.environ), policy))
+    raise typer.Exit(parse_comment(read_environment(os.environ), policy))
 
 
 @bot.command()
 def publish() -> None:
     """Put what the measuring job left into the command's comment."""
-    from harness.bot.context import context_of
-    from harness.bot.publish import left_of
-    from harness.bot.publish import publish as handle
+    from harness.bot.github.environment import read_environment
+    from harness.bot.jobs.publish import publish_result, read_outputs
 
-    raise typer.Exit(handle(context_of(os.environ), left_of(os.environ)))
+    raise typer.Exit(publish_result(read_environment(os.environ), read_outputs(os.environ)))
 
 
 @bot.command()
 def nightly() -> None:
     """Open, update or close the issue of the nightly run's gate."""
-    from harness.bot.context import context_of
-    from harness.bot.nightly import nightly as handle
+    from harness.bot.github.environment import read_environment
+    from harness.bot.jobs.nightly import update_nightly_issue
 
-    raise typer.Exit(handle(context_of(os.environ), os.environ.get("GITHUB_SHA", "")))
+    sha = os.environ.get("GITHUB_SHA", "")
+    raise typer.Exit(update_nightly_issue(read_environment(os.environ), sha))
 
 
 @bot.command()
 def restore(
-    folder: Annotated[Path, typer.Argument(help="Where the store is to lie.")] = Path(".harness"),
+    folder: Annotated[Path, typer.Argument(help="Folder that the store is written to.")] = Path(
+        ".harness"
+    ),
 ) -> None:
     """Bring back the store that an earlier run of this workflow left."""
-    from harness.bot.context import context_of
-    from harness.bot.restore import restore as handle
+    from harness.bot.github.environment import read_environment
+    from harness.bot.jobs.restore import restore_store
 
     branch = os.environ.get("GITHUB_REF_NAME", "")
-    raise typer.Exit(handle(context_of(os.environ), branch, folder))
+    raise typer.Exit(restore_store(read_environment(os.environ), branch, folder))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.bot import github as edge
+from harness.bot.github import transport as edge
 from tests.bot.github_fake import TOKEN, GithubFake
 from tests.bot.github_model import pull, stamp
 from tests.bot.workplace import BASE, FORK, FORK_HEAD, HEAD, PULL, Workplace, suites

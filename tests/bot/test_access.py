@@ -6,13 +6,14 @@ from typing import Any
 
 import pytest
 
-from harness.bot import access
-from harness.bot.access import Asker, Terms
-from harness.bot.grammar import Measure, Target
-from harness.bot.policy import Policy, read_policy
-from harness.bot.rules import RefusedError, Rule
-from harness.bot.shapes import Entry, Job, Permission, Run, Tree
-from harness.bot.state import Asked, Usage, asked_of, measured_of, usage_of
+from harness.bot.command.requests import Measure, Target
+from harness.bot.github.history import parse_run_name, read_measurement
+from harness.bot.github.shapes import GitTree, GitTreeEntry, WorkflowJob, WorkflowRun
+from harness.bot.policy import access
+from harness.bot.policy.access import Asker, Terms
+from harness.bot.policy.policy_file import Policy, read_policy
+from harness.bot.policy.rules import RefusedError, Rule
+from harness.bot.policy.usage import PastCommand, Usage, sum_usage
 from harness.core.errors import UsageError
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -50,7 +51,7 @@ def asked(**given: Any) -> Measure:
 
 
 def terms(policy: Policy, who: Asker, what: Measure) -> Terms:
-    return access.terms_for(policy, access.grants_for(policy, who, False), what, what.targets)
+    return access.decide_terms(policy, access.find_grants(policy, who, False), what, what.targets)
 
 
 def rule_of(refusal: pytest.ExceptionInfo[RefusedError]) -> Rule:
@@ -59,22 +60,22 @@ def rule_of(refusal: pytest.ExceptionInfo[RefusedError]) -> Rule:
 
 def test_a_role_grants_to_that_role_and_to_higher_ones(policy: Policy) -> None:
     for role in ("write", "maintain", "admin"):
-        assert access.grants_for(policy, asker(role=role), False)
+        assert access.find_grants(policy, asker(role=role), False)
     for role in ("none", "read", "triage"):
         with pytest.raises(RefusedError) as refusal:
-            access.grants_for(policy, asker(role=role), False)
+            access.find_grants(policy, asker(role=role), False)
         assert rule_of(refusal) is Rule.ACCESS
 
 
 def test_a_named_user_needs_no_role_and_case_does_not_matter(policy: Policy) -> None:
-    assert access.grants_for(policy, asker("ADA"), False) == [policy.grant[1]]
+    assert access.find_grants(policy, asker("ADA"), False) == [policy.grant[1]]
 
 
 def test_an_author_is_granted_on_a_branch_of_this_repository_alone(policy: Policy) -> None:
     author = asker(is_author=True)
-    assert access.grants_for(policy, author, False) == [policy.grant[2]]
+    assert access.find_grants(policy, author, False) == [policy.grant[2]]
     with pytest.raises(RefusedError):
-        access.grants_for(policy, author, True)
+        access.find_grants(policy, author, True)
 
 
 @pytest.mark.parametrize(
@@ -88,7 +89,7 @@ def test_an_author_is_granted_on_a_branch_of_this_repository_alone(policy: Polic
     ],
 )
 def test_a_custom_role_counts_as_its_base(role_name: str, permission: str, role: str) -> None:
-    assert access.role_of(Permission(permission=permission, role_name=role_name)) == role
+    assert access.choose_role(role_name, permission) == role
 
 
 def test_a_fork_takes_a_maintainer_who_names_the_commit() -> None:
@@ -115,12 +116,13 @@ def test_a_named_commit_must_be_of_the_pull_request() -> None:
     assert rule_of(refusal) is Rule.SHA
 
 
-def tree(*paths: str, mode: str = "100644", truncated: bool = False) -> Tree:
-    return Tree(truncated=truncated, tree=[Entry(path=path, mode=mode) for path in paths])
+def tree(*paths: str, mode: str = "100644", truncated: bool = False) -> GitTree:
+    return GitTree(truncated=truncated, tree=[GitTreeEntry(path=path, mode=mode) for path in paths])
 
 
-def resolve(policy: Policy, name: str, files: Tree) -> str:
-    return access.resolve([Target(name, "::A")], files, policy.grant)[0].text
+def resolve(policy: Policy, name: str, files: GitTree) -> str:
+    access.check_tree(files.truncated)
+    return access.resolve_targets([Target(name, "::A")], files.plain_files, policy.grant)[0].text
 
 
 def test_a_bare_name_is_the_one_granted_file_that_has_it(policy: Policy) -> None:
@@ -212,11 +214,11 @@ def test_the_last_of_a_budget_is_granted(policy: Policy) -> None:
     check_usage(policy, Usage(120, 0, NOW - timedelta(minutes=5)))
 
 
-def run(title: str = "rerun-test #7 by eve (comment 5)", status: str = "completed") -> Run:
-    return Run(id=3, display_title=title, status=status, conclusion=None, created_at=NOW)
+def run(title: str = "rerun-test #7 by eve (comment 5)", status: str = "completed") -> WorkflowRun:
+    return WorkflowRun(id=3, display_title=title, status=status, conclusion=None, created_at=NOW)
 
 
-def job(name: str = "measure (2 GPUs, at most 60 min)", **changed: Any) -> Job:
+def job(name: str = "measure (2 GPUs, at most 60 min)", **changed: Any) -> WorkflowJob:
     given = {
         "name": name,
         "status": "completed",
@@ -224,18 +226,18 @@ def job(name: str = "measure (2 GPUs, at most 60 min)", **changed: Any) -> Job:
         "started_at": NOW,
         "completed_at": NOW + timedelta(minutes=10),
     }
-    return Job.model_validate(given | changed)
+    return WorkflowJob.model_validate(given | changed)
 
 
 def test_a_runs_name_says_who_asked_what() -> None:
-    assert asked_of(run(status="in_progress")) == Asked(3, 7, "eve", 5, True, NOW)
+    assert parse_run_name(run(status="in_progress")) == PastCommand(3, 7, "eve", 5, True, NOW)
 
 
 @pytest.mark.parametrize(
     "title", ["", "rerun-test", "rerun-test #7 by eve (comment 5) ", "x rerun-test #7 by eve"]
 )
 def test_a_run_of_another_name_is_no_command(title: str) -> None:
-    assert asked_of(run(title)) is None
+    assert parse_run_name(run(title)) is None
 
 
 @pytest.mark.parametrize(
@@ -254,19 +256,19 @@ def test_a_run_of_another_name_is_no_command(title: str) -> None:
     ],
 )
 def test_usage_is_what_jobs_took_and_all_that_active_ones_may_take(
-    jobs: list[Job], active: bool, minutes: float
+    jobs: list[WorkflowJob], active: bool, minutes: float
 ) -> None:
-    past = asked_of(run(status="in_progress" if active else "completed"))
+    past = parse_run_name(run(status="in_progress" if active else "completed"))
     assert past is not None
-    assert measured_of(past, jobs, 99.0).gpu_minutes == minutes
+    assert read_measurement(past, jobs, 99.0).gpu_minutes == minutes
 
 
 def test_runs_about_to_be_cancelled_are_not_active() -> None:
-    past = asked_of(run(status="in_progress"))
+    past = parse_run_name(run(status="in_progress"))
     assert past is not None
-    measured = [measured_of(past, [], 60.0)]
-    assert usage_of(measured, []).active == 1
-    assert usage_of(measured, [3]).active == 0
+    measured = [read_measurement(past, [], 60.0)]
+    assert sum_usage(measured, []).active == 1
+    assert sum_usage(measured, [3]).active == 0
 
 
 @pytest.mark.parametrize(

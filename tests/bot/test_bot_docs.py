@@ -3,8 +3,8 @@
 import re
 from pathlib import Path
 
-from harness.bot.grammar import _FLAGS
-from harness.bot.rules import Rule
+from harness.bot.command.grammar import FLAGS
+from harness.bot.policy.rules import Rule
 
 DOCS = (Path(__file__).parents[2] / "docs/how-to/bot.md").read_text(encoding="utf-8")
 
@@ -15,4 +15,4 @@ def test_every_rule_is_documented_and_no_other() -> None:
 
 
 def test_every_flag_is_documented() -> None:
-    assert not [flag for flag in _FLAGS if f"`{flag}" not in DOCS]
+    assert not [flag for flag in FLAGS if f"`{flag}" not in DOCS]

@@ -6,9 +6,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from harness.bot.access import Terms
-from harness.bot.arguments import arguments_of
-from harness.bot.grammar import (
+from harness.bot.command.grammar import parse_command
+from harness.bot.command.requests import (
     COMMAND,
     Cancel,
     Help,
@@ -16,9 +15,10 @@ from harness.bot.grammar import (
     Measure,
     Status,
     Target,
-    command_text,
-    parse_command,
+    format_command,
 )
+from harness.bot.jobs.arguments import build_arguments
+from harness.bot.policy.access import Terms
 
 SHA = "0123456789abcdef0123456789abcdef01234567"
 
@@ -149,7 +149,7 @@ def test_any_text_is_read_without_an_exception_and_yields_only_allowed_arguments
         assert all(" " <= character <= "~" for character in command.reason)
     if isinstance(command, Measure):
         terms = Terms(command.repeats or 1, 1, 1, ("x",))
-        words = arguments_of(command, command.targets, terms, command.sha or SHA, "")
+        words = build_arguments(command, command.targets, terms, command.sha or SHA, "")
         flags, _, suites = "\n".join(words).partition("\n--\n")
         assert all(ALLOWED.fullmatch(word) for word in words)
         assert {w for w in flags.split("\n") if w.startswith("-")} <= {
@@ -160,4 +160,4 @@ def test_any_text_is_read_without_an_exception_and_yields_only_allowed_arguments
             for suite in suites.split("\n")
             for part in suite.partition("::")[0].split("/")
         )
-        assert parse_command(command_text(command)) == command
+        assert parse_command(format_command(command)) == command

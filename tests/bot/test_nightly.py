@@ -9,8 +9,18 @@ from typing import Any
 import pytest
 
 from harness.analysis.verdict import decide as verdict_of
-from harness.bot.nightly import LABEL, MARKER, Close, Nothing, Open, Update, decide, nightly
-from harness.bot.restore import restore
+from harness.bot.jobs.nightly import (
+    LABEL,
+    MARKER,
+    CloseIssue,
+    LeaveIssues,
+    OpenIssue,
+    Step,
+    UpdateIssue,
+    decide_step,
+    update_nightly_issue,
+)
+from harness.bot.jobs.restore import restore_store
 from harness.core.errors import HarnessError, UsageError
 from harness.report.run_json import run_json
 from tests.bot.github_fake import GithubFake
@@ -41,21 +51,21 @@ def test_the_three_nights_are_what_they_are_called() -> None:
 @pytest.mark.parametrize(
     ("run", "is_open", "step"),
     [
-        (BROKEN, False, Open),
-        (BROKEN, True, Update),
-        (HOLDS, False, Nothing),
-        (HOLDS, True, Close),
-        (UNDECIDED, False, Nothing),
-        (UNDECIDED, True, Update),
+        (BROKEN, False, OpenIssue),
+        (BROKEN, True, UpdateIssue),
+        (HOLDS, False, LeaveIssues),
+        (HOLDS, True, CloseIssue),
+        (UNDECIDED, False, LeaveIssues),
+        (UNDECIDED, True, UpdateIssue),
     ],
 )
-def test_only_proof_moves_the_issue(run: dict[str, Any], is_open: bool, step: type) -> None:
-    assert isinstance(decide(run, is_open, URL), step)
+def test_only_proof_moves_the_issue(run: dict[str, Any], is_open: bool, step: type[Step]) -> None:
+    assert isinstance(decide_step(run, is_open, URL), step)
 
 
 def test_an_undecided_night_says_nothing_new() -> None:
-    step = decide(UNDECIDED, True, URL)
-    assert isinstance(step, Update)
+    step = decide_step(UNDECIDED, True, URL)
+    assert isinstance(step, UpdateIssue)
     assert step.comment is None
     assert URL in step.body
 
@@ -63,7 +73,7 @@ def test_an_undecided_night_says_nothing_new() -> None:
 def test_a_night_without_a_gate_is_a_mistake() -> None:
     summary = summary_of({ASCENDING: 1})
     with pytest.raises(UsageError, match="--max-flake-rate"):
-        decide(run_json(summary, verdict_of(summary)), True, URL)
+        decide_step(run_json(summary, verdict_of(summary)), True, URL)
 
 
 def issues(place: Workplace) -> list[dict[str, Any]]:
@@ -73,7 +83,7 @@ def issues(place: Workplace) -> list[dict[str, Any]]:
 def a_night(place: Workplace, run: dict[str, Any]) -> None:
     place.github.artifacts.clear()
     leave(place, run)
-    nightly(place.context, SHA)
+    update_nightly_issue(place.job, SHA)
 
 
 def test_an_issue_is_opened_kept_up_to_date_and_closed(place: Workplace) -> None:
@@ -128,7 +138,7 @@ def test_a_result_that_is_not_this_nights_moves_nothing(
 
 def test_a_night_that_left_nothing_leaves_the_issue(place: Workplace) -> None:
     with pytest.raises(UsageError, match="left no result"):
-        nightly(place.context, SHA)
+        update_nightly_issue(place.job, SHA)
 
 
 @pytest.mark.parametrize("what", [403, 404, 429, 500, "drop", "garbage", "shape"])
@@ -185,13 +195,13 @@ def test_the_newest_store_of_this_branch_is_restored(nights: Workplace, tmp_path
     a_store(nights.github, 1, zipped("store.sqlite", b"evil"), branch="evil")
     a_store(nights.github, 2, zipped("store.sqlite", b"newest"))
     a_store(nights.github, 3, zipped("store.sqlite", b"older"))
-    restore(nights.context, "main", tmp_path / "kept")
+    restore_store(nights.job, "main", tmp_path / "kept")
     assert (tmp_path / "kept/store.sqlite").read_bytes() == b"newest"
     assert nights.summary()
 
 
 def test_the_first_night_says_that_there_is_none(nights: Workplace, tmp_path: Path) -> None:
-    restore(nights.context, "main", tmp_path / "kept")
+    restore_store(nights.job, "main", tmp_path / "kept")
     assert "No earlier night left a store." in nights.summary()
     assert not (tmp_path / "kept/store.sqlite").exists()
 
@@ -206,7 +216,7 @@ def test_an_archive_that_holds_no_store_is_not_unpacked(
 ) -> None:
     a_store(nights.github, 2, archive)
     try:
-        restore(nights.context, "main", tmp_path / "kept")
+        restore_store(nights.job, "main", tmp_path / "kept")
     except HarnessError as error:
         assert "\n" not in str(error)
     else:
@@ -218,4 +228,4 @@ def test_an_archive_that_holds_no_store_is_not_unpacked(
 def test_an_api_that_fails_does_not_mean_an_empty_store(nights: Workplace, tmp_path: Path) -> None:
     nights.github.fail("GET", r"/runs$", 500)
     with pytest.raises(HarnessError):
-        restore(nights.context, "main", tmp_path / "kept")
+        restore_store(nights.job, "main", tmp_path / "kept")

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from harness.bot import comments
+from harness.bot.wording import replies
 from tests.bot.github_model import BOT, stamp, workflow_run
 from tests.bot.workplace import BASE, HEAD, PULL, RUN, Workplace
 
@@ -28,7 +28,7 @@ def active(place: Workplace, number: int, login: str, *, started: bool = True) -
             "html_url": f"https://github.example/job/{number}",
         }
     ]
-    body = f"{comments.marker(command)}\n### /rerun-test: queued\n\nrest"
+    body = f"{replies.format_marker(command)}\n### /rerun-test: queued\n\nrest"
     place.github.add_comment(PULL, body, BOT, place.now - ago)
     return command
 
@@ -55,7 +55,7 @@ def test_a_granted_command_is_acknowledged_announced_and_handed_over(place: Work
     }
     assert place.github.writes()[0].path.endswith("/reactions")
     answer = place.answer()
-    assert answer.startswith(comments.marker(place.comment))
+    assert answer.startswith(replies.format_marker(place.comment))
     assert f"`/rerun-test test_a.py::A --sha {HEAD} --repeats 50" in answer
     assert f"https://github.example/acme/engine/actions/runs/{RUN}" in answer
     assert answer in place.summary()

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.bot import comments
-from harness.bot.artifact import RejectedError, check_bound, result_of
+from harness.bot.jobs.result import RejectedError, check_commits, check_origin, read_result
+from harness.bot.wording import replies
 from harness.report.schema import MAX_BYTES
 from tests.bot.github_model import BOT, REPOSITORY, pull
 from tests.bot.results import leave, result, zipped
@@ -33,7 +33,7 @@ def test_a_result_is_told_in_the_commands_own_comment(queued: Workplace) -> None
     leave(queued)
     assert queued.publish(MEASURE_RESULT="failure", EXIT="1") is None
     answer = queued.answer()
-    assert answer.startswith(f"{comments.marker(queued.comment)}\n### /rerun-test: done\n")
+    assert answer.startswith(f"{replies.format_marker(queued.comment)}\n### /rerun-test: done\n")
     assert "descending fails less often than ascending: 0/50 against 12/50" in answer
     assert "24 % [13 %, 38 %]" in answer.replace("\xa0", " ")
     assert f"commit {HEAD}" in answer
@@ -128,10 +128,12 @@ def test_a_comment_that_was_deleted_is_written_again(queued: Workplace) -> None:
 
 def test_someone_elses_comment_with_the_marker_is_left_alone(queued: Workplace) -> None:
     user = {"login": "stranger", "type": "User"}
-    forged = queued.github.add_comment(PULL, comments.marker(queued.comment), user, queued.now)
+    forged = queued.github.add_comment(
+        PULL, replies.format_marker(queued.comment), user, queued.now
+    )
     leave(queued)
     queued.publish()
-    assert queued.github.comments[forged]["body"] == comments.marker(queued.comment)
+    assert queued.github.comments[forged]["body"] == replies.format_marker(queued.comment)
     assert "### /rerun-test: done" in queued.answer()
 
 
@@ -265,7 +267,7 @@ def test_a_comment_is_never_longer_than_github_takes(queued: Workplace) -> None:
     ]
     leave(queued, run)
     assert queued.publish() is None
-    assert comments.LIMIT // 6 < len(queued.answer()) <= comments.LIMIT
+    assert replies.LIMIT // 6 < len(queued.answer()) <= replies.LIMIT
     assert "descending fails less often" in queued.answer()
 
 
@@ -274,7 +276,7 @@ def test_a_comment_is_never_longer_than_github_takes(queued: Workplace) -> None:
 )
 def test_any_bytes_are_a_result_or_rejected(data: bytes) -> None:
     with pytest.raises(RejectedError):
-        result_of(data)
+        read_result(data)
 
 
 @given(st.integers(0, len(zipped(run__json=GOOD)) - 1), st.integers(0, 255))
@@ -282,12 +284,13 @@ def test_a_damaged_archive_is_whole_or_rejected(at: int, value: int) -> None:
     archive = bytearray(zipped(run__json=GOOD))
     archive[at] = value
     try:
-        found = result_of(bytes(archive))
+        found = read_result(bytes(archive))
     except RejectedError:
         return
     assert zlib.crc32(json.dumps(found).encode()) == zlib.crc32(GOOD)
 
 
 def test_a_bound_result_is_believed() -> None:
-    check_bound(result(), REPOSITORY, RUN, HEAD, "")
-    check_bound(result(shas=(BASE, HEAD)), REPOSITORY, RUN, HEAD, BASE)
+    check_origin(result(), REPOSITORY, RUN)
+    check_commits(result(), HEAD, "")
+    check_commits(result(shas=(BASE, HEAD)), HEAD, BASE)

@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from harness.bot.context import Context, context_of
-from harness.bot.parse import parse
-from harness.bot.publish import left_of, publish
+from harness.bot.github.environment import JobEnvironment, read_environment
+from harness.bot.jobs.parse import parse_comment
+from harness.bot.jobs.publish import publish_result, read_outputs
 from harness.core.errors import HarnessError
 from tests.bot.github_fake import TOKEN, GithubFake
 from tests.bot.github_model import REPOSITORY
@@ -74,8 +74,8 @@ class Workplace:
         }
 
     @property
-    def context(self) -> Context:
-        return context_of(self.environment)
+    def job(self) -> JobEnvironment:
+        return read_environment(self.environment)
 
     def says(
         self,
@@ -100,7 +100,7 @@ class Workplace:
     def parse(self) -> dict[str, str]:
         """Run the parsing job; a failure of it is the output `error`. Answers its outputs."""
         try:
-            parse(self.context, self.policy)
+            parse_comment(self.job, self.policy)
         except HarnessError as error:
             return {**self.outputs(), "error": str(error)}
         return self.outputs()
@@ -109,7 +109,7 @@ class Workplace:
         """Run the publishing job. Answers its error, None where it has none."""
         given = {"SHA": HEAD, "BASE": "", "MEASURE_RESULT": "success", "EXIT": "0", **left}
         try:
-            publish(self.context, left_of(given))
+            publish_result(self.job, read_outputs(given))
         except HarnessError as error:
             return str(error)
         return None

@@ -15,16 +15,16 @@ from typing import Any
 import pytest
 import yaml
 
-from harness.bot.policy import read_policy
-from harness.bot.shapes import Job, Run
-from harness.bot.state import asked_of, measured_of
+from harness.bot.github.history import parse_run_name, read_measurement
+from harness.bot.github.shapes import WorkflowJob, WorkflowRun
+from harness.bot.policy.policy_file import read_policy
 
 PROJECT = Path(__file__).parents[2]
 TOOLS = Path(sys.executable).parent
 WORKFLOWS = sorted((PROJECT / ".github/workflows").glob("*.yml"))
 ACTION = PROJECT / "action.yml"
 RERUN = yaml.safe_load((PROJECT / ".github/workflows/rerun-test.yml").read_text())
-#: Jobs that hold a token which can write.
+#: WorkflowJobs that hold a token which can write.
 PRIVILEGED = {("rerun-test.yml", "parse"), ("rerun-test.yml", "publish")} | {
     ("flake-nightly.yml", "report")
 }
@@ -192,9 +192,9 @@ def test_names_are_what_the_bot_reads_its_state_from() -> None:
     title = filled(title, issue="7", login="some-one", id="99")
     given = {"id": 1, "display_title": title, "status": "completed", "conclusion": "success"}
     at = {"created_at": "2026-11-23T10:00:00Z", "head_branch": "main"}
-    asked = asked_of(Run.model_validate_json(json.dumps(given | at)))
+    asked = parse_run_name(WorkflowRun.model_validate_json(json.dumps(given | at)))
     assert asked is not None
-    assert (asked.pull, asked.login, asked.comment) == (7, "some-one", 99)
+    assert (asked.pull_request, asked.login, asked.comment) == (7, "some-one", 99)
     job = {
         "name": filled(RERUN["jobs"]["measure"]["name"], gpus="2", minutes="60"),
         "status": "completed",
@@ -202,7 +202,7 @@ def test_names_are_what_the_bot_reads_its_state_from() -> None:
         "started_at": "2026-11-23T10:00:00Z",
         "completed_at": "2026-11-23T10:30:00Z",
     }
-    measured = measured_of(asked, [Job.model_validate_json(json.dumps(job))], 0)
+    measured = read_measurement(asked, [WorkflowJob.model_validate_json(json.dumps(job))], 0)
     assert measured.gpu_minutes == 60
 
 

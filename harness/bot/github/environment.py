@@ -1,4 +1,4 @@
-"""Where the bot runs: what GitHub Actions says in the environment, and where answers go."""
+"""The job that the bot runs in: what GitHub Actions says of it, and where its answers go."""
 
 import re
 import secrets
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from harness.bot.github import Github
+from harness.bot.github.client import GithubRepository
 from harness.core.errors import UsageError
 
 _REPOSITORY = re.compile(r"[A-Za-z0-9_.-]{1,100}/[A-Za-z0-9_.-]{1,100}")
@@ -14,11 +14,11 @@ _WORKFLOW = re.compile(r"[^@]*/([A-Za-z0-9_-]{1,100}\.ya?ml)@.*")
 
 
 @dataclass(frozen=True, slots=True)
-class Context:
+class JobEnvironment:
     """One job of one workflow run."""
 
     repository: str
-    run: int
+    workflow_run: int
     attempt: int
     workflow: str
     """The workflow's file name."""
@@ -32,27 +32,27 @@ class Context:
     @property
     def run_url(self) -> str:
         """The page of this workflow run."""
-        return f"{self.server}/{self.repository}/actions/runs/{self.run}"
+        return f"{self.server}/{self.repository}/actions/runs/{self.workflow_run}"
 
-    def github(self) -> Github:
-        """The repository, seen with the job's token."""
-        return Github(self.repository, self.token, self.api)
+    def open_repository(self) -> GithubRepository:
+        """Return the repository, seen with the job's token."""
+        return GithubRepository(self.repository, self.token, self.api)
 
-    def put(self, **outputs: str) -> None:
+    def set_outputs(self, **outputs: str) -> None:
         """Set the step's outputs, for later jobs to read."""
         mark = secrets.token_hex(16)
         text = "".join(f"{name}<<{mark}\n{value}\n{mark}\n" for name, value in outputs.items())
         with self.output.open("a", encoding="utf-8") as file:
             file.write(text)
 
-    def summarise(self, markdown: str) -> None:
-        """Add to the job's summary."""
+    def append_summary(self, markdown: str) -> None:
+        """Append to the job's summary."""
         with self.summary.open("a", encoding="utf-8") as file:
             file.write(markdown + "\n")
 
 
-def context_of(environment: Mapping[str, str]) -> Context:
-    """Read it. Raises UsageError that names the variable, never its value."""
+def read_environment(environment: Mapping[str, str]) -> JobEnvironment:
+    """Read the job from its environment. Raise UsageError that names the variable."""
 
     def read(name: str) -> str:
         value = environment.get(name, "")
@@ -60,7 +60,7 @@ def context_of(environment: Mapping[str, str]) -> Context:
             raise UsageError(f"{name} is not set: this command runs in a GitHub workflow's job")
         return value
 
-    def number(name: str) -> int:
+    def read_number(name: str) -> int:
         value = read(name)
         if not (value.isascii() and value.isdigit()):
             raise UsageError(f"{name} is not a number")
@@ -72,10 +72,10 @@ def context_of(environment: Mapping[str, str]) -> Context:
     workflow = _WORKFLOW.fullmatch(read("GITHUB_WORKFLOW_REF"))
     if not workflow:
         raise UsageError("GITHUB_WORKFLOW_REF names no workflow file")
-    return Context(
+    return JobEnvironment(
         repository=repository,
-        run=number("GITHUB_RUN_ID"),
-        attempt=number("GITHUB_RUN_ATTEMPT"),
+        workflow_run=read_number("GITHUB_RUN_ID"),
+        attempt=read_number("GITHUB_RUN_ATTEMPT"),
         workflow=workflow[1],
         api=read("GITHUB_API_URL"),
         server=read("GITHUB_SERVER_URL"),

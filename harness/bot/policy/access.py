@@ -1,20 +1,18 @@
 """Who may have what measured. Pure: policy, asker, request and usage to terms, or a refusal.
 
-Every function raises RefusedError with the rule that forbids it.
+Every function that returns nothing, and every one that decides, raises RefusedError with its rule.
 """
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from harness.bot.grammar import Measure, Target
-from harness.bot.policy import Grant, Policy, Share
-from harness.bot.rules import RefusedError, Rule
-from harness.bot.shapes import Permission, Tree
-from harness.bot.state import Usage
+from harness.bot.command.requests import Measure, Target
+from harness.bot.policy.policy_file import Grant, Policy, Quota
+from harness.bot.policy.rules import RefusedError, Rule
+from harness.bot.policy.usage import Usage
 
 _ROLES = ("none", "read", "triage", "write", "maintain", "admin")
-_PLAIN_FILES = ("100644", "100755")
 _SHOWN = 10
 
 
@@ -43,19 +41,18 @@ class Terms:
 
     @property
     def gpu_minutes(self) -> int:
-        """The most that it can use; a runner without a GPU counts as one."""
+        """The most that it can use; a runner without a GPU counts as one GPU."""
         return max(self.gpus, 1) * self.minutes
 
 
-def role_of(permission: Permission) -> str:
-    """The role that counts: GitHub's own where it is one, else the base of a custom role."""
-    known = [name for name in (permission.role_name, permission.permission) if name in _ROLES]
-    return known[0] if known and known[0] else "none"
+def choose_role(role_name: str | None, base: str) -> str:
+    """Return the role that counts: GitHub's own if it is one, else the base of a custom role."""
+    return next((name for name in (role_name, base) if name in _ROLES and name), "none")
 
 
-def grants_for(policy: Policy, asker: Asker, is_fork: bool) -> list[Grant]:
-    """The grants that hold for the asker."""
-    found = [grant for grant in policy.grant if _holds(grant, asker, is_fork)]
+def find_grants(policy: Policy, asker: Asker, is_fork: bool) -> list[Grant]:
+    """Return the grants that apply to the asker. Raise RefusedError if there are none."""
+    found = [grant for grant in policy.grant if _applies(grant, asker, is_fork)]
     if not found:
         raise RefusedError(
             Rule.ACCESS,
@@ -64,7 +61,7 @@ def grants_for(policy: Policy, asker: Asker, is_fork: bool) -> list[Grant]:
     return found
 
 
-def _holds(grant: Grant, asker: Asker, is_fork: bool) -> bool:
+def _applies(grant: Grant, asker: Asker, is_fork: bool) -> bool:
     if grant.author:
         return asker.is_author and not is_fork
     if grant.permission:
@@ -73,7 +70,7 @@ def _holds(grant: Grant, asker: Asker, is_fork: bool) -> bool:
 
 
 def check_fork(asker: Asker, asked: Measure, is_fork: bool) -> None:
-    """A fork's code runs only where a maintainer named the commit."""
+    """Refuse a fork's code unless a maintainer named the commit."""
     if is_fork and not asker.has("write"):
         raise RefusedError(Rule.FORK, "on a fork's pull request only role write or above may ask")
     if is_fork and asked.sha is None:
@@ -83,13 +80,13 @@ def check_fork(asker: Asker, asked: Measure, is_fork: bool) -> None:
 
 
 def check_named(sha: str, commits: Collection[str]) -> None:
-    """A named commit is one of the pull request, not any that the server can give."""
+    """Refuse a commit that is not the pull request's: GitHub serves any of the fork network."""
     if sha not in commits:
         raise RefusedError(Rule.SHA, f"{sha} is not a commit of this pull request")
 
 
 def check_head(first_seen: datetime | None, commented: datetime) -> None:
-    """Where no commit is named, the head must have been there before the comment was."""
+    """Refuse a head that was not there before the comment."""
     if first_seen is None:
         raise RefusedError(
             Rule.HEAD, "no check suite says when the head was pushed: name it with --sha HEX40"
@@ -101,26 +98,31 @@ def check_head(first_seen: datetime | None, commented: datetime) -> None:
 
 
 def check_base(base: str, head: str) -> None:
-    """A commit is not compared with itself."""
+    """Refuse to compare a commit with itself."""
     if base == head:
         raise RefusedError(Rule.BASE, "the commit is its own merge base: nothing to compare")
 
 
-def resolve(targets: Sequence[Target], tree: Tree, grants: Sequence[Grant]) -> tuple[Target, ...]:
-    """Targets with their full paths, each a plain file of the tree.
-
-    A bare name must match one file in the granted places.
-    """
-    if tree.truncated:
+def check_tree(is_truncated: bool) -> None:
+    """Refuse a list of files that is cut short: what it lacks proves nothing."""
+    if is_truncated:
         raise RefusedError(Rule.TREE, "the commit holds more files than GitHub lists")
-    files = {entry.path for entry in tree.tree if entry.mode in _PLAIN_FILES}
-    found = tuple(_resolved(target, files, grants) for target in targets)
+
+
+def resolve_targets(
+    targets: Sequence[Target], files: Collection[str], grants: Sequence[Grant]
+) -> tuple[Target, ...]:
+    """Return the targets with their full paths, each one of the commit's plain files.
+
+    A bare name must match exactly one file that is granted.
+    """
+    found = tuple(_resolve_target(target, files, grants) for target in targets)
     if len(set(found)) < len(found):
         raise RefusedError(Rule.GRAMMAR, "a suite is named twice")
     return found
 
 
-def _resolved(target: Target, files: Collection[str], grants: Sequence[Grant]) -> Target:
+def _resolve_target(target: Target, files: Collection[str], grants: Sequence[Grant]) -> Target:
     if target.file in files:
         return target
     matches = sorted(
@@ -146,13 +148,13 @@ def _covers(grant: Grant, path: str) -> bool:
     return any(path == place or path.startswith(f"{place}/") for place in places)
 
 
-def terms_for(
+def decide_terms(
     policy: Policy, grants: Sequence[Grant], asked: Measure, targets: Sequence[Target]
 ) -> Terms:
-    """What the request comes to, where one grant covers all of it."""
+    """Return what is granted. Raise RefusedError unless one grant covers all of the request."""
     gpus = policy.default_gpus if asked.gpus is None else asked.gpus
     repeats = policy.default_repeats if asked.repeats is None else asked.repeats
-    refusals = [_shortfall(grant, targets, repeats, gpus) for grant in grants]
+    refusals = [_find_shortfall(grant, targets, repeats, gpus) for grant in grants]
     if None not in refusals:
         raise next(refusal for refusal in refusals if refusal)
     runner = policy.runners.get(str(gpus))
@@ -164,7 +166,7 @@ def terms_for(
     return Terms(repeats, gpus, policy.limits.minutes, tuple(runner))
 
 
-def _shortfall(
+def _find_shortfall(
     grant: Grant, targets: Sequence[Target], repeats: int, gpus: int
 ) -> RefusedError | None:
     outside = [target.file for target in targets if not _covers(grant, target.file)]
@@ -179,15 +181,15 @@ def _shortfall(
 
 
 def check_commands(limit: int, commands: int, whose: str) -> None:
-    """How many commands of the last 24 hours there may be, this one included."""
+    """Refuse more than `limit` commands in 24 hours, this one included."""
     if commands > limit:
         raise RefusedError(
             Rule.COMMANDS, f"{whose}: {commands} commands in 24 hours, at most {limit}"
         )
 
 
-def check_usage(share: Share, usage: Usage, terms: Terms, now: datetime, whose: str) -> None:
-    """Whether what is asked fits into what is left."""
+def check_usage(share: Quota, usage: Usage, terms: Terms, now: datetime, whose: str) -> None:
+    """Refuse what does not fit into what is left."""
     if usage.active >= share.active:
         raise RefusedError(
             Rule.ACTIVE, f"{whose}: {usage.active} measurements wait or run, at most {share.active}"

@@ -6,11 +6,11 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from harness.bot.shapes import Login
 from harness.core.errors import UsageError
 
 MAX_BYTES = 64_000
 
+_Login = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}(\[bot\])?$")]
 _Place = Annotated[
     str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*/?$")
 ]
@@ -27,7 +27,7 @@ class Grant(_Table):
 
     permission: Literal["triage", "write", "maintain", "admin"] | None = None
     """This role in the repository, or a higher one."""
-    users: list[Login] = []
+    users: list[_Login] = []
     """These users, whatever their role."""
     author: bool = False
     """The author of the pull request, where its branch lies in this repository."""
@@ -45,7 +45,7 @@ class Grant(_Table):
         return self
 
 
-class Share(_Table):
+class Quota(_Table):
     """What one user, or one pull request, may use."""
 
     gpu_minutes_per_day: int = Field(ge=0)
@@ -63,8 +63,8 @@ class Limits(_Table):
     """Wall clock of one measurement, in minutes."""
     commands_per_day: int = Field(ge=1, le=200)
     """The most commands of one user in the last 24 hours, refused ones included."""
-    user: Share
-    pull_request: Share
+    user: Quota
+    pull_request: Quota
 
 
 class Policy(_Table):
@@ -91,7 +91,7 @@ class Policy(_Table):
 
 
 def read_policy(path: Path) -> Policy:
-    """Read and check the file. Raises UsageError that names the key to mend."""
+    """Read and check the file. Raise UsageError that names the key to mend."""
     try:
         with path.open("rb") as file:
             text = file.read(MAX_BYTES + 1)
@@ -104,10 +104,10 @@ def read_policy(path: Path) -> Policy:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UsageError(f"{path}: not TOML ({error})") from None
     except ValidationError as error:
-        raise UsageError(f"{path}: {_first(error)}") from None
+        raise UsageError(f"{path}: {_describe_first(error)}") from None
 
 
-def _first(error: ValidationError) -> str:
+def _describe_first(error: ValidationError) -> str:
     found = error.errors(include_url=False, include_input=False)[0]
     place = ".".join(map(str, found["loc"]))
     return f"{place}: {found['msg']}" if place else found["msg"]

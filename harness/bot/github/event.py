@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from harness.bot.shapes import Comment, Id, Shape
+from harness.bot.github.shapes import Comment, Id, Shape
 from harness.core.errors import UsageError
 
 MAX_BYTES = 2_000_000
@@ -25,14 +25,14 @@ class CommentEvent(Shape):
 
     @property
     def is_new_by_a_person(self) -> bool:
-        """A comment just created, on a pull request, by a user who is no bot."""
+        """Whether this is a comment just created, on a pull request, by a user who is no bot."""
         user = self.comment.user
         by_person = user is not None and user.type == "User" and not user.login.endswith("[bot]")
         return self.action == "created" and self.issue.pull_request is not None and by_person
 
 
 def read_event(path: Path) -> CommentEvent:
-    """Read the event file. Raises UsageError where it is no `issue_comment` event."""
+    """Read the event file. Raise UsageError if it is no `issue_comment` event."""
     try:
         with path.open("rb") as file:
             text = file.read(MAX_BYTES + 1)

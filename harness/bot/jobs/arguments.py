@@ -2,14 +2,14 @@
 
 from collections.abc import Sequence
 
-from harness.bot.access import Terms
-from harness.bot.grammar import Measure, Target
+from harness.bot.command.requests import Measure, Target
+from harness.bot.policy.access import Terms
 
 
-def arguments_of(
+def build_arguments(
     asked: Measure, targets: Sequence[Target], terms: Terms, sha: str, base: str
 ) -> list[str]:
-    """The arguments, one word each, suites last and behind `--`. base: empty for none."""
+    """Return the arguments, one word each, suites last and after `--`. base: empty for none."""
     words = ["--repeats", str(terms.repeats), "--rev", f"{base},{sha}" if base else sha]
     words += ["--device", "cuda" if terms.gpus else "cpu"]
     words += ["--order", ",".join(asked.orders)] if asked.orders else []

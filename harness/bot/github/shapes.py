@@ -13,6 +13,9 @@ Id = Annotated[int, Field(ge=1, le=2**63 - 1)]
 Repository = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,100}/[A-Za-z0-9_.-]{1,100}$")]
 
 
+_PLAIN_FILES = ("100644", "100755")
+
+
 class Shape(BaseModel):
     """Base of what is read: frozen, no conversions but those of JSON."""
 
@@ -41,10 +44,10 @@ class _Branch(Shape):
     sha: Sha
     ref: str
     repo: _Repo | None
-    """None where the repository is gone."""
+    """None if the repository is gone."""
 
 
-class Pull(Shape):
+class PullRequest(Shape):
     """A pull request as it stands now."""
 
     number: Id
@@ -86,18 +89,23 @@ class CheckSuites(Shape):
     check_suites: list[CheckSuite]
 
 
-class Entry(Shape):
-    """A tree's entry. `mode` 100644 and 100755 are plain files, 120000 a symbolic link."""
+class GitTreeEntry(Shape):
+    """An entry of a tree. `mode` 100644 and 100755 are plain files, 120000 a symbolic link."""
 
     path: str
     mode: str
 
 
-class Tree(Shape):
-    """A commit's files, `truncated` where there are more than GitHub lists."""
+class GitTree(Shape):
+    """A commit's files, `truncated` if there are more than GitHub lists."""
 
     truncated: bool
-    tree: list[Entry]
+    tree: list[GitTreeEntry]
+
+    @property
+    def plain_files(self) -> set[str]:
+        """The paths that are neither links nor folders nor submodules."""
+        return {entry.path for entry in self.tree if entry.mode in _PLAIN_FILES}
 
 
 class Comment(Shape):
@@ -110,7 +118,7 @@ class Comment(Shape):
     updated_at: AwareDatetime
 
 
-class Run(Shape):
+class WorkflowRun(Shape):
     """A workflow run. `display_title` is its run-name."""
 
     id: Id
@@ -121,14 +129,14 @@ class Run(Shape):
     head_branch: str | None = None
 
 
-class Runs(Shape):
+class WorkflowRuns(Shape):
     """A page of workflow runs."""
 
     total_count: int
-    workflow_runs: list[Run]
+    workflow_runs: list[WorkflowRun]
 
 
-class Job(Shape):
+class WorkflowJob(Shape):
     """A job of a workflow run."""
 
     name: str
@@ -139,10 +147,10 @@ class Job(Shape):
     html_url: str | None = None
 
 
-class Jobs(Shape):
+class WorkflowJobs(Shape):
     """A page of jobs."""
 
-    jobs: list[Job]
+    jobs: list[WorkflowJob]
 
 
 class Artifact(Shape):

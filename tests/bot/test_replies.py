@@ -4,64 +4,68 @@ from datetime import UTC, datetime
 
 import pytest
 
-from harness.bot import comments
-from harness.bot.access import Terms
-from harness.bot.rules import RefusedError, Rule
+from harness.bot.policy.access import Terms
+from harness.bot.policy.rules import RefusedError, Rule
+from harness.bot.wording import replies
 
-ABOUT = comments.About(
+ABOUT = replies.CommandDetails(
     5, "eve", "https://x/run", "/rerun-test a.py --sha " + "a" * 40, "a" * 40, "b" * 40
 )
-RUNNING = comments.running_line(datetime(2026, 11, 23, 10, 41, tzinfo=UTC), "https://x/job")
+RUNNING = replies.write_running_line(datetime(2026, 11, 23, 10, 41, tzinfo=UTC), "https://x/job")
 
 
 def test_queued_says_where_to_look_and_that_nothing_is_known() -> None:
-    body = comments.queued(ABOUT, Terms(20, 2, 60, ("gpu-2",)))
-    assert body.startswith(f"{comments.marker(5)}\n### /rerun-test: queued\n")
+    body = replies.write_queued(ABOUT, Terms(20, 2, 60, ("gpu-2",)))
+    assert body.startswith(f"{replies.format_marker(5)}\n### /rerun-test: queued\n")
     assert "At most 60 minutes on 2 GPUs" in body
     assert "Nothing is known about the tests yet." in body
     assert all(part in body for part in ("https://x/run", "a" * 40, "b" * 40, "asked by eve"))
 
 
 def test_a_runner_without_a_gpu_is_said_to_record_graphs() -> None:
-    body = comments.queued(ABOUT, Terms(20, 0, 60, ("ubuntu-24.04",)))
+    body = replies.write_queued(ABOUT, Terms(20, 0, 60, ("ubuntu-24.04",)))
     assert "a CPU runner (recorded graphs)" in body
 
 
 def test_a_queued_comment_becomes_running_and_keeps_the_rest() -> None:
-    queued = comments.queued(ABOUT, Terms(20, 2, 60, ("gpu-2",)))
-    running = comments.restated(queued, RUNNING)
+    queued = replies.write_queued(ABOUT, Terms(20, 2, 60, ("gpu-2",)))
+    running = replies.replace_state(queued, RUNNING)
     assert running is not None
     assert "### /rerun-test: running since 10:41 UTC, [live counts in its log]" in running
     assert "no result yet" in running
     assert running.split("\n")[0] == queued.split("\n")[0]
     assert running.split("\n")[2:] == queued.split("\n")[2:]
-    assert comments.restated(running, RUNNING) == running
+    assert replies.replace_state(running, RUNNING) == running
 
 
 @pytest.mark.parametrize(
     "body",
     [
-        comments.done(ABOUT, "report", []),
-        comments.refused(ABOUT, RefusedError(Rule.BUDGET, "none left")),
-        comments.unmeasured(ABOUT, "cancelled", "It was cancelled.", "", []),
+        replies.write_done(ABOUT, "report", []),
+        replies.write_refusal(ABOUT, RefusedError(Rule.BUDGET, "none left")),
+        replies.write_unmeasured(ABOUT, replies.Ending("cancelled", "It was cancelled."), "", []),
         "",
         "### /rerun-test: queued",
     ],
 )
 def test_an_answer_that_is_final_is_never_called_running(body: str) -> None:
-    assert comments.restated(body, RUNNING) is None
+    assert replies.replace_state(body, RUNNING) is None
 
 
 def test_what_was_not_measured_is_said_to_say_nothing() -> None:
-    body = comments.unmeasured(ABOUT, "failed for infrastructure", "The runner died.", "", [])
+    body = replies.write_unmeasured(
+        ABOUT, replies.Ending("failed for infrastructure", "The runner died."), "", []
+    )
     assert "says nothing about the tests" in body
-    partial = comments.unmeasured(ABOUT, "timed out", "At its limit.", "3/20 failed", [])
+    partial = replies.write_unmeasured(
+        ABOUT, replies.Ending("timed out", "At its limit."), "3/20 failed", []
+    )
     assert "3/20 failed" in partial
     assert "says nothing" not in partial
 
 
 def test_a_refusal_names_its_rule() -> None:
-    body = comments.refused(ABOUT, RefusedError(Rule.BUDGET, "120 GPU-minutes asked, 3 left"))
+    body = replies.write_refusal(ABOUT, RefusedError(Rule.BUDGET, "120 GPU-minutes asked, 3 left"))
     assert "refused by rule `budget`" in body
     assert "120 GPU-minutes asked, 3 left." in body
     assert "Nothing was run." in body
@@ -69,8 +73,8 @@ def test_a_refusal_names_its_rule() -> None:
 
 def test_no_state_has_a_sign_of_success() -> None:
     bodies = [
-        comments.queued(ABOUT, Terms(20, 2, 60, ("gpu-2",))),
-        comments.done(ABOUT, "", []),
-        comments.answered(ABOUT, "status", ["Nothing waits or runs for this pull request."]),
+        replies.write_queued(ABOUT, Terms(20, 2, 60, ("gpu-2",))),
+        replies.write_done(ABOUT, "", []),
+        replies.write_answer(ABOUT, "status", ["Nothing waits or runs for this pull request."]),
     ]
     assert not any(sign in body for body in bodies for sign in "✅✔🟢🚀")

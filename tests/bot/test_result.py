@@ -5,7 +5,7 @@ import zipfile
 
 import pytest
 
-from harness.bot.artifact import MEMBER, RejectedError, result_of
+from harness.bot.jobs.result import MEMBER, RejectedError, read_result
 
 
 def packed(method: int) -> bytes:
@@ -18,7 +18,7 @@ def packed(method: int) -> bytes:
 @pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
 def test_only_githubs_own_compression_is_read(method: int) -> None:
     with pytest.raises(RejectedError, match="another way than deflate"):
-        result_of(packed(method))
+        read_result(packed(method))
 
 
 @pytest.mark.parametrize("offset", [0, 2, 4, 9])
@@ -28,4 +28,4 @@ def test_bad_compressed_data_is_a_rejection(method: int, offset: int) -> None:
     start = archive.index(MEMBER.encode()) + len(MEMBER) + offset
     archive[start : start + 5] = b"\xff" * 5
     with pytest.raises(RejectedError):
-        result_of(bytes(archive))
+        read_result(bytes(archive))

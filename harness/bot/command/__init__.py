@@ -1,0 +1,1 @@
+"""What a comment asks for, and what is then run: pure."""

@@ -1,0 +1,1 @@
+"""All that knows GitHub: its API, its events, and the environment of its jobs."""

@@ -1,0 +1,122 @@
+"""A measurement that was asked for: checked, granted, announced, and handed to the next job."""
+
+import json
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from harness.bot.command.requests import Measure, Target, format_command
+from harness.bot.github.history import read_measurement
+from harness.bot.github.shapes import PullRequest
+from harness.bot.jobs.arguments import build_arguments
+from harness.bot.jobs.request_context import RequestContext
+from harness.bot.jobs.session import CommandSession
+from harness.bot.policy import access
+from harness.bot.policy.access import Terms
+from harness.bot.policy.policy_file import Quota
+from harness.bot.policy.rules import RefusedError, Rule
+from harness.bot.policy.usage import PastMeasurement, sum_usage
+from harness.bot.wording import replies
+
+#: What the measuring job may take beside the measurement, to install and to upload.
+SET_UP_MIN = 20
+
+
+@dataclass(frozen=True, slots=True)
+class _GrantedMeasurement:
+    """What is going to be measured."""
+
+    targets: tuple[Target, ...]
+    terms: Terms
+    sha: str
+    base: str
+
+
+def grant_measurement(session: CommandSession, context: RequestContext, asked: Measure) -> None:
+    """Grant a measurement and set the outputs that start it.
+
+    Raise RefusedError or GithubError, after which nothing is started: outputs are set last.
+    """
+    if context.pull_request.state != "open":
+        raise RefusedError(Rule.CLOSED, "the pull request is closed")
+    access.check_fork(context.asker, asked, context.pull_request.is_fork)
+    granted = _decide(session, context, asked)
+    # A person's newer command takes the place of their older one.
+    replaced = [one.workflow_run for one in context.active if one.login == session.login]
+    _check_usage(session, context, granted.terms, replaced)
+    comment = _announce(session, asked, granted)
+    for run in replaced:
+        session.github.cancel_workflow_run(run)
+    _hand_over(session, asked, granted, comment)
+
+
+def _decide(
+    session: CommandSession, context: RequestContext, asked: Measure
+) -> _GrantedMeasurement:
+    sha = _resolve_commit(session, context.pull_request, asked)
+    tree = session.github.read_tree(sha)
+    access.check_tree(tree.truncated)
+    targets = access.resolve_targets(asked.targets, tree.plain_files, context.grants)
+    terms = access.decide_terms(context.policy, context.grants, asked, targets)
+    base = _find_base(session, context.pull_request, sha) if asked.against_base else ""
+    return _GrantedMeasurement(targets, terms, sha, base)
+
+
+def _resolve_commit(session: CommandSession, pull_request: PullRequest, asked: Measure) -> str:
+    """Return the commit to measure. It is resolved once; later steps use its full name."""
+    if asked.sha:
+        access.check_named(asked.sha, session.github.list_commits(pull_request.number))
+        return asked.sha
+    head = pull_request.head
+    seen = session.github.find_first_seen(head.sha, head.ref)
+    access.check_head(seen, session.event.comment.created_at)
+    return head.sha
+
+
+def _find_base(session: CommandSession, pull_request: PullRequest, sha: str) -> str:
+    base = session.github.find_merge_base(pull_request.base.sha, sha)
+    access.check_base(base, sha)
+    return base
+
+
+def _check_usage(
+    session: CommandSession, context: RequestContext, terms: Terms, replaced: list[int]
+) -> None:
+    limits = context.policy.limits
+    reserve = max(max(map(int, context.policy.runners)), 1) * limits.minutes
+    measured = [
+        read_measurement(one, session.github.list_jobs(one.workflow_run), reserve)
+        for one in context.earlier
+    ]
+    now = datetime.now(UTC)
+
+    def check(quota: Quota, whose: str, counted: list[PastMeasurement]) -> None:
+        access.check_usage(quota, sum_usage(counted, replaced), terms, now, whose)
+
+    mine = [one for one in measured if one.command.login == session.login]
+    check(limits.user, session.login, mine)
+    here = [one for one in measured if one.command.pull_request == session.pull_request]
+    check(limits.pull_request, f"pull request #{session.pull_request}", here)
+
+
+def _announce(session: CommandSession, asked: Measure, granted: _GrantedMeasurement) -> int:
+    command = format_command(replace(asked, sha=granted.sha))
+    details = replace(session.details, command=command, sha=granted.sha, base=granted.base)
+    return session.answer(replies.write_queued(details, granted.terms))
+
+
+def _hand_over(
+    session: CommandSession, asked: Measure, granted: _GrantedMeasurement, comment: int
+) -> None:
+    terms = granted.terms
+    words = build_arguments(asked, granted.targets, terms, granted.sha, granted.base)
+    session.environment.set_outputs(
+        action="measure",
+        sha=granted.sha,
+        base=granted.base,
+        arguments="\n".join(words),
+        gpus=str(terms.gpus),
+        minutes=str(terms.minutes),
+        deadline=str(terms.minutes + SET_UP_MIN),
+        runner=json.dumps(terms.runner),
+        comment=str(comment),
+    )

@@ -1,0 +1,137 @@
+"""`harness bot parse`: from a comment to a granted measurement, or to an answer.
+
+It acknowledges first, reads and decides, writes the comment, and sets the outputs that start the
+measuring job last: if anything fails before, nothing is started.
+"""
+
+import sys
+from pathlib import Path
+
+from harness.bot.command.grammar import parse_command
+from harness.bot.command.requests import (
+    COMMAND,
+    Cancel,
+    Command,
+    Help,
+    Malformed,
+    Measure,
+    Status,
+)
+from harness.bot.github.environment import JobEnvironment
+from harness.bot.github.event import read_event
+from harness.bot.github.transport import GithubError
+from harness.bot.jobs.control import cancel_measurements, update_status
+from harness.bot.jobs.measurement import grant_measurement
+from harness.bot.jobs.request_context import RequestContext, read_request_context
+from harness.bot.jobs.session import CommandSession
+from harness.bot.policy.rules import RefusedError, Rule
+from harness.bot.wording import replies
+from harness.bot.wording.help import write_help
+from harness.core.errors import HarnessError
+from harness.core.exits import ExitCode
+
+#: Refusals by these are a reaction and the job's summary, and no comment: who has no access cannot
+#: make the bot write, and a comment that is gone has no place for an answer.
+_SILENT = (Rule.ACCESS, Rule.EDITED)
+
+
+def parse_comment(environment: JobEnvironment, policy_file: Path) -> int:
+    """Handle the event. Return the exit code: 0 for every answer that was given.
+
+    Raise HarnessError if GitHub fails or the job is not set up; nothing is started then.
+    """
+    event = read_event(environment.event)
+    command = parse_command(event.comment.body or "") if event.is_new_by_a_person else None
+    if command is None:
+        return _end_silently(environment, replies.NO_COMMAND)
+    if environment.attempt > 1:
+        return _end_silently(environment, replies.HANDLED)
+    with environment.open_repository() as github:
+        session = CommandSession(environment, github, event)
+        if not _acknowledge(session):
+            return _end_silently(environment, replies.COMMENT_GONE)
+        return _handle(session, command, policy_file)
+
+
+def _acknowledge(session: CommandSession) -> bool:
+    """React to the comment. Return False if it is gone."""
+    try:
+        session.github.add_reaction(session.event.comment.id, "eyes")
+    except GithubError as error:
+        if error.status == 404:
+            return False
+        raise
+    return True
+
+
+def _handle(session: CommandSession, command: Command, policy_file: Path) -> int:
+    try:
+        context = read_request_context(session, policy_file)
+        if context is None:
+            return _end_silently(session.environment, replies.HANDLED)
+        _carry_out(session, context, command)
+    except RefusedError as refusal:
+        _refuse(session, refusal)
+    except HarnessError as error:
+        _give_up(session, error)
+        raise
+    return ExitCode.OK
+
+
+def _end_silently(environment: JobEnvironment, why: str) -> int:
+    """Measure nothing and write nothing that the commenter sees."""
+    environment.append_summary(f"{COMMAND}: {why}.")
+    environment.set_outputs(action="none")
+    sys.stderr.write(f"{why}\n")
+    return ExitCode.OK
+
+
+def _carry_out(session: CommandSession, context: RequestContext, command: Command) -> None:
+    if isinstance(command, Measure):
+        grant_measurement(session, context, command)
+        return
+    session.answer(_write_answer(session, context, command))
+    session.environment.set_outputs(action="none")
+
+
+def _write_answer(
+    session: CommandSession,
+    context: RequestContext,
+    command: Help | Status | Cancel | Malformed,
+) -> str:
+    match command:
+        case Malformed():
+            raise RefusedError(Rule.GRAMMAR, command.reason)
+        case Help():
+            lines = write_help(context.policy, context.grants)
+            return replies.write_answer(session.details, "help", lines)
+        case Status():
+            lines = update_status(session, context)
+            return replies.write_answer(session.details, "status", lines)
+        case Cancel():
+            lines = cancel_measurements(session, context)
+            return replies.write_answer(session.details, "cancel", lines)
+
+
+def _refuse(session: CommandSession, refusal: RefusedError) -> None:
+    """Say by which rule the command is refused."""
+    body = replies.write_refusal(session.details, refusal)
+    if refusal.rule in _SILENT:
+        session.environment.append_summary(body)
+        if refusal.rule is Rule.ACCESS:
+            session.github.add_reaction(session.event.comment.id, "-1")
+    else:
+        session.answer(body)
+    session.environment.set_outputs(action="none")
+    sys.stderr.write(f"refused by rule {refusal}\n")
+
+
+def _give_up(session: CommandSession, error: HarnessError) -> None:
+    """Say in the comment that nothing was started.
+
+    If even that fails, the job's log and its status say it.
+    """
+    try:
+        session.answer(replies.write_failure(session.details, str(error)))
+    except GithubError as second:
+        sys.stderr.write(f"{second}\n")

@@ -1,0 +1,1 @@
+"""What users read: the states of a comment, refusals, help."""
