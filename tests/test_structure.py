@@ -17,13 +17,16 @@ FUNCTIONS = list(find_functions(PACKAGE))
 
 #: First words of names that are no verbs in the imperative.
 NO_VERBS = set(
-    """
+    re.findall(
+        r"\w+",
+        """
     about after against along among at attributes axes be before below between branches by capacity
     causes cell cells columns counts descriptors devices done environment evidence given groups
     held how in infrastructure inside kept keys kinds known left lines lost more names new no notes
     nothing of one only orders other out own pages rows said shown signature slots taken texts
     together told too tree two values what where whole why with without written
-    """.split()
+    """,
+    )
 )
 #: Words in -ed or -ing that are verbs all the same.
 VERBS = {"bring", "embed", "exceed", "feed", "need", "proceed", "seed", "speed"}
