@@ -1,0 +1,1 @@
+"""The devices of a run: Ray, one actor per device, gangs leased for attempts."""

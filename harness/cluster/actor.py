@@ -1,17 +1,18 @@
 """The device actor: owns one device for the run, supervises the attempts it leads.
 
-A plain class, wrapped by Ray late (`pool.py`), so that a test can use it as it is. It never
+A plain class that `placement.py` wraps for Ray, so that a test can use it as it is. It never
 imports torch and never creates a CUDA context: an illegal access poisons a context for good.
 """
 
 import os
 import socket
-from typing import Any
 
 from harness.attempt.settings import SupervisorSettings
 from harness.attempt.spec import AttemptRecord, AttemptSpec
 from harness.attempt.supervise import Supervisor
 from harness.cluster.devices import Device, GpuHealth
+from harness.cluster.members import ActorDescription
+from harness.core.events import Event
 
 
 class DeviceActor:
@@ -22,32 +23,27 @@ class DeviceActor:
         self._settings = settings
         self._supervisor: Supervisor | None = None
         self._health = GpuHealth(device) if device.kind == "cuda" else None
-        self._events: list[tuple[int, dict[str, Any]]] = []
+        self._events: list[tuple[int, Event]] = []
 
-    def describe(self) -> dict[str, Any]:
-        """Where this actor lives."""
-        return {"node": socket.gethostname(), "pid": os.getpid(), "device": self._device}
+    def describe(self) -> ActorDescription:
+        """Return where this actor lives."""
+        return ActorDescription(self._device, socket.gethostname(), os.getpid())
 
-    def unclean(self) -> str | None:
-        """Called before each lease: why the device may not be used, None where it is clean."""
-        return self._health.unclean() if self._health else None
+    def check_device(self) -> str | None:
+        """Return why the device may not be used, None if it is clean. Called before each lease."""
+        return self._health.find_fault() if self._health else None
 
     def warm(self) -> None:
-        """Called before the first lease, of actors that may lead: their zygote is no attempt's."""
+        """Have a zygote ready. Called before the first lease, of actors that may lead."""
         self._supervise().warm()
-
-    def _supervise(self) -> Supervisor:
-        if self._supervisor is None:
-            self._supervisor = Supervisor(self._settings)
-        return self._supervisor
 
     def run_attempt(self, spec: AttemptSpec) -> AttemptRecord:
         """Run one attempt that this actor leads, to its end."""
         self._events = []
         return self._supervise().run(spec, lambda rank, event: self._events.append((rank, event)))
 
-    def peek(self, start: int) -> list[tuple[int, dict[str, Any]]]:
-        """Events of the attempt in flight from number `start` on. Called while it runs."""
+    def read_events(self, start: int) -> list[tuple[int, Event]]:
+        """Return the attempt's events from number `start` on. Called while it runs."""
         return self._events[start:]
 
     def cancel(self) -> None:
@@ -56,7 +52,12 @@ class DeviceActor:
             self._supervisor.cancel()
 
     def close(self) -> None:
-        """Called once, when the run is over: no process may be left."""
+        """End every process of this actor. Called once, when the run is over."""
         if self._supervisor:
             self._supervisor.close()
             self._supervisor = None
+
+    def _supervise(self) -> Supervisor:
+        if self._supervisor is None:
+            self._supervisor = Supervisor(self._settings)
+        return self._supervisor

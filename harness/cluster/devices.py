@@ -31,13 +31,16 @@ class Device:
     index: int
 
 
-def choose_kind(requested: str) -> str:
-    """Resolve `--device auto|cpu|cuda`. Raises UsageError for another word or a missing GPU."""
+def choose_kind(requested: str) -> DeviceKind:
+    """Resolve `--device auto|cpu|cuda`.
+
+    Raise UsageError for another word, NoDeviceError if a GPU is asked for and none is here.
+    """
     if requested not in ("auto", "cpu", "cuda"):
         raise UsageError(f"--device {requested!r}: choose from auto, cpu, cuda")
     if requested == "cpu":
         return "cpu"
-    found, reason = gpus()
+    found, reason = find_gpus()
     if found:
         return "cuda"
     if requested == "cuda":
@@ -45,14 +48,14 @@ def choose_kind(requested: str) -> str:
     return "cpu"
 
 
-def gpus() -> tuple[list[Device], str]:
-    """The visible GPUs of this node and, where there are none, why."""
+def find_gpus() -> tuple[list[Device], str]:
+    """Return the visible GPUs of this node and, if there are none, why."""
     try:
         pynvml.nvmlInit()
     except pynvml.NVMLError as error:
         return [], str(error)
     try:
-        found = [_gpu(index) for index in range(pynvml.nvmlDeviceGetCount())]
+        found = [_read_gpu(index) for index in range(pynvml.nvmlDeviceGetCount())]
     except pynvml.NVMLError as error:
         return [], str(error)
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
@@ -62,26 +65,26 @@ def gpus() -> tuple[list[Device], str]:
     return found, "CUDA_VISIBLE_DEVICES hides all" if not found else ""
 
 
-def _gpu(index: int) -> Device:
+def _read_gpu(index: int) -> Device:
     handle = pynvml.nvmlDeviceGetHandleByIndex(index)
-    return Device("cuda", _text(pynvml.nvmlDeviceGetUUID(handle)), _gpu_name(handle), index)
+    return Device("cuda", _decode(pynvml.nvmlDeviceGetUUID(handle)), _read_name(handle), index)
 
 
-def _gpu_name(handle: object) -> str:
-    return _text(pynvml.nvmlDeviceGetName(handle))
+def _read_name(handle: object) -> str:
+    return _decode(pynvml.nvmlDeviceGetName(handle))
 
 
-def _text(value: str | bytes) -> str:
+def _decode(value: str | bytes) -> str:
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
 
 
-def cpu_slots(count: int) -> list[Device]:
-    """`count` CPU slots. A slot is bookkeeping: nothing binds an attempt to one core."""
+def make_cpu_slots(count: int) -> list[Device]:
+    """Return `count` CPU slots. A slot is bookkeeping: nothing binds an attempt to one core."""
     return [Device("cpu", f"cpu:{index}", "CPU slot", index) for index in range(count)]
 
 
-def default_slots() -> int:
-    """The cores this process may use."""
+def count_usable_cores() -> int:
+    """Return how many cores this process may use."""
     return len(os.sched_getaffinity(0))
 
 
@@ -91,28 +94,28 @@ class GpuHealth:
     def __init__(self, device: Device, sleep: Callable[[float], None] = time.sleep) -> None:
         pynvml.nvmlInit()
         self._handle = pynvml.nvmlDeviceGetHandleByUUID(device.id)
-        self._baseline = self._used()
+        self._baseline = self._read_used_bytes()
         self._sleep = sleep
 
-    def unclean(self) -> str | None:
-        """Why the device may not be leased; None where it is clean. Waits for late releases.
+    def find_fault(self) -> str | None:
+        """Return why the device may not be leased, None if it is clean. Wait for late releases.
 
-        NVML shows no process ids across container namespaces, so memory is what is compared.
+        Memory is compared because NVML shows no process ids across container namespaces.
         """
         try:
-            return self._unhealthy() or self._unreleased()
+            return self._find_ecc_errors() or self._await_release()
         except pynvml.NVMLError as error:
             return f"NVML does not answer: {error}"
 
-    def _unreleased(self) -> str | None:
+    def _await_release(self) -> str | None:
         deadline = time.monotonic() + CLEAN_WAIT_S
-        while (extra := self._used() - self._baseline) > CLEAN_TOLERANCE_BYTES:
+        while (extra := self._read_used_bytes() - self._baseline) > CLEAN_TOLERANCE_BYTES:
             if time.monotonic() > deadline:
                 return f"{extra >> 20} MiB above its baseline after {CLEAN_WAIT_S:g} s"
             self._sleep(0.1)
         return None
 
-    def _unhealthy(self) -> str | None:
+    def _find_ecc_errors(self) -> str | None:
         try:
             errors = pynvml.nvmlDeviceGetTotalEccErrors(
                 self._handle,
@@ -123,5 +126,5 @@ class GpuHealth:
             return None
         return f"{errors} uncorrected ECC errors since boot" if errors else None
 
-    def _used(self) -> int:
+    def _read_used_bytes(self) -> int:
         return int(pynvml.nvmlDeviceGetMemoryInfo(self._handle).used)

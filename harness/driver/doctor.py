@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from harness.cluster.devices import default_slots, gpus
+from harness.cluster.devices import count_usable_cores, find_gpus
 from harness.core.backends import BACKENDS, spec_of, unavailable
 from harness.core.errors import StoreError
 from harness.core.exits import ExitCode
@@ -20,10 +20,10 @@ def print_doctor(location: str | None) -> int:
     """Print devices, backends with the reason where one is missing, versions, Ray and store."""
     console = Console()
     table = Table(show_header=False, box=None)
-    found, reason = gpus()
+    found, reason = find_gpus()
     machine = fingerprint([])
     table.add_row("GPUs", "\n".join(f"{d.name} {d.id}" for d in found) or f"none ({reason})")
-    table.add_row("CPU", f"{machine['cpu']}, {default_slots()} slots (recorded graphs)")
+    table.add_row("CPU", f"{machine['cpu']}, {count_usable_cores()} slots (recorded graphs)")
     table.add_row("driver", machine["driver"] or "none")
     for name in BACKENDS:
         table.add_row(f"backend {name}", _backend(name, bool(found)))

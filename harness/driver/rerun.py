@@ -7,7 +7,7 @@ from rich.markup import escape
 
 from harness.analysis.summary import cell_of
 from harness.attempt.spec import Isolation
-from harness.cluster.pool import Pool
+from harness.cluster.interface import DevicePool
 from harness.core.exits import ExitCode
 from harness.core.fold import fold
 from harness.core.plan import PlannedAttempt, plan_from_dict
@@ -18,7 +18,7 @@ from harness.driver.options import RunOptions
 from harness.driver.run import ending_of, make_spec
 
 
-def rerun_once(row: AttemptRow, record: RunRecord, options: RunOptions, pool: Pool) -> int:
+def rerun_once(row: AttemptRow, record: RunRecord, options: RunOptions, pool: DevicePool) -> int:
     """Run it once and print what it shows beside what was stored. Nothing is added to the store."""
     console = Console()
     gang = pool.lease_devices(row.devices)
@@ -32,7 +32,7 @@ def rerun_once(row: AttemptRow, record: RunRecord, options: RunOptions, pool: Po
     )
     isolation: Isolation = "fork" if row.isolation == "fork" else "spawn"
     spec = make_spec(row.run_id, f"{row.id}.rerun", planned, options, isolation, gang, plan)
-    outcome = pool.collect(gang, pool.start(gang, spec))
+    outcome = pool.collect(pool.start(gang, spec))
     if isinstance(outcome, str):
         result = fold([], Ending((), infrastructure=outcome))
     else:

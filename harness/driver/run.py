@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from harness.attempt.spec import AttemptRecord, AttemptSpec, Isolation
-from harness.cluster.pool import Gang, Pool
+from harness.cluster.interface import DevicePool, StartedAttempt
+from harness.cluster.members import Gang
 from harness.core.fold import fold
 from harness.core.kinds import Kind
 from harness.core.plan import Plan, PlannedAttempt
@@ -55,7 +56,7 @@ class Run:
         options: RunOptions,
         isolation: Isolation,
         store: Store,
-        pool: Pool,
+        pool: DevicePool,
         progress: Progress,
         queue: list[PlannedAttempt],
         stopping: Stopping,
@@ -68,8 +69,8 @@ class Run:
         self._pool = pool
         self._progress = progress
         self._queue = deque((planned, 0) for planned in queue)
-        self._flying: dict[Any, InFlight] = {}
-        self._seen: dict[Any, int] = {}
+        self._flying: dict[StartedAttempt, InFlight] = {}
+        self._seen: dict[StartedAttempt, int] = {}
         self._stopping = stopping
         self._stopped_early = False
         self._empty: set[tuple[str, Any]] = set()
@@ -83,10 +84,8 @@ class Run:
             self._stop_if_settled()
             while self._queue or self._flying:
                 self._lease_all()
-                for reference in (
-                    self._pool.wait(list(self._flying), _LOOK_S) if self._flying else ()
-                ):
-                    self._end(reference)
+                for started in self._pool.wait(list(self._flying), _LOOK_S):
+                    self._end(started)
                 self._watch()
         except KeyboardInterrupt:
             self._progress.say("interrupted: ending the attempts in flight; finished ones are kept")
@@ -134,7 +133,7 @@ class Run:
     def _start(self, planned: PlannedAttempt, replaces: int, gang: Gang) -> None:
         spec = self._spec(planned, replaces, gang)
         flying = InFlight(planned, replaces, gang, spec, time.time())
-        unclean = self._pool.unclean(gang)
+        unclean = self._pool.check_devices(gang)
         if unclean:
             reasons = "; ".join(f"{device}: {reason}" for device, reason in unclean.items())
             self._progress.say(f"quarantined: {reasons}")
@@ -143,9 +142,9 @@ class Run:
             )
             self._pool.release(gang)
             return
-        reference = self._pool.start(gang, spec)
-        self._flying[reference] = flying
-        self._seen[reference] = 0
+        started = self._pool.start(gang, spec)
+        self._flying[started] = flying
+        self._seen[started] = 0
 
     def _spec(self, planned: PlannedAttempt, replaces: int, gang: Gang) -> AttemptSpec:
         attempt_id = f"{self._run_id}.{planned.position}" + (f"r{replaces}" if replaces else "")
@@ -161,10 +160,10 @@ class Run:
 
     # --- recording ---
 
-    def _end(self, reference: Any) -> None:
-        flying = self._flying.pop(reference)
-        self._seen.pop(reference)
-        outcome = self._pool.collect(flying.gang, reference)
+    def _end(self, started: StartedAttempt) -> None:
+        flying = self._flying.pop(started)
+        self._seen.pop(started)
+        outcome = self._pool.collect(started)
         self._pool.release(flying.gang)
         if isinstance(outcome, str):
             self._progress.say(f"{flying.spec.attempt_id}: {outcome}")
@@ -210,9 +209,9 @@ class Run:
     # --- watching and stopping ---
 
     def _watch(self) -> None:
-        for reference, flying in self._flying.items():
-            events = self._pool.peek(flying.gang, self._seen[reference])
-            self._seen[reference] += len(events)
+        for started, flying in self._flying.items():
+            events = self._pool.read_events(started, self._seen[started])
+            self._seen[started] += len(events)
             for rank, event in events:
                 if rank == 0:
                     self._progress.event(flying.spec.attempt_id, event)
@@ -220,13 +219,13 @@ class Run:
 
     def _cancel_all(self) -> None:
         with _uninterrupted():
-            for flying in self._flying.values():
-                self._pool.cancel(flying.gang)
+            for started in self._flying:
+                self._pool.cancel(started)
             deadline = time.monotonic() + _CANCEL_WAIT_S
             waiting = list(self._flying)
             while waiting and time.monotonic() < deadline:
                 ready = self._pool.wait(waiting, _LOOK_S)
-                waiting = [reference for reference in waiting if reference not in ready]
+                waiting = [started for started in waiting if started not in ready]
             for flying in self._flying.values():
                 self._store.add_attempt(self._identity(flying), censored(), lease_of(flying, None))
 

@@ -15,7 +15,7 @@ from rich.markup import escape
 from harness.analysis.summary import cell_of, summarise
 from harness.analysis.verdict import decide
 from harness.attempt.settings import SupervisorSettings
-from harness.cluster.devices import choose_kind, default_slots
+from harness.cluster.devices import choose_kind, count_usable_cores
 from harness.core.cell import Axis
 from harness.core.errors import NoDeviceError, UsageError
 from harness.core.exits import ExitCode
@@ -65,7 +65,7 @@ def _start(
     isolation = choose_isolation(
         options.isolation or ("spawn" if options.rev_pythons else None), kind
     )
-    slots = options.slots or default_slots()
+    slots = options.slots or count_usable_cores()
     seed = options.seed if options.seed is not None else secrets.randbelow(1 << 31)
     in_ci = is_in_ci(os.environ)
     if options.address is None:
@@ -105,7 +105,7 @@ def resume_run(
         if not queue or Stopping(plan, [_ended(row) for row in known]).settled():
             return _report(store, record.id, outputs)
         kind, isolation = record.device, record.options["isolation"]
-        slots = options.slots or default_slots()
+        slots = options.slots or count_usable_cores()
         settings = supervisor_settings(isolation, plan.revisions)
         with standing(plan.revisions), open_pool(kind, slots, address, settings) as pool:
             store.reopen_run(record.id)
@@ -170,9 +170,9 @@ def choose_isolation(requested: str | None, kind: str) -> str:
 
 
 def _local_devices(kind: str, slots: int) -> int:
-    from harness.cluster.devices import gpus
+    from harness.cluster.devices import find_gpus
 
-    return slots if kind == "cpu" else len(gpus()[0])
+    return slots if kind == "cpu" else len(find_gpus()[0])
 
 
 def _new_record(
@@ -248,7 +248,7 @@ def rerun_attempt(name: str, location: str | None) -> int:
         store.close()
     options = replace(_stored_options(record, None), keyword=record.options["keyword"])
     isolation = record.options["isolation"]
-    slots = options.slots or default_slots()
+    slots = options.slots or count_usable_cores()
     revisions = [
         one
         for one in plan_from_dict(record.plan).revisions

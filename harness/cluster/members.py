@@ -1,0 +1,40 @@
+"""Values about devices under lease: members, gangs, and what an actor says about itself."""
+
+from dataclasses import dataclass
+
+from harness.cluster.devices import Device
+
+
+@dataclass(frozen=True, slots=True)
+class ActorDescription:
+    """What a device actor says about itself once it runs."""
+
+    device: Device
+    host: str
+    """Host name, for people. Two machines may have the same one."""
+    pid: int
+
+
+@dataclass(slots=True, eq=False)
+class Member:
+    """One device of the pool, and whether it may be leased."""
+
+    device: Device
+    node: str
+    """Ray's node id: gangs are of one node, and host names may be equal."""
+    host: str
+    quarantined: str | None = None
+    """Why the device is leased no more."""
+    leased: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Gang:
+    """The members leased together for one attempt, in rank order; the first one leads."""
+
+    members: tuple[Member, ...]
+
+    @property
+    def leader(self) -> Member:
+        """The member whose actor starts and supervises every rank."""
+        return self.members[0]
