@@ -1,6 +1,7 @@
 """Start a Ray of this run's own, or join a cluster."""
 
 import contextlib
+import logging
 import os
 import secrets
 import socket
@@ -54,7 +55,7 @@ def _start_private(kind: DeviceKind, slots: int) -> None:
         include_dashboard=False,
         object_store_memory=_OBJECT_STORE_BYTES,
         log_to_driver=False,
-        logging_level="ERROR",
+        logging_level=logging.ERROR,
     )
 
 
@@ -62,7 +63,7 @@ def _join(address: str) -> None:
     if address != "auto":
         _check_answers(address)
     try:
-        ray.init(address=address, log_to_driver=False, logging_level="ERROR")
+        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
     except (ConnectionError, RayError, RuntimeError, ValueError) as error:
         raise UsageError(f"--address {address}: {first_line(error)}") from None
 

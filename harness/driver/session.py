@@ -15,7 +15,9 @@ from rich.markup import escape
 from harness.analysis.summary import cell_of, summarise
 from harness.analysis.verdict import decide
 from harness.attempt.settings import SupervisorSettings
-from harness.cluster.devices import choose_kind, count_usable_cores
+from harness.cluster.devices import DeviceKind, choose_kind, count_usable_cores
+from harness.cluster.interface import DevicePool
+from harness.cluster.members import Member
 from harness.core.cell import Axis
 from harness.core.errors import NoDeviceError, UsageError
 from harness.core.exits import ExitCode
@@ -104,7 +106,7 @@ def resume_run(
         queue = missing(plan, [row.position for row in known])
         if not queue or Stopping(plan, [_ended(row) for row in known]).settled():
             return _report(store, record.id, outputs)
-        kind, isolation = record.device, record.options["isolation"]
+        kind, isolation = _stored_kind(record), record.options["isolation"]
         slots = options.slots or count_usable_cores()
         settings = supervisor_settings(isolation, plan.revisions)
         with standing(plan.revisions), open_pool(kind, slots, address, settings) as pool:
@@ -176,7 +178,7 @@ def _local_devices(kind: str, slots: int) -> int:
 
 
 def _new_record(
-    plan: Plan, options: RunOptions, kind: str, isolation: str, members: list[Any]
+    plan: Plan, options: RunOptions, kind: str, isolation: str, members: Sequence[Member]
 ) -> RunRecord:
     devices = [{**asdict(member.device), "node": member.node} for member in members]
     return RunRecord(
@@ -198,12 +200,16 @@ def _stored_options(record: RunRecord, address: str | None) -> RunOptions:
     return RunOptions(**stored)
 
 
+def _stored_kind(record: RunRecord) -> DeviceKind:
+    return "cuda" if record.device == "cuda" else "cpu"
+
+
 def _execute(
     record: RunRecord,
     plan: Plan,
     options: RunOptions,
     store: Store,
-    pool: Any,
+    pool: DevicePool,
     outputs: Outputs,
     verbose: bool,
     queue: list[Any],
@@ -255,7 +261,7 @@ def rerun_attempt(name: str, location: str | None) -> int:
         if one.label == cell_of(row.cell).get(AXIS)
     ]
     settings = supervisor_settings(isolation, revisions)
-    with standing(revisions), open_pool(record.device, slots, None, settings) as pool:
+    with standing(revisions), open_pool(_stored_kind(record), slots, None, settings) as pool:
         if pool.largest_gang() < len(row.devices):
             raise NoDeviceError(f"attempt {row.id} needs {len(row.devices)} devices of one node")
         return rerun_once(row, record, options, pool)
