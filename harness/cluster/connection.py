@@ -7,9 +7,6 @@ import secrets
 import socket
 from pathlib import Path
 
-# Ray reads it once, as it is imported: set later it has no effect.
-os.environ.setdefault("RAY_AUTH_MODE", "token")
-
 import ray
 from ray.exceptions import RayError
 
