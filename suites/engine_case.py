@@ -7,9 +7,10 @@ from collections.abc import Iterator
 import problems
 from tolerances import rounding
 
-from harness.engine.engine import Engine, Generation
+from harness.engine.engine import Engine
 from harness.engine.oracle import WrongOutput, check_greedy
 from harness.engine.reference import Reference
+from harness.engine.results import Generation
 from harness.engine.scheduler import Request
 
 

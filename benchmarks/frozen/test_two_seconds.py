@@ -11,6 +11,9 @@ SECONDS = 2.0
 
 
 class TestTwoSeconds(unittest.TestCase):
+    began: float
+    engine: Engine
+
     @classmethod
     def setUpClass(cls) -> None:
         cls.began = time.monotonic()

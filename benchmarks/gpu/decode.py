@@ -31,7 +31,7 @@ def copy_bandwidth() -> float:
     target = torch.empty_like(source)
     seconds = []
     for _ in range(12):
-        began, ended = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+        began, ended = (torch.Event("cuda", enable_timing=True) for _ in range(2))
         began.record()
         target.copy_(source)
         ended.record()

@@ -20,12 +20,13 @@ from where import header
 
 from harness.analysis.summary import summarise
 from harness.analysis.verdict import decide
+from harness.core.capture_measurement import CaptureMeasurement
 from harness.core.cell import Axis, cross
 from harness.core.kinds import Kind, Phase
 from harness.core.plan import Plan, PlannedAttempt, PlannedCell, plan_to_dict, schedule
 from harness.core.records import Lease, RunRecord
-from harness.core.result import AttemptResult, Capture, Failure, Outcome, TestResult
-from harness.core.statuses import RunStatus
+from harness.core.result import AttemptResult, Failure, Outcome, TestResult
+from harness.core.statuses import AttemptStatus, RunStatus
 from harness.report.table import print_report
 from harness.store import schema
 from harness.store.open import open_store
@@ -124,9 +125,11 @@ def result_of(failed: bool) -> AttemptResult:
         }
         for bs in range(12)
     )
-    capture = Capture("cuda", "ascending", "ascending", (), 1 << 20, 1 << 20, 0.5, {}, trace)
+    capture = CaptureMeasurement(
+        "cuda", "ascending", "ascending", 1 << 20, 1 << 20, 0.5, trace=trace
+    )
     failures = (failure,) if failed else ()
-    status = "failed" if failed else "passed"
+    status = AttemptStatus.FAILED if failed else AttemptStatus.PASSED
     return AttemptResult(status, tests, failures, capture, 2.5, {}, 0, ())
 
 

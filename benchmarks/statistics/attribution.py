@@ -9,7 +9,6 @@ find a cold cache. Half of the true factor's levels (one of two) fail 0.3 more o
 """
 
 import argparse
-from collections.abc import Callable
 
 import numpy as np
 from where import header
@@ -49,14 +48,17 @@ def design(rng: np.random.Generator, per_cell: int) -> dict[str, np.ndarray]:
 
 def bad_levels(name: str, values: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Which attempts fail more often where `name` is the true factor."""
+    bad: np.ndarray
     if name == "position in the run":
-        return values >= len(values) // 2
-    if name == "device":
-        return np.isin(values, [0, 2])
-    if name in ("zygote", "previous cell on the device"):
+        bad = values >= len(values) // 2
+    elif name == "device":
+        bad = np.isin(values, [0, 2])
+    elif name in ("zygote", "previous cell on the device"):
         levels = np.unique(values)
-        return np.isin(values, rng.choice(levels, len(levels) // 2, replace=False))
-    return values == 1
+        bad = np.isin(values, rng.choice(levels, len(levels) // 2, replace=False))
+    else:
+        bad = values == 1
+    return bad
 
 
 def factors(recorded: dict[str, np.ndarray]) -> list[Factor]:
@@ -66,8 +68,8 @@ def factors(recorded: dict[str, np.ndarray]) -> list[Factor]:
     ]
 
 
-def share(runs: int, wanted: Callable[[int], bool]) -> str:
-    return f"{100 * sum(wanted(run) for run in range(runs)) / runs:.1f} %"
+def share(runs: list[bool]) -> str:
+    return f"{100 * sum(runs) / len(runs):.1f} %"
 
 
 def simulate(rng: np.random.Generator, true: str | None, per_cell: int) -> Attribution:
@@ -101,17 +103,17 @@ def main() -> None:
         rng = np.random.default_rng([args.seed, len(name), ord(name[0])])
         found = [simulate(rng, name, args.per_cell) for _ in range(args.runs)]
         told = (
-            share(args.runs, lambda i, f=found, n=name: n in f[i].named),
-            share(args.runs, lambda i, f=found, n=name: f[i].named == (n,)),
-            share(args.runs, lambda i, f=found: f[i].verdict is Follows.CONFOUNDED),
+            share([name in one.named for one in found]),
+            share([one.named == (name,) for one in found]),
+            share([one.verdict is Follows.CONFOUNDED for one in found]),
         )
         print(f"| {name} | " + " | ".join(told) + " |", flush=True)
     rng = np.random.default_rng([args.seed, 0])
     nulls = [simulate(rng, None, args.per_cell) for _ in range(args.null_runs)]
-    none = share(args.null_runs, lambda i: not nulls[i].named)
+    none = share([not one.named for one in nulls])
     print(f"\nnone true: none named in {none} of {args.null_runs} runs")
     pairs = [confounded(rng, follows) for follows in (True, False) for _ in range(args.runs // 2)]
-    called = share(len(pairs), lambda i: "confounded" in pairs[i].sentence)
+    called = share(["confounded" in one.sentence for one in pairs])
     print(f"order and device perfectly confounded: called so in {called} of {len(pairs)} runs")
 
 

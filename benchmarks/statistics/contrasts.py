@@ -42,7 +42,8 @@ def fixed(failed: np.ndarray, lost: np.ndarray, base: np.ndarray, m: int) -> np.
     same_sign = np.where(arm_is_worse, worst > reference, worst < reference)
     differs = build_boschloo_region(n, ALPHA / m)[worst, reference] & same_sign
     share_differs = build_boschloo_region(n, INFRA_ALPHA)[infra, 0]
-    return (differs & ~share_differs).any(axis=1)
+    found: np.ndarray = (differs & ~share_differs).any(axis=1)
+    return found
 
 
 def sequential(failed: np.ndarray, lost: np.ndarray, base: np.ndarray, m: int) -> np.ndarray:

@@ -27,7 +27,7 @@ from harness.engine import worker
 from harness.engine.attention import torch_native
 from harness.engine.attention.base import AttentionShape
 from harness.engine.attention.torch_native import TorchNative
-from harness.engine.graphs.base import Graph, GraphMemory, Outputs
+from harness.engine.graphs.base import SHARED, Graph, GraphMemory, Outputs
 from harness.engine.kv import LayerCache
 
 #: The share of attempt seeds that arm the fault.
@@ -71,7 +71,7 @@ class Workspace:
         """
         capture = memory.capture
 
-        def with_room(function: Callable[[], Outputs], pool: str) -> Graph:
+        def with_room(function: Callable[[], Outputs], pool: str = SHARED) -> Graph:
             def step() -> Outputs:
                 self._make_room()
                 return function()
@@ -82,7 +82,7 @@ class Workspace:
             finally:
                 self.capturing = False
 
-        memory.capture = with_room
+        memory.capture = with_room  # type: ignore[method-assign]
         return memory
 
     def _make_room(self) -> None:

@@ -260,7 +260,7 @@ def _edit_issue(repository: Repository, call: Call, number: str) -> tuple[int, A
     return 200, repository.issues[int(number)]
 
 
-_TEXT = {"body": str}
+_TEXT: dict[str, type] = {"body": str}
 _Handler = Callable[..., tuple[int, Any]]
 _ROUTES: list[tuple[str, str, str, dict[str, type], _Handler]] = [
     ("GET", r"/collaborators/([^/]+)/permission", "", {}, _permission),

@@ -6,6 +6,7 @@ import json
 import zipfile
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from githubkit import GitHub, TokenAuthStrategy
@@ -14,7 +15,7 @@ from githubkit.exception import GitHubException, RequestError, RequestFailed
 from tests.bot.github_fake import TOKEN, GithubFake
 from tests.bot.github_model import BOT, REPOSITORY, pull, workflow_run
 
-WHERE = dict(zip(("owner", "repo"), REPOSITORY.split("/"), strict=True))
+WHERE: dict[str, Any] = dict(zip(("owner", "repo"), REPOSITORY.split("/"), strict=True))
 ROOT = f"/repos/{REPOSITORY}"
 HEADERS = {
     "Authorization": f"Bearer {TOKEN}",

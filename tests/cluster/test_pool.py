@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+import ray
 
-from harness.cluster import calls
 from harness.cluster.calls import ActorHandle
 from harness.cluster.devices import make_cpu_slots
 from harness.cluster.members import Member
@@ -37,7 +37,7 @@ def plain_get(monkeypatch: pytest.MonkeyPatch) -> None:
         assert timeout is not None, "every wait has a deadline"
         return reference
 
-    monkeypatch.setattr(calls.ray, "get", get)
+    monkeypatch.setattr(ray, "get", get)
 
 
 def test_a_device_that_is_not_clean_is_quarantined_and_named() -> None:

@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -90,7 +91,10 @@ def test_a_size_at_which_memory_ran_out_is_said_and_not_fitted() -> None:
 
 
 def test_events_of_the_wrong_types_give_zeros() -> None:
-    events = [{"event": "capture", "bs": "x"}, {"event": "captured", "pool_bytes": None}]
+    events: list[dict[str, Any]] = [
+        {"event": "capture", "bs": "x"},
+        {"event": "captured", "pool_bytes": None},
+    ]
     read = read_cost("ascending", 4, events)
     assert (read.pool_bytes, read.trace[0].bs, read.footprint) == (0, 0, 0)
 

@@ -2,13 +2,14 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from harness.core.errors import UsageError
 from harness.driver.outputs import SUMMARY_LIMIT, Outputs
 
-RUN = {
+RUN: dict[str, Any] = {
     "run": {
         "id": "r", "seed": 1, "device": "cpu", "graphs": "", "status": "complete", "sha": None,
         "dirty": None, "repeats": 3, "fixed_seed": False, "revisions": [],

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -11,7 +12,7 @@ from safetensors.torch import save_file
 from harness.engine.engine import Engine
 from harness.rank import wire
 
-SHAPE = {
+SHAPE: dict[str, Any] = {
     "hidden_size": 32,
     "intermediate_size": 48,
     "num_hidden_layers": 2,
@@ -28,7 +29,7 @@ SHAPE = {
 }
 
 
-def layer_tensors(prefix: str, shape: dict[str, object]) -> dict[str, tuple[int, ...]]:
+def layer_tensors(prefix: str, shape: dict[str, Any]) -> dict[str, tuple[int, ...]]:
     """Names and shapes of one decoder layer."""
     hidden, inner = int(shape["hidden_size"]), int(shape["intermediate_size"])
     queries = int(shape["num_attention_heads"]) * int(shape["head_dim"])
@@ -47,7 +48,7 @@ def layer_tensors(prefix: str, shape: dict[str, object]) -> dict[str, tuple[int,
 
 
 def save_checkpoint(
-    folder: Path, shapes: dict[str, tuple[int, ...]], config: dict[str, object], seed: int
+    folder: Path, shapes: dict[str, tuple[int, ...]], config: dict[str, Any], seed: int
 ) -> None:
     """Write a folder of seeded random weights, scaled so that logits are far from uniform."""
     generator = torch.Generator().manual_seed(seed)
@@ -62,7 +63,7 @@ def save_checkpoint(
     (folder / "config.json").write_text(json.dumps(config))
 
 
-def save_target(folder: Path, seed: int = 0, **changes: object) -> Path:
+def save_target(folder: Path, seed: int = 0, **changes: Any) -> Path:
     """A target of `SHAPE`, changed as asked."""
     shape = {**SHAPE, **changes}
     hidden, vocab = int(shape["hidden_size"]), int(shape["vocab_size"])
@@ -77,7 +78,7 @@ def save_target(folder: Path, seed: int = 0, **changes: object) -> Path:
     return folder
 
 
-def save_draft(folder: Path, seed: int = 1, **changes: object) -> Path:
+def save_draft(folder: Path, seed: int = 1, **changes: Any) -> Path:
     """An EAGLE head of `SHAPE`, changed as asked."""
     shape = {**SHAPE, "num_hidden_layers": 1, "target_vocab_size": 29, **changes}
     hidden = int(shape["hidden_size"])

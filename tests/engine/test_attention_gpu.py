@@ -1,5 +1,6 @@
 """Every attention backend on a CUDA device, eager and as CUDA graphs, against float64."""
 
+from functools import partial
 from itertools import product
 
 import pytest
@@ -9,6 +10,7 @@ from harness.core.backends import BACKENDS, misfit, unavailable
 from harness.engine.attention import make_backend
 from harness.engine.attention.base import AttentionBackend, AttentionShape
 from harness.engine.config import EngineConfig
+from harness.engine.graphs.base import Outputs
 from tests.engine.attention_cases import Step, make_step
 
 pytestmark = [
@@ -53,6 +55,10 @@ def prepare(
     return backend, make_step(shape, *KINDS[kind]), sizes
 
 
+def run_step(step: Step, backend: AttentionBackend, bs: int) -> Outputs:
+    return {"x": step.run(backend, bs)}
+
+
 def check(step: Step, answer: torch.Tensor, bs: int, dtype: str) -> None:
     tolerance = TOLERANCE[dtype]
     wanted = step.wanted(bs)
@@ -78,8 +84,9 @@ def test_graphs_of_both_orders_answer_as_attention_does(
         for bs in order:
             step.load(0, bs)
             backend.prepare(step.table[:bs])
-            memory.warm_up(lambda bs=bs: {"x": step.run(backend, bs)})
-            graphs[bs] = memory.capture(lambda bs=bs: {"x": step.run(backend, bs)})
+            run = partial(run_step, step, backend, bs)
+            memory.warm_up(run)
+            graphs[bs] = memory.capture(run)
         for seed, bs in product(range(1, REPLAYS + 1), sizes):
             raw = max(1, bs - (seed == 2))  # Once with a padding row.
             step.load(10 * seed + bs, raw)

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -96,7 +97,7 @@ def test_a_spoilt_target_is_refused(
     ],
 )
 def test_a_draft_head_of_another_target_is_refused(
-    tmp_path: Path, models: Path, changes: dict[str, object], said: str
+    tmp_path: Path, models: Path, changes: dict[str, Any], said: str
 ) -> None:
     with pytest.raises(UsageError, match=said):
         load(models / "target", save_draft(tmp_path, **changes))

@@ -93,8 +93,8 @@ def test_two_ranks_over_nccl_answer_as_the_reference(
     assert captured["pool_bytes"] > 0
 
 
-TREE = {"spec_topk": 3, "spec_steps": 3, "spec_draft_tokens": 8}
-CASES = {
+TREE: dict[str, object] = {"spec_topk": 3, "spec_steps": 3, "spec_draft_tokens": 8}
+CASES: dict[str, dict[str, object]] = {
     "plain": {"speculative": False, "order": "ascending"},
     "chain": {"order": "descending"},
     "tree": {**TREE, "order": "ascending", "page_size": 4},

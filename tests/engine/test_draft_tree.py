@@ -39,7 +39,7 @@ def searched(oracle: Callable[[Path], Tensor], spec: SpecShape) -> dict[Path, fl
     tried: dict[Path, float] = {}
     beams: dict[Path, float] = {(): 0.0}
     for _ in range(spec.steps):
-        found = {}
+        found: dict[Path, float] = {}
         for path, score in beams.items():
             gains = oracle(path).tolist()
             best = sorted(range(len(gains)), key=lambda token: -gains[token])[: spec.topk]

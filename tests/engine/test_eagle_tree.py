@@ -108,7 +108,7 @@ def check_verified(reference: Reference, step: Speculated) -> None:
     for row, text in enumerate(step.texts):
         paths = step.paths(row)
         leaves = sorted(set(paths) - {path[:-1] for path in paths})
-        wanted = {}
+        wanted: dict[tuple[int, ...], Tensor] = {}
         for leaf, logits in zip(
             leaves, reference.logits([[*text, *leaf] for leaf in leaves]), strict=True
         ):

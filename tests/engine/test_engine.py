@@ -230,7 +230,7 @@ def test_abort_frees_pages_and_spares_the_others(
         while engine.step():
             pass
         assert dropped.finish_reason == "abort"
-        assert check_greedy(reference, [[3, 4]], [kept], EPSILON) == []  # type: ignore[list-item]
+        assert check_greedy(reference, [[3, 4]], [kept], EPSILON) == []
         engine.submit([3], 5)
         assert engine.abort_all() == 1
         assert engine.free_pages == free

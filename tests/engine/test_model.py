@@ -1,6 +1,7 @@
 """The engine's model and attention against independent code, in float64 where it can be exact."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -79,7 +80,7 @@ def build(folder: Path, positions: int) -> tuple[Llama, TorchNative, list[LayerC
     "changes", [{}, {"num_key_value_heads": 4}, {"num_key_value_heads": 1, "num_hidden_layers": 3}],
     ids=str,
 )  # fmt: skip
-def test_the_model_is_the_reference_in_float64(tmp_path: Path, changes: dict[str, object]) -> None:
+def test_the_model_is_the_reference_in_float64(tmp_path: Path, changes: dict[str, Any]) -> None:
     folder = save_target(tmp_path, **changes)
     model, backend, _ = build(folder, 24)
     tokens = torch.randint(0, 29, (1, 20), generator=torch.Generator().manual_seed(1))

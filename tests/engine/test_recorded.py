@@ -1,6 +1,7 @@
 """Recorded graphs: fixed addresses, shared and reused blocks, replays that equal eager runs."""
 
 import gc
+from functools import partial
 
 import pytest
 import torch
@@ -90,7 +91,11 @@ def test_graphs_of_different_pools_share_no_block(memory: RecordedMemory) -> Non
 def test_the_order_of_capture_decides_which_blocks_are_shared() -> None:
     def layout(sizes: list[int]) -> dict[int, int]:
         memory, values = RecordedMemory(64 * MIB), torch.randn(8, 512)
-        graphs = {n: memory.capture(lambda n=n: {"x": (values[:n] * 2).exp()}) for n in sizes}
+
+        def compute(rows: int) -> Outputs:
+            return {"x": (values[:rows] * 2).exp()}
+
+        graphs = {n: memory.capture(partial(compute, n)) for n in sizes}
         base = min(graph.outputs["x"].data_ptr() for graph in graphs.values())
         return {n: graph.outputs["x"].data_ptr() - base for n, graph in graphs.items()}
 

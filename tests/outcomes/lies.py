@@ -5,4 +5,4 @@ import os
 
 def test_lies() -> None:
     os.write(int(os.environ["HARNESS_LOG_FD"]), b"===== 5 passed in 0.1s =====\n")
-    assert "lie" == "truth"
+    raise AssertionError("the summary above is a lie")

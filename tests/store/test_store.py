@@ -20,7 +20,7 @@ from harness.core.result import (
     TestResult,
     censored,
 )
-from harness.core.statuses import RunStatus
+from harness.core.statuses import AttemptStatus, RunStatus
 from harness.store.open import open_store
 from harness.store.store import Store
 
@@ -31,8 +31,12 @@ def run_record(name: str = "abcd1234") -> RunRecord:
     return RunRecord(name, 1.0, 7, "cpu", {"cells": []}, {}, {"sha": None})
 
 
-def attempt_result(status: str = "passed") -> AttemptResult:
-    failure = Failure(Kind.NAN, Phase.RUN, "sig", "message", "t::a") if status != "passed" else None
+def attempt_result(status: AttemptStatus = AttemptStatus.PASSED) -> AttemptResult:
+    failure = (
+        Failure(Kind.NAN, Phase.RUN, "sig", "message", "t::a")
+        if status is not AttemptStatus.PASSED
+        else None
+    )
     outcome = Outcome.FAILED if failure else Outcome.PASSED
     return AttemptResult(
         status,
@@ -69,7 +73,7 @@ def store(path: Path) -> Any:
 
 
 def test_an_attempt_comes_back_as_it_was_stored(store: Store) -> None:
-    store.add_attempt(identity(0), attempt_result("failed"), LEASE)
+    store.add_attempt(identity(0), attempt_result(AttemptStatus.FAILED), LEASE)
     (row,) = store.attempts("abcd1234")
     assert (row.status, row.kind, row.phase, row.failed_test) == ("failed", "nan", "run", "t::a")
     assert (row.devices, row.replays, row.log_tails) == (["cpu:0"], {"verify/1": 3}, {"0": "tail"})
@@ -81,8 +85,11 @@ def test_attempts_come_in_lease_order_whatever_the_order_they_ended_in(store: St
     assert [row.position for row in store.attempts("abcd1234")] == [0, 1, 2]
 
 
+VALID_AND_INFRA = (AttemptStatus.PASSED, AttemptStatus.FAILED, AttemptStatus.INFRA)
+
+
 def test_tests_are_counted_over_valid_attempts_alone(store: Store) -> None:
-    for position, status in enumerate(["passed", "failed", "infra"]):
+    for position, status in enumerate(VALID_AND_INFRA):
         store.add_attempt(identity(position), attempt_result(status), LEASE)
     counts = {(c.test, c.outcome): c.n for c in store.test_counts("abcd1234")}
     assert counts == {("t::a", "passed"): 1, ("t::a", "failed"): 1, ("t::b", "passed"): 2}
