@@ -152,5 +152,5 @@ def test_an_engine_runs_on_dummy_weights(models: Path) -> None:
     args = {"model": str(models / "target"), "speculative": False, "cuda_graph_bs": [1]}
     with Engine.from_cell({**args, "load_format": "dummy", "max_context": 20}) as engine:
         assert len(engine.generate([[3]], 4)[0].tokens) <= 4
-    with pytest.raises(UsageError, match="unknown load_format 'pickle': choose from safetensors"):
+    with pytest.raises(UsageError, match=r"load_format.*'pickle'.*safetensors, dummy"):
         Engine.from_cell({**args, "load_format": "pickle"})
