@@ -29,7 +29,8 @@ def capture_cost(
         list[str] | None, typer.Option(metavar="NAME=VALUE", help="Any engine argument.")
     ] = None,
     memory: Annotated[
-        float | None, typer.Option(metavar="GIB", help="Predict for this much [the device's].")
+        float | None,
+        typer.Option(metavar="GIB", help="Predict for this much (default: the device's)."),
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     timeout: Annotated[float, typer.Option(help="Seconds one capture may take.")] = 600.0,
@@ -37,8 +38,8 @@ def capture_cost(
         Path | None, typer.Option("--json", metavar="FILE", help="Write the figures there too.")
     ] = None,
 ) -> None:
-    """Measure what each capture order costs in memory, and at which batch size it stops to fit."""
-    from harness.driver.capture_cost import (
+    """Measure what each capture order costs in memory, and up to which batch size it fits."""
+    from harness.driver.commands.capture_cost import (
         CostOptions,
         measure_costs,
         pick_device,

@@ -1,6 +1,7 @@
 """The `harness` command: options in, exit code out. Heavy imports wait until a command runs."""
 
 import sys
+from importlib import metadata
 from pathlib import Path
 from typing import Annotated
 
@@ -8,186 +9,94 @@ import typer
 
 from harness.cli.bot import bot
 from harness.cli.capture_cost import capture_cost
-from harness.core.cell import ENV_PREFIX, Axis, axis_of, parse_axis
-from harness.core.engine_arguments import AXES
-from harness.core.errors import HarnessError, UsageError
+from harness.cli.declared import check_beside_resume, take_run_options
+from harness.core.errors import HarnessError
 from harness.core.exits import ExitCode
+from harness.driver.options import DEFAULT_SUITE, MACHINE, RunOptions
+
+#: Option groups of the help, beside those of the run's own options.
+RESULTS = "Where results go"
 
 app = typer.Typer(
     help="Measure how often CUDA-graph-capture tests fail, of what, and what failures depend on.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
-    rich_markup_mode=None,
+    rich_markup_mode="rich",
 )
 
 StoreOption = Annotated[
     str | None,
     typer.Option(
-        "--store", metavar="PATH|URL", help="Where runs are kept [.harness/store.sqlite]."
+        "--store",
+        metavar="PATH|URL",
+        rich_help_panel=RESULTS,
+        help="Where runs are kept (default: .harness/store.sqlite).",
+    ),
+]
+JsonOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--json", metavar="FILE", rich_help_panel=RESULTS, help="Also write run.json there."
+    ),
+]
+MarkdownOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--markdown",
+        metavar="FILE",
+        rich_help_panel=RESULTS,
+        help="Also append the report there as Markdown.",
     ),
 ]
 
 
-JsonOption = Annotated[
-    Path | None, typer.Option("--json", metavar="FILE", help="Write run.json there too.")
-]
-MarkdownOption = Annotated[
-    Path | None,
-    typer.Option("--markdown", metavar="FILE", help="Append the report there as Markdown."),
-]
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"harness {metadata.version('capture-harness')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _main(
+    version: Annotated[
+        bool,
+        typer.Option("--version", is_eager=True, callback=_print_version, help="Show the version."),
+    ] = False,
+) -> None:
+    """Measure how often CUDA-graph-capture tests fail, of what, and what failures depend on."""
 
 
 @app.command()
+@take_run_options
 def run(
-    suites: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="[SUITE]...", help="FILE, FILE::Class or FILE::Class::test."),
-    ] = None,
-    repeats: Annotated[int, typer.Option(help="Attempts planned per cell.")] = 50,
-    order: Annotated[
-        str | None,
-        typer.Option(metavar="A,B", help="Capture orders: ascending, descending, shuffled, gate."),
-    ] = None,
-    backend: Annotated[
-        str | None,
-        typer.Option(metavar="A,B", help="Attention backends of all roles [all of this machine]."),
-    ] = None,
-    prefill_backend: Annotated[
-        str | None, typer.Option(metavar="A,B", help="Of prefill alone [--backend].")
-    ] = None,
-    decode_backend: Annotated[
-        str | None, typer.Option(metavar="A,B", help="Of decode and verify alone [--backend].")
-    ] = None,
-    draft_backend: Annotated[
-        str | None, typer.Option(metavar="A,B", help="Of the draft head alone [--backend].")
-    ] = None,
-    tp: Annotated[
-        str | None, typer.Option(metavar="1,2", help="Tensor-parallel sizes [2, else 1].")
-    ] = None,
-    rev: Annotated[
-        str | None,
-        typer.Option(metavar="A,B", help="Measure these commits, the first as the reference."),
-    ] = None,
-    rev_python: Annotated[
-        str | None,
-        typer.Option(metavar="PATH,PATH", help="An interpreter per revision [the running one]."),
-    ] = None,
-    axis: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME=A,B", help=f"Vary an engine argument: {', '.join(AXES)}."),
-    ] = None,
-    env: Annotated[
-        list[str] | None, typer.Option(metavar="NAME=A,B", help="Vary an environment variable.")
-    ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
-    slots: Annotated[int | None, typer.Option(help="CPU slots [the cores].")] = None,
-    timeout: Annotated[float, typer.Option(help="Seconds an attempt may take.")] = 300.0,
-    seed: Annotated[int | None, typer.Option(help="Run seed [drawn and printed].")] = None,
-    fixed_seed: Annotated[
-        bool, typer.Option("--fixed-seed", help="Give every attempt the run's seed.")
-    ] = False,
-    isolation: Annotated[
-        str | None,
-        typer.Option(help="spawn, or fork from a warm zygote [fork on CPU, spawn on CUDA]."),
-    ] = None,
-    in_process_reruns: Annotated[
-        int, typer.Option(help="Rerun failures N times in process, shown beside the rate.")
-    ] = 0,
-    replace_infra: Annotated[
-        int, typer.Option(help="Repeat an infrastructure attempt up to N times.")
-    ] = 0,
-    address: Annotated[
-        str | None, typer.Option(metavar="HOST:PORT|auto", help="Join this Ray [a private one].")
-    ] = None,
+    options: RunOptions,
+    context: typer.Context,
     resume: Annotated[
-        str | None, typer.Option(metavar="RUN", help="Finish what is missing of a stored run.")
+        str | None,
+        typer.Option(
+            metavar="RUN", rich_help_panel=MACHINE, help="Finish what a stored run still lacks."
+        ),
     ] = None,
     store: StoreOption = None,
     json_file: JsonOption = None,
     markdown_file: MarkdownOption = None,
-    keyword: Annotated[
-        str | None, typer.Option("-k", metavar="EXPR", help="pytest's -k, for every attempt.")
-    ] = None,
-    until: Annotated[
-        str | None,
-        typer.Option(metavar="decided", help="Stop once decided; --repeats is then the cap."),
-    ] = None,
-    max_flake_rate: Annotated[
-        float | None,
-        typer.Option(metavar="RATE", help="Gate: every cell must be proven to fail less often."),
-    ] = None,
-    base_rate: Annotated[
-        float, typer.Option(metavar="RATE", help="Rate that comparisons are planned to see.")
-    ] = 0.2,
-    target_rate: Annotated[
-        float, typer.Option(metavar="RATE", help="Rate that it is to be told apart from.")
-    ] = 0.0,
-    verbose: Annotated[bool, typer.Option("-v", help="Draw rank 0's captures live.")] = False,
+    verbose: Annotated[
+        bool,
+        typer.Option("-v", rich_help_panel=RESULTS, help="Show the captures of rank 0 live."),
+    ] = False,
 ) -> None:
     """Measure suites: repeat each in fresh processes in every cell, and print rates."""
-    from harness.driver.options import RunOptions
     from harness.driver.outputs import Outputs
-    from harness.driver.session import resume_run, start_run
 
     outputs = Outputs(json_file, markdown_file)
-    if resume is not None:
-        raise typer.Exit(resume_run(resume, store, outputs, verbose, address))
-    named = {
-        "order": order,
-        "backend": backend,
-        "prefill-backend": prefill_backend,
-        "decode-backend": decode_backend,
-        "draft-backend": draft_backend,
-        "tp": tp,
-    }
-    options = RunOptions(
-        suites=tuple(suites or _default_suites()),
-        repeats=repeats,
-        axes=tuple(_axes(named, axis or [], env or [])),
-        device=device,
-        slots=slots,
-        timeout_s=timeout,
-        seed=seed,
-        fixed_seed=fixed_seed,
-        isolation=isolation,
-        in_process_reruns=in_process_reruns,
-        replace_infra=replace_infra,
-        address=address,
-        keyword=keyword,
-        until=until,
-        max_flake_rate=max_flake_rate,
-        base_rate=base_rate,
-        target_rate=target_rate,
-        revs=_listed(rev),
-        rev_pythons=_listed(rev_python),
-    )
-    raise typer.Exit(start_run(options, store, outputs, verbose))
+    if resume is None:
+        from harness.driver.commands.run import start_run
 
+        raise typer.Exit(start_run(options, store, outputs, verbose))
+    from harness.driver.commands.resume import resume_run
 
-def _listed(text: str | None) -> tuple[str, ...]:
-    return tuple(part.strip() for part in text.split(",")) if text is not None else ()
-
-
-def _default_suites() -> list[str]:
-    from harness.driver.options import DEFAULT_SUITE
-
-    if not Path(DEFAULT_SUITE).is_file():
-        raise UsageError(
-            f"name a suite: {DEFAULT_SUITE} does not exist here; "
-            "for example: harness run tests/test_graphs.py::TestCapture --repeats 50"
-        )
-    return [DEFAULT_SUITE]
-
-
-def _axes(named: dict[str, str | None], axis: list[str], env: list[str]) -> list[Axis]:
-    axes = [
-        axis_of(name.replace("-", "_"), value.split(","), option=f"--{name}")
-        for name, value in named.items()
-        if value
-    ]
-    axes += [parse_axis(text) for text in axis]
-    return axes + [parse_axis(text, option="--env", prefix=ENV_PREFIX) for text in env]
+    check_beside_resume(context)
+    raise typer.Exit(resume_run(resume, store, outputs, verbose, options))
 
 
 @app.command()
@@ -196,7 +105,7 @@ def rerun(
     store: StoreOption = None,
 ) -> None:
     """Run one stored attempt again: same seed, cell and environment."""
-    from harness.driver.session import rerun_attempt
+    from harness.driver.commands.rerun import rerun_attempt
 
     raise typer.Exit(rerun_attempt(attempt, store))
 
@@ -209,32 +118,39 @@ def report(
     markdown_file: MarkdownOption = None,
 ) -> None:
     """Print a run's table again, from the store alone."""
+    from harness.driver.commands.report import show_run
     from harness.driver.outputs import Outputs
-    from harness.driver.session import show_run
 
     raise typer.Exit(show_run(run, store, Outputs(json_file, markdown_file)))
 
 
 @app.command()
 def plan(
-    base_rate: Annotated[float, typer.Option(metavar="RATE", help="The rate to see.")] = 0.2,
+    base_rate: Annotated[
+        float,
+        typer.Option(
+            metavar="RATE", help="Failure rate that the comparison must be able to detect."
+        ),
+    ] = 0.2,
     target_rate: Annotated[
-        float, typer.Option(metavar="RATE", help="The rate to tell it apart from.")
+        float, typer.Option(metavar="RATE", help="Failure rate that it must be distinguished from.")
     ] = 0.0,
     power: Annotated[float, typer.Option(help="Probability of a verdict.")] = 0.8,
     contrasts: Annotated[
-        int | None, typer.Option(help="Comparisons planned [those of the run costed by, else 1].")
+        int | None,
+        typer.Option(help="Comparisons planned (default: those of the stored run, else 1)."),
     ] = None,
     below: Annotated[
         float | None, typer.Option(metavar="RATE", help="Also: what proves a rate below this.")
     ] = None,
     like: Annotated[
-        str | None, typer.Option(metavar="RUN", help="Stored run to take durations from [latest].")
+        str | None,
+        typer.Option(metavar="RUN", help="Stored run to take durations from (default: latest)."),
     ] = None,
     store: StoreOption = None,
 ) -> None:
     """Say how many attempts, and device-hours, a question takes."""
-    from harness.driver.budget import Budget, print_budget
+    from harness.driver.commands.plan import Budget, print_budget
 
     budget = Budget(base_rate, target_rate, power, contrasts, below, like)
     raise typer.Exit(print_budget(budget, store))
@@ -247,7 +163,7 @@ def compare(
     store: StoreOption = None,
 ) -> None:
     """Say whether RUN_B fails less often than RUN_A, and what else changed between them."""
-    from harness.driver.compare import print_comparison
+    from harness.driver.commands.compare import print_comparison
 
     raise typer.Exit(print_comparison(base, head, store))
 
@@ -255,7 +171,7 @@ def compare(
 @app.command()
 def runs(store: StoreOption = None) -> None:
     """List the stored runs, newest first."""
-    from harness.driver.session import list_runs
+    from harness.driver.commands.runs import list_runs
 
     raise typer.Exit(list_runs(store))
 
@@ -263,7 +179,7 @@ def runs(store: StoreOption = None) -> None:
 @app.command()
 def doctor(store: StoreOption = None) -> None:
     """Say what this machine offers: devices, backends, versions, Ray, store."""
-    from harness.driver.doctor import print_doctor
+    from harness.driver.commands.doctor import print_doctor
 
     raise typer.Exit(print_doctor(store))
 
@@ -272,14 +188,14 @@ def doctor(store: StoreOption = None) -> None:
 def gate(
     suites: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[SUITE]...", help="Suite files [all under suites/]."),
+        typer.Argument(metavar="[SUITE]...", help="Suite files (default: all under suites/)."),
     ] = None,
     store: StoreOption = None,
 ) -> None:
     """Per class and backend: what the ordering gate decides in CI or not, and what was observed."""
-    from harness.driver.gate import print_gate, suites_under
+    from harness.driver.commands.ordering_gate import print_gate, suites_under
 
-    raise typer.Exit(print_gate(suites or suites_under("suites") or _default_suites(), store))
+    raise typer.Exit(print_gate(suites or suites_under("suites") or [DEFAULT_SUITE], store))
 
 
 app.command("capture-cost")(capture_cost)

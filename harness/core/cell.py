@@ -91,10 +91,10 @@ def parse_axis(text: str, *, option: str = "--axis", prefix: str = "") -> Axis:
     name, equals, listed = text.partition("=")
     if not equals or not _NAME.fullmatch(name):
         raise UsageError(f"{option} {text!r}: write NAME=VALUE[,VALUE...], as in page_size=1,4")
-    return axis_of(prefix + name, listed.split(","), option=option)
+    return make_axis(prefix + name, listed.split(","), option=option)
 
 
-def axis_of(name: str, texts: Iterable[str], *, option: str) -> Axis:
+def make_axis(name: str, texts: Iterable[str], *, option: str) -> Axis:
     """Build an axis from raw texts. Raises UsageError for an empty or a repeated value."""
     values = tuple(parse_value(text.strip()) for text in texts)
     if not values or "" in values:

@@ -10,30 +10,22 @@ from harness.analysis.revisions import revision_lines
 from harness.analysis.words import duration, percent
 from harness.core.errors import UsageError
 from harness.core.plan import Plan
-from harness.core.records import RunRecord
-from harness.driver.options import RunOptions
+from harness.driver.context import RunContext
 from harness.stats.attempts_needed import describe_shortfalls
 from harness.stats.intervals import compute_upper_bound
 from harness.store.store import Store
 
 
-def print_plan(
-    console: Console,
-    record: RunRecord,
-    plan: Plan,
-    options: RunOptions,
-    store: Store,
-    isolation: str,
-    devices: int,
-) -> None:
-    """Print the plan. Raises UsageError where no cell of it can run."""
+def print_plan(console: Console, context: RunContext, store: Store, devices: int) -> None:
+    """Print the plan. Raise UsageError if no cell of it can run."""
+    record, plan = context.record, context.plan
     cells = plan.runnable
     seed = f"{'fixed ' if plan.fixed_seed else ''}seed {plan.seed}"
     repeats = f"{'at most ' if plan.until_decided else ''}{plan.repeats}"
     console.print(
         f"run {record.id}: {len(cells)} cells x {repeats} repeats = "
         f"{len(cells) * plan.repeats} attempts on {devices} {record.device} devices, "
-        f"{isolation}, blocks interleaved in an order from {seed}",
+        f"{context.isolation}, blocks interleaved in an order from {seed}",
         soft_wrap=True,
     )
     for line in revision_lines(plan.revisions):
@@ -45,7 +37,7 @@ def print_plan(
         raise UsageError("no cell of the plan can run here; each reason stands above")
     expected = expected_seconds(store, plan, devices)
     told = f"about {duration(expected)}" if expected else "unknown, no stored run of these cells"
-    console.print(f"expected time: {told} (at most {options.timeout_s:g} s per attempt)")
+    console.print(f"expected time: {told} (at most {context.options.timeout_s:g} s per attempt)")
     for line in _prospects(plan):
         console.print(line, soft_wrap=True)
 

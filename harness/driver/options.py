@@ -1,40 +1,128 @@
-"""What the user asked for, checked: `harness run`'s options as one frozen value."""
+"""The options of `harness run`, each declared once: default, help, group and stored form."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
 
-from harness.core.cell import Axis
+from harness.core.cell import ENV_PREFIX, Axis, make_axis, parse_axis
+from harness.core.engine_arguments import AXES
 from harness.core.errors import UsageError
 from harness.core.plan import EXPECTED_RATES, check_repeats
+from harness.driver.declarations import declare, restore
 from harness.stats.power import check_pair
 
 DEFAULT_SUITE = "suites/test_eagle_infer_b.py"
-DEFAULT_REPEATS = 50
-DEFAULT_TIMEOUT_S = 300.0
+
+MEASURE = "What is measured"
+QUESTION = "What is asked"
+ATTEMPTS = "How attempts are made"
+MACHINE = "Where it runs"
+
+#: Options that give one axis each.
+_AXES = ("order", "backend", "prefill_backend", "decode_backend", "draft_backend", "tp")
 
 
 @dataclass(frozen=True, slots=True)
 class RunOptions:
-    """Options of one run. Axes are as given; the plan adds the defaults that need the machine."""
+    """Options of one run, as given; the plan adds the defaults that need the machine."""
 
-    suites: tuple[str, ...] = ()
-    repeats: int = DEFAULT_REPEATS
-    axes: tuple[Axis, ...] = ()
-    device: str = "auto"
-    slots: int | None = None
-    timeout_s: float = DEFAULT_TIMEOUT_S
-    seed: int | None = None
-    fixed_seed: bool = False
-    isolation: str | None = None
-    in_process_reruns: int = 0
-    replace_infra: int = 0
-    address: str | None = None
-    keyword: str | None = None
-    until: str | None = None
-    max_flake_rate: float | None = None
-    base_rate: float = EXPECTED_RATES[0]
-    target_rate: float = EXPECTED_RATES[1]
-    revs: tuple[str, ...] = ()
-    rev_pythons: tuple[str, ...] = ()
+    suites: tuple[str, ...] = declare(
+        (), metavar="SUITE", help="FILE, FILE::Class or FILE::Class::test.", group=MEASURE
+    )
+    repeats: int = declare(
+        50, "--repeats", metavar="N", help="Attempts planned per cell.", group=MEASURE
+    )
+    order: tuple[str, ...] = declare(
+        (), "--order", metavar="A,B", listed=True, group=MEASURE,
+        help="Capture orders: ascending, descending, shuffled, gate.",
+    )  # fmt: skip
+    backend: tuple[str, ...] = declare(
+        (), "--backend", metavar="A,B", listed=True, group=MEASURE,
+        help="Attention backends of all roles (default: all of this machine).",
+    )  # fmt: skip
+    prefill_backend: tuple[str, ...] = declare(
+        (), "--prefill-backend", metavar="A,B", listed=True, group=MEASURE,
+        help="Attention backend of prefill (default: --backend).",
+    )  # fmt: skip
+    decode_backend: tuple[str, ...] = declare(
+        (), "--decode-backend", metavar="A,B", listed=True, group=MEASURE,
+        help="Attention backend of decode and verify (default: --backend).",
+    )  # fmt: skip
+    draft_backend: tuple[str, ...] = declare(
+        (), "--draft-backend", metavar="A,B", listed=True, group=MEASURE,
+        help="Attention backend of the draft head (default: --backend).",
+    )  # fmt: skip
+    tp: tuple[str, ...] = declare(
+        (), "--tp", metavar="1,2", listed=True, group=MEASURE,
+        help="Tensor-parallel sizes (default: 2, or 1 if there is one device).",
+    )  # fmt: skip
+    axis: tuple[str, ...] = declare(
+        (),
+        "--axis",
+        metavar="NAME=A,B",
+        group=MEASURE,
+        help=f"Vary an engine argument: {', '.join(AXES)}.",
+    )
+    env: tuple[str, ...] = declare(
+        (), "--env", metavar="NAME=A,B", help="Vary an environment variable.", group=MEASURE
+    )
+    revs: tuple[str, ...] = declare(
+        (), "--rev", metavar="A,B", listed=True, group=MEASURE,
+        help="Measure these commits; the first is the reference.",
+    )  # fmt: skip
+    rev_pythons: tuple[str, ...] = declare(
+        (), "--rev-python", metavar="PATH,PATH", listed=True, group=MEASURE,
+        help="One interpreter per revision (default: the running one).",
+    )  # fmt: skip
+    keyword: str | None = declare(
+        None, "-k", metavar="EXPR", help="pytest's -k, for every attempt.", group=MEASURE
+    )
+    seed: int | None = declare(
+        None, "--seed", help="Seed of the run (default: drawn and printed).", group=MEASURE
+    )
+    fixed_seed: bool = declare(
+        False, "--fixed-seed", help="Give every attempt the run's seed.", group=MEASURE
+    )
+    until: str | None = declare(
+        None, "--until", metavar="decided", group=QUESTION,
+        help="Stop as soon as the answer is known; --repeats is then the limit.",
+    )  # fmt: skip
+    max_flake_rate: float | None = declare(
+        None, "--max-flake-rate", metavar="RATE", group=QUESTION,
+        help="Fail unless every cell is proven to fail less often than this.",
+    )  # fmt: skip
+    base_rate: float = declare(
+        EXPECTED_RATES[0], "--base-rate", metavar="RATE", group=QUESTION,
+        help="Failure rate that the comparison must be able to detect.",
+    )  # fmt: skip
+    target_rate: float = declare(
+        EXPECTED_RATES[1], "--target-rate", metavar="RATE", group=QUESTION,
+        help="Failure rate that it must be distinguished from.",
+    )  # fmt: skip
+    timeout_s: float = declare(
+        300.0, "--timeout", metavar="SECONDS", group=ATTEMPTS,
+        help="How long an attempt may take.",
+    )  # fmt: skip
+    isolation: str | None = declare(
+        None, "--isolation", group=ATTEMPTS,
+        help="spawn, or fork from a warm zygote (default: fork on CPU, spawn on CUDA).",
+    )  # fmt: skip
+    in_process_reruns: int = declare(
+        0, "--in-process-reruns", metavar="N", group=ATTEMPTS,
+        help="Rerun failed tests up to N times in the same process, shown beside the rate.",
+    )  # fmt: skip
+    replace_infra: int = declare(
+        0, "--replace-infra", metavar="N", group=ATTEMPTS,
+        help="Repeat an attempt that infrastructure ended, up to N times.",
+    )  # fmt: skip
+    device: str = declare("auto", "--device", help="auto, cpu or cuda.", group=MACHINE)
+    slots: int | None = declare(
+        None, "--slots", help="CPU slots (default: the cores).", group=MACHINE, beside_resume=True
+    )
+    address: str | None = declare(
+        None, "--address", metavar="HOST:PORT|auto", group=MACHINE, beside_resume=True,
+        help="Join this Ray cluster (default: a private one).",
+    )  # fmt: skip
 
     def __post_init__(self) -> None:
         check_repeats(self.repeats)
@@ -48,44 +136,84 @@ class RunOptions:
             raise UsageError("--in-process-reruns and --replace-infra take 0 or more")
         if self.seed is not None and not 0 <= self.seed < 1 << 31:
             raise UsageError(f"--seed {self.seed}: give a number from 0 to 2147483647")
-        self._check_question()
-        self._check_revisions()
+        _check_question(self)
+        _check_revisions(self)
 
-    def _check_question(self) -> None:
-        if self.until not in (None, "decided"):
-            raise UsageError(f"--until {self.until!r}: the one value is decided")
-        if self.max_flake_rate is not None and not 0 < self.max_flake_rate < 1:
-            raise UsageError(
-                f"--max-flake-rate {self.max_flake_rate:g}: give a rate above 0 and below 1; "
-                "no number of attempts proves a rate of 0"
-            )
-        check_pair(self.base_rate, self.target_rate)
-        if self.fixed_seed and (self.until or self.max_flake_rate is not None):
-            raise UsageError(
-                "--fixed-seed: repeats of one seed are one observation, so neither --until decided "
-                "nor --max-flake-rate can be answered; drop one of them"
-            )
-        if self.until and self.replace_infra:
-            raise UsageError(
-                "--replace-infra: a run --until decided counts each infrastructure attempt both "
-                "ways, and a replacement would come out of order; drop one of them"
-            )
+    @property
+    def axes(self) -> tuple[Axis, ...]:
+        """The axes that the options name, in the order of the options.
 
-    def _check_revisions(self) -> None:
-        if "" in self.revs:
-            raise UsageError("--rev: an empty revision; remove the stray comma")
-        if self.revs and self.address is not None:
-            raise UsageError(
-                f"--rev with --address {self.address}: worktrees stand on this machine alone; "
-                "leave --address out"
-            )
-        if self.rev_pythons and len(self.rev_pythons) != len(self.revs):
-            raise UsageError(
-                f"--rev-python names {len(self.rev_pythons)} interpreters for {len(self.revs)} "
-                "revisions: give one per revision of --rev, in the same order"
-            )
-        if self.rev_pythons and self.isolation == "fork":
-            raise UsageError(
-                "--rev-python with --isolation fork: what ranks are forked from would have run "
-                "the interpreter under test; leave --isolation out"
-            )
+        Raises UsageError for a text that is no axis.
+        """
+        named = [(name, getattr(self, name)) for name in _AXES]
+        return (
+            *(
+                make_axis(name, texts, option=f"--{name.replace('_', '-')}")
+                for name, texts in named
+                if texts
+            ),
+            *(parse_axis(text) for text in self.axis),
+            *(parse_axis(text, option="--env", prefix=ENV_PREFIX) for text in self.env),
+        )
+
+
+def store_options(options: RunOptions) -> dict[str, Any]:
+    """Return the options as stored: JSON values only."""
+    return asdict(options)
+
+
+def read_options(stored: Mapping[str, Any]) -> RunOptions:
+    """Return the options of a stored run. The reverse of `store_options`."""
+    return RunOptions(**restore(RunOptions, _upgrade(stored)))
+
+
+def _upgrade(stored: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what harness 0.1.0 stored, which kept axes parsed, in today's form."""
+    values = dict(stored)
+    for axis in values.pop("axes", ()):
+        name, texts = axis["name"], ",".join(str(value) for value in axis["values"])
+        kind = "env" if name.startswith(ENV_PREFIX) else "axis"
+        text = f"{name.removeprefix(ENV_PREFIX)}={texts}"
+        values[kind] = (*values.get(kind, ()), text)
+    return values
+
+
+def _check_question(options: RunOptions) -> None:
+    if options.until not in (None, "decided"):
+        raise UsageError(f"--until {options.until!r}: the only value is decided")
+    if options.max_flake_rate is not None and not 0 < options.max_flake_rate < 1:
+        raise UsageError(
+            f"--max-flake-rate {options.max_flake_rate:g}: give a rate above 0 and below 1; "
+            "no number of attempts proves a rate of 0"
+        )
+    check_pair(options.base_rate, options.target_rate)
+    if options.fixed_seed and (options.until or options.max_flake_rate is not None):
+        raise UsageError(
+            "--fixed-seed: repeats of one seed are one observation, so neither --until decided "
+            "nor --max-flake-rate can be answered; remove one of them"
+        )
+    if options.until and options.replace_infra:
+        raise UsageError(
+            "--replace-infra: a run --until decided counts each infrastructure attempt both "
+            "ways, and a replacement would come out of order; remove one of them"
+        )
+
+
+def _check_revisions(options: RunOptions) -> None:
+    if "" in options.revs:
+        raise UsageError("--rev: a revision is empty; remove the stray comma")
+    if options.revs and options.address is not None:
+        raise UsageError(
+            f"--rev with --address {options.address}: worktrees exist on this machine only; "
+            "leave --address out"
+        )
+    if options.rev_pythons and len(options.rev_pythons) != len(options.revs):
+        raise UsageError(
+            f"--rev-python names {len(options.rev_pythons)} interpreters for {len(options.revs)} "
+            "revisions: give one per revision of --rev, in the same order"
+        )
+    if options.rev_pythons and options.isolation == "fork":
+        raise UsageError(
+            "--rev-python with --isolation fork: ranks would be forked from a process that runs "
+            "the interpreter under test; leave --isolation out"
+        )

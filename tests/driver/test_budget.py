@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from harness.core.errors import UsageError
-from harness.driver.budget import Budget, print_budget
+from harness.driver.commands.plan import Budget, print_budget
 
 
 @pytest.mark.parametrize(

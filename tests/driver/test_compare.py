@@ -12,7 +12,7 @@ from harness.core.exits import ExitCode
 from harness.core.plan import Plan, PlannedCell, plan_to_dict, schedule
 from harness.core.records import AttemptRow, RunRecord
 from harness.core.statuses import AttemptStatus, RunStatus
-from harness.driver.compare import compare_runs
+from harness.driver.commands.compare import compare_runs
 from harness.stats.contrasts import Finding, describe_contrast
 
 ASCENDING, DESCENDING = (Cell((("order", o), ("tp", 1))) for o in ("ascending", "descending"))

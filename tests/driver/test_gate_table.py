@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from harness.driver.gate import _class_of, _lines, suites_under
+from harness.driver.commands.ordering_gate import _class_of, _lines, suites_under
 
 SUITE = """
 import unittest

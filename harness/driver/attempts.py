@@ -1,0 +1,96 @@
+"""One attempt between plan, supervisor and store: its specification, its ending, its lease."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from harness.attempt.spec import AttemptRecord, AttemptSpec
+from harness.cluster.members import Gang
+from harness.core.plan import PlannedAttempt
+from harness.core.records import Lease
+from harness.core.result import Ending
+from harness.core.revision import AXIS
+from harness.driver.context import RunContext
+from harness.driver.revisions.place import place_of
+
+_GRACE_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptInFlight:
+    """An attempt under way. `replaces`: 0, or the n-th replacement of an infrastructure attempt."""
+
+    planned: PlannedAttempt
+    replaces: int
+    gang: Gang
+    spec: AttemptSpec
+    started: float
+
+    def identity(self) -> dict[str, Any]:
+        """Return what the store knows the attempt by."""
+        return {
+            "id": self.spec.attempt_id,
+            "run_id": self.spec.run_id,
+            "position": self.planned.position,
+            "replaces": self.replaces,
+            "suite": self.planned.suite,
+            "cell": self.planned.cell.key,
+            "repeat": self.planned.repeat,
+            "seed": self.planned.seed,
+        }
+
+
+def make_spec(
+    context: RunContext, attempt_id: str, planned: PlannedAttempt, gang: Gang
+) -> AttemptSpec:
+    """Return all that the supervisor needs for one attempt."""
+    options, devices = context.options, [member.device for member in gang.members]
+    place = place_of(context.plan.revisions, planned.cell)
+    return AttemptSpec(
+        run_id=context.run_id,
+        attempt_id=attempt_id,
+        nodeids=(planned.suite,),
+        deselect=planned.deselect,
+        keyword=options.keyword,
+        # A revision is not an argument of its engine.
+        axes={name: value for name, value in planned.cell.axes if name != AXIS},
+        seed=planned.seed,
+        repeat=planned.repeat,
+        tp=planned.cell.tp,
+        timeout_s=options.timeout_s,
+        grace_s=_GRACE_S,
+        folder=context.folder / attempt_id,
+        isolation=context.isolation,
+        env={**planned.cell.environment(), **place.env},
+        in_process_reruns=options.in_process_reruns,
+        python=place.python,
+        cwd=place.cwd,
+        device=devices[0].kind,
+        visible_devices=tuple(d.id for d in devices if d.kind == "cuda"),
+        in_ci=context.plan.in_ci,
+    )
+
+
+def make_ending(record: AttemptRecord, spec: AttemptSpec) -> Ending:
+    """Return how the processes ended, without the deaths that the supervisor itself caused."""
+    own = [end for end in record.exits if end.rank not in record.killed]
+    return Ending(
+        exits=tuple((end.rank, end.code, end.signal) for end in own),
+        timed_out=record.timed_out,
+        timeout_s=spec.timeout_s,
+        infrastructure=record.error,
+        left_behind=tuple(record.orphans),
+    )
+
+
+def make_lease(attempt: AttemptInFlight, record: AttemptRecord | None) -> Lease:
+    """Return what the attempt ran on, for the store."""
+    return Lease(
+        devices=tuple(member.device.id for member in attempt.gang.members),
+        node=attempt.gang.members[0].host,
+        zygote=record.keeper_id if record else "",
+        isolation=attempt.spec.isolation,
+        started=attempt.started,
+        wall_seconds=record.wall_seconds if record else 0.0,
+        folder=str(attempt.spec.folder),
+        log_tails={str(rank): tail for rank, tail in record.log_tails.items()} if record else {},
+    )

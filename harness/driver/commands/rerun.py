@@ -1,0 +1,105 @@
+"""`harness rerun ATTEMPT`: one stored attempt again, with the same seed, cell and environment."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from rich.console import Console
+from rich.markup import escape
+
+from harness.analysis.summary import cell_of
+from harness.cluster.devices import count_usable_cores
+from harness.cluster.interface import DevicePool
+from harness.cluster.members import Gang
+from harness.core.errors import NoDeviceError
+from harness.core.exits import ExitCode
+from harness.core.fold import fold
+from harness.core.plan import Plan, PlannedAttempt
+from harness.core.records import AttemptRow
+from harness.core.result import AttemptResult, Ending
+from harness.core.revision import AXIS
+from harness.core.statuses import AttemptStatus
+from harness.driver.attempts import make_ending, make_spec
+from harness.driver.context import RunContext
+from harness.driver.execution import make_supervisor_settings
+from harness.driver.restoring import restore_context
+from harness.driver.revisions.worktrees import standing
+from harness.store.open import open_store
+from harness.store.store import Store
+
+_EXIT_CODES = {
+    AttemptStatus.PASSED: ExitCode.OK,
+    AttemptStatus.FAILED: ExitCode.FAILURES,
+    AttemptStatus.INFRA: ExitCode.NO_VALID_ATTEMPT,
+}
+
+
+def rerun_attempt(name: str, location: str | None) -> int:
+    """Make the attempt again, on the same devices if they are free. Return the exit code."""
+    from harness.cluster.pool import open_pool
+
+    row, context = _find(name, location)
+    slots = context.options.slots or count_usable_cores()
+    # Only the attempt's own revision is needed.
+    label = cell_of(row.cell).get(AXIS)
+    revisions = [one for one in context.plan.revisions if one.label == label]
+    settings = make_supervisor_settings(context.isolation, revisions)
+    with standing(revisions), open_pool(context.device, slots, None, settings) as pool:
+        result, folder = _run_once(context, row, pool)
+    console = Console()
+    console.print(f"{row.id}, seed {row.seed}: {escape(cell_of(row.cell).label)}")
+    console.print(f"  then: {_describe_stored(row)}")
+    console.print(f"  now:  {_describe(result)}")
+    console.print(f"  logs: {folder}")
+    return _EXIT_CODES[result.status]
+
+
+def _find(name: str, location: str | None) -> tuple[AttemptRow, RunContext]:
+    store = Store(open_store(location, write=False))
+    try:
+        row = store.attempt(name)
+        context = restore_context(store.run(row.run_id))
+    finally:
+        store.close()
+    isolation = "fork" if row.isolation == "fork" else "spawn"
+    return row, replace(context, isolation=isolation)
+
+
+def _run_once(context: RunContext, row: AttemptRow, pool: DevicePool) -> tuple[AttemptResult, str]:
+    gang = _lease(row.devices, pool)
+    planned = PlannedAttempt(
+        *(row.position, row.suite, cell_of(row.cell), row.repeat, row.seed),
+        _find_deselected(context.plan, row),
+    )
+    spec = make_spec(context, f"{row.id}.rerun", planned, gang)
+    outcome = pool.collect(pool.start(gang, spec))
+    if isinstance(outcome, str):
+        return fold([], Ending((), infrastructure=outcome)), str(spec.folder)
+    return fold(outcome.events, make_ending(outcome, spec)), str(spec.folder)
+
+
+def _lease(devices: Sequence[str], pool: DevicePool) -> Gang:
+    """Lease the same devices, or as many others. Raise NoDeviceError if there are too few."""
+    gang = pool.lease_devices(devices)
+    if gang is not None:
+        return gang
+    gang = pool.lease(len(devices))
+    if gang is None:
+        raise NoDeviceError(f"the attempt needs {len(devices)} free devices of one node")
+    Console().print(f"its devices {list(devices)} are not here or not free: others are used")
+    return gang
+
+
+def _find_deselected(plan: Plan, row: AttemptRow) -> tuple[str, ...]:
+    for planned in plan.cells:
+        if planned.suite == row.suite and planned.cell.key == row.cell:
+            return planned.deselect
+    return ()
+
+
+def _describe_stored(row: AttemptRow) -> str:
+    return f"{row.status}" + (f", {row.kind}: {escape(row.signature or '')}" if row.kind else "")
+
+
+def _describe(result: AttemptResult) -> str:
+    failure = result.failure
+    return result.status + (f", {failure.kind}: {escape(failure.signature)}" if failure else "")

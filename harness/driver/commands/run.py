@@ -1,0 +1,131 @@
+"""`harness run`: plan, store the plan, run it, report."""
+
+import os
+import secrets
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from harness.attempt.spec import Isolation
+from harness.cluster.devices import DeviceKind, choose_kind, count_usable_cores, find_gpus
+from harness.cluster.members import Member
+from harness.core.errors import UsageError
+from harness.core.order import is_in_ci
+from harness.core.plan import Plan, plan_to_dict, schedule
+from harness.core.records import RunRecord
+from harness.core.revision import Revision
+from harness.driver import messages
+from harness.driver.announce import print_plan
+from harness.driver.context import RunContext
+from harness.driver.execution import (
+    choose_isolation,
+    execute,
+    make_supervisor_settings,
+    report_run,
+)
+from harness.driver.fingerprint import fingerprint
+from harness.driver.options import DEFAULT_SUITE, RunOptions, store_options
+from harness.driver.outputs import Outputs
+from harness.driver.planning import make_plan
+from harness.driver.revisions.open import opened
+from harness.store.open import open_store
+from harness.store.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """A run that is asked for, with all that is decided before Ray is started."""
+
+    options: RunOptions
+    revisions: tuple[Revision, ...]
+    device: DeviceKind
+    isolation: Isolation
+    slots: int
+    seed: int
+    in_ci: bool
+
+    def make_plan(self, devices_on_a_node: int) -> Plan:
+        """Return the plan for this many devices. Raise UsageError if it cannot be meant."""
+        return make_plan(
+            self.options, self.device, devices_on_a_node, self.seed, self.in_ci, self.revisions
+        )
+
+
+def start_run(options: RunOptions, location: str | None, outputs: Outputs, verbose: bool) -> int:
+    """Measure what the options ask for. Return the exit code."""
+    outputs.check()
+    options = _choose_suites(options)
+    with opened(options) as (options, revisions):
+        request = _make_request(options, revisions)
+        if options.address is None:
+            # Every mistake is found before Ray's five seconds are spent.
+            request.make_plan(_count_local_devices(request))
+        store = Store(open_store(location, write=True))
+        try:
+            return _measure(request, store, outputs, verbose)
+        finally:
+            store.close()
+
+
+def _choose_suites(options: RunOptions) -> RunOptions:
+    if options.suites:
+        return options
+    if not Path(DEFAULT_SUITE).is_file():
+        raise UsageError(
+            f"name a suite: {DEFAULT_SUITE} does not exist here; "
+            "for example: harness run tests/test_graphs.py::TestCapture --repeats 50"
+        )
+    return replace(options, suites=(DEFAULT_SUITE,))
+
+
+def _make_request(options: RunOptions, revisions: tuple[Revision, ...]) -> _Request:
+    device = choose_kind(options.device)
+    wanted = options.isolation or ("spawn" if options.rev_pythons else None)
+    return _Request(
+        options=options,
+        revisions=revisions,
+        device=device,
+        isolation=choose_isolation(wanted, device),
+        slots=options.slots or count_usable_cores(),
+        seed=options.seed if options.seed is not None else secrets.randbelow(1 << 31),
+        in_ci=is_in_ci(os.environ),
+    )
+
+
+def _count_local_devices(request: _Request) -> int:
+    return request.slots if request.device == "cpu" else len(find_gpus()[0])
+
+
+def _measure(request: _Request, store: Store, outputs: Outputs, verbose: bool) -> int:
+    from harness.cluster.pool import open_pool
+
+    console, options = Console(stderr=True), request.options
+    console.print(messages.say_starting(options.address))
+    settings = make_supervisor_settings(request.isolation, request.revisions)
+    with open_pool(request.device, request.slots, options.address, settings) as pool:
+        plan = request.make_plan(pool.largest_gang())
+        record = _make_record(request, plan, pool.members)
+        context = RunContext(record, plan, options, request.isolation)
+        store.add_run(record)
+        print_plan(console, context, store, len(pool.members))
+        execute(context, pool, store, schedule(plan), verbose)
+        return report_run(store, record.id, outputs)
+
+
+def _make_record(request: _Request, plan: Plan, members: Sequence[Member]) -> RunRecord:
+    devices: list[dict[str, Any]] = [
+        {**asdict(member.device), "node": member.host} for member in members
+    ]
+    return RunRecord(
+        id=secrets.token_hex(4),  # eight characters that no shell and no file system minds
+        created=time.time(),
+        seed=plan.seed,
+        device=request.device,
+        plan=plan_to_dict(plan),
+        options=store_options(replace(request.options, isolation=request.isolation)),
+        fingerprint=fingerprint(devices),
+    )
