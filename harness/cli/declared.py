@@ -5,7 +5,6 @@ from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
-from click.core import ParameterSource
 
 from harness.core.errors import UsageError
 from harness.driver.declarations import Declared, list_declared
@@ -19,7 +18,11 @@ def take_run_options(command: Command) -> Command:
 
     The command's other parameters stay as they are, after these.
     """
-    own = list(inspect.signature(command).parameters.values())[1:]
+    signature = inspect.signature(command)
+    own = [
+        one.replace(kind=inspect.Parameter.KEYWORD_ONLY)
+        for one in list(signature.parameters.values())[1:]
+    ]
 
     def call(**given: Any) -> None:
         own_values = {one.name: given.pop(one.name) for one in own}
@@ -42,7 +45,7 @@ def check_beside_resume(context: typer.Context) -> None:
     """Raise UsageError for an option beside `--resume` that would change the stored plan."""
     for one in list_declared(RunOptions):
         source = context.get_parameter_source(one.field)
-        if source is ParameterSource.COMMANDLINE and not one.option.beside_resume:
+        if source and source.name == "COMMANDLINE" and not one.option.beside_resume:
             raise UsageError(
                 f"{one.option.name} beside --resume: the stored plan is continued as it is; "
                 f"leave it out, or start another run"
@@ -60,7 +63,7 @@ def _to_parameter(one: Declared) -> inspect.Parameter:
             show_default=not isinstance(one.default, tuple) and one.default not in (None, False),
         )
     else:
-        info = typer.Argument(help=option.help, metavar=f"[{option.metavar}]...")
+        info = typer.Argument(help=option.help, metavar=f"[{option.metavar}...]")
     return inspect.Parameter(
         one.field,
         inspect.Parameter.KEYWORD_ONLY,

@@ -26,8 +26,12 @@ def suite(tmp_path: Path) -> str:
     return str(path)
 
 
+def to_text(axis: Axis) -> str:
+    return f"{axis.name}={','.join(map(str, axis.values))}"
+
+
 def plan_of(suite: str, *axes: Axis, devices: int = 2, device: str = "cpu") -> list[str]:
-    options = RunOptions(suites=(suite,), repeats=1, axes=axes)
+    options = RunOptions(suites=(suite,), repeats=1, axis=tuple(map(to_text, axes)))
     plan = make_plan(options, device, devices, seed=1, in_ci=False)
     return [planned.cell.label for planned in plan.runnable]
 
@@ -78,11 +82,11 @@ def test_a_class_that_a_pin_bars_is_deselected_and_said(tmp_path: Path) -> None:
         "class TestPinned:\n    engine_args = dict(page_size=4)\n    pinned = ('page_size',)\n"
         "class TestFree:\n    def test_it(self): ...\n"
     )
-    options = RunOptions(suites=(str(path),), axes=(Axis("page_size", (1,)),))
+    options = RunOptions(suites=(str(path),), axis=("page_size=1",))
     plan = make_plan(options, "cpu", 1, seed=1, in_ci=False)
     assert plan.cells[0].deselect == (f"{path}::TestPinned",)
     assert "TestPinned not applicable: page_size is pinned to 4" in plan.cells[0].notes
-    only = RunOptions(suites=(f"{path}::TestPinned",), axes=(Axis("page_size", (1,)),))
+    only = RunOptions(suites=(f"{path}::TestPinned",), axis=("page_size=1",))
     refused = make_plan(only, "cpu", 1, seed=1, in_ci=False)
     assert "page_size is pinned to 4" in (refused.cells[0].refused or "")
     assert not refused.runnable
@@ -98,7 +102,7 @@ def test_a_class_that_a_pin_bars_is_deselected_and_said(tmp_path: Path) -> None:
 def test_a_cell_that_its_backend_cannot_run_is_refused_with_the_reason(
     suite: str, axis: Axis, told: str
 ) -> None:
-    options = RunOptions(suites=(suite,), axes=(axis, Axis("order", ("gate",))))
+    options = RunOptions(suites=(suite,), axis=(to_text(axis), "order=gate"))
     (planned,) = make_plan(options, "cpu", 1, seed=1, in_ci=False).cells
     assert told in (planned.refused or "")
 
@@ -109,7 +113,7 @@ def test_only_the_class_that_a_backend_cannot_run_is_deselected(tmp_path: Path) 
         "class TestWide:\n    engine_args = dict(page_size=512)\n    def test_it(self): ...\n"
         "class TestFree:\n    def test_it(self): ...\n"
     )
-    options = RunOptions(suites=(str(path),), axes=(Axis("order", ("gate",)),))
+    options = RunOptions(suites=(str(path),), axis=("order=gate",))
     (planned,) = make_plan(options, "cpu", 1, seed=1, in_ci=False).cells
     assert planned.refused is None
     assert planned.deselect == (f"{path}::TestWide",)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.core.cell import Axis, Cell
+from harness.core.cell import Cell
 from harness.core.errors import UsageError
 from harness.core.plan import Plan, PlannedCell, schedule
 from harness.core.statuses import AttemptStatus
@@ -91,8 +91,10 @@ def test_a_resumed_run_knows_what_it_has() -> None:
 
 
 def options(**given: object) -> RunOptions:
-    axes = (Axis("order", ("ascending", "descending")), Axis("tp", (1,)))
-    return RunOptions(suites=("tests/outcomes/passes.py",), **{"axes": axes, **given})  # type: ignore[arg-type]
+    return RunOptions(
+        suites=("tests/outcomes/passes.py",),
+        **{"order": ("ascending", "descending"), "tp": ("1",), **given},
+    )  # type: ignore[arg-type]
 
 
 def test_a_cap_that_no_outcome_can_decide_is_refused_with_the_least_that_can() -> None:
@@ -102,24 +104,24 @@ def test_a_cap_that_no_outcome_can_decide_is_refused_with_the_least_that_can() -
 
 
 def test_until_decided_with_nothing_to_decide_is_refused() -> None:
-    one = (Axis("order", ("ascending",)), Axis("tp", (1,)))
+    one = ("ascending",)
     with pytest.raises(UsageError, match="nothing to decide: give --max-flake-rate, or an axis"):
-        make_plan(options(until="decided", axes=one), "cpu", 2, 1, in_ci=False)
-    gated = options(until="decided", axes=one, max_flake_rate=0.1)
+        make_plan(options(until="decided", order=one), "cpu", 2, 1, in_ci=False)
+    gated = options(until="decided", order=one, max_flake_rate=0.1)
     assert make_plan(gated, "cpu", 2, 1, in_ci=False).max_flake_rate == 0.1
 
 
 @pytest.mark.parametrize(
     ("given_options", "message"),
     [
-        ({"until": "bored"}, "the one value is decided"),
+        ({"until": "bored"}, "--until"),
         ({"max_flake_rate": 0.0}, "above 0 and below 1"),
         ({"max_flake_rate": float("nan")}, "above 0 and below 1"),
         ({"base_rate": 1.5}, "give one from 0 to 1"),
         ({"base_rate": 0.1, "target_rate": 0.1}, "cannot be told apart"),
-        ({"until": "decided", "fixed_seed": True}, "drop one of them"),
-        ({"max_flake_rate": 0.1, "fixed_seed": True}, "drop one of them"),
-        ({"until": "decided", "replace_infra": 1}, "drop one of them"),
+        ({"until": "decided", "fixed_seed": True}, "remove one of them"),
+        ({"max_flake_rate": 0.1, "fixed_seed": True}, "remove one of them"),
+        ({"until": "decided", "replace_infra": 1}, "remove one of them"),
     ],
 )
 def test_contradictory_questions_are_refused(

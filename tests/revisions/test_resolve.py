@@ -122,7 +122,7 @@ def test_an_interpreter_that_is_none_is_refused() -> None:
         ({"revs": ("a", "b"), "rev_pythons": ("x",)}, "1 interpreters for 2"),
         ({"rev_pythons": ("x",)}, "1 interpreters for 0"),
         ({"revs": ("a",), "rev_pythons": ("x",), "isolation": "fork"}, "leave --isolation out"),
-        ({"revs": ("a",), "address": "auto"}, "this machine alone"),
+        ({"revs": ("a",), "address": "auto"}, "leave --address out"),
     ],
 )
 def test_options_that_do_not_go_together_are_refused(given: dict[str, object], told: str) -> None:

@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from harness.analysis.summary import cell_of
+from harness.attempt.spec import Isolation
 from harness.cluster.devices import count_usable_cores
 from harness.cluster.interface import DevicePool
 from harness.cluster.members import Gang
@@ -60,7 +61,7 @@ def _find(name: str, location: str | None) -> tuple[AttemptRow, RunContext]:
         context = restore_context(store.run(row.run_id))
     finally:
         store.close()
-    isolation = "fork" if row.isolation == "fork" else "spawn"
+    isolation: Isolation = "fork" if row.isolation == "fork" else "spawn"
     return row, replace(context, isolation=isolation)
 
 

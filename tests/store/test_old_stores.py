@@ -1,0 +1,86 @@
+"""A store and a run.json of the first release (harness 0.1.0, schema 1) are still read."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.analysis.summary import summarise
+from harness.analysis.verdict import decide
+from harness.driver.options import read_options
+from harness.report.run_json import run_json
+from harness.report.schema import problems
+from harness.store.open import open_store
+from harness.store.store import Store
+
+DATA = Path(__file__).parents[1] / "data"
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return Path(shutil.copy(DATA / "schema1.sqlite", tmp_path / "store.sqlite"))
+
+
+@pytest.fixture
+def written() -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((DATA / "schema1.run.json").read_text())
+    return found
+
+
+def render(path: Path, run_id: str) -> dict[str, Any]:
+    store = Store(open_store(str(path), write=False))
+    try:
+        summary = summarise(store.run(run_id), store.attempts(run_id), store.test_counts(run_id))
+    finally:
+        store.close()
+    document: dict[str, Any] = json.loads(json.dumps(run_json(summary, decide(summary))))
+    return document
+
+
+def figures(document: dict[str, Any]) -> list[Any]:
+    """Return every number that a reader of the report sees."""
+    cells = [
+        {key: cell[key] for key in ("suite", "axes", "attempts", "planned", "passed", "failed",
+                                    "infra", "kinds", "rate", "interval", "order", "seconds")}
+        for cell in document["cells"]
+    ]  # fmt: skip
+    sizes = [
+        {key: cell["capture"][key] for key in ("pool_bytes", "peak_bytes", "seconds")}
+        for cell in document["cells"]
+    ]
+    tests = [
+        {key: test[key] for key in ("id", "passed", "failed", "precluded", "kinds", "interval")}
+        for cell in document["cells"]
+        for test in cell["tests"]
+    ]
+    signatures = [{**one} for one in document["signatures"]]
+    return [cells, sizes, tests, signatures, document["verdict"]["outcome"]]
+
+
+def test_a_stored_run_renders_the_figures_that_were_written_then(
+    path: Path, written: dict[str, Any]
+) -> None:
+    assert figures(render(path, written["run"]["id"])) == figures(written)
+
+
+def test_reading_an_old_store_leaves_the_file_as_it_was(path: Path) -> None:
+    before = path.read_bytes()
+    render(path, "latest")
+    assert path.read_bytes() == before
+
+
+def test_a_run_json_of_the_first_release_is_still_valid(written: dict[str, Any]) -> None:
+    assert problems(written) == []
+
+
+def test_the_options_of_an_old_run_are_read(path: Path) -> None:
+    store = Store(open_store(str(path), write=False))
+    options = [read_options(run.options) for run in store.runs()]
+    store.close()
+    assert [(one.repeats, one.seed, one.isolation) for one in options] == [
+        (6, 3, "fork"),
+        (12, 7, "fork"),
+    ]
+    assert {axis.name for axis in options[0].axes} == {"order", "backend", "tp"}
