@@ -1,6 +1,7 @@
 """Looks at a run until decided: which attempts they use, and when they end it."""
 
 import random
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -90,11 +91,9 @@ def test_a_resumed_run_knows_what_it_has() -> None:
     assert not Stopping(plan, rows[:4]).settled()
 
 
-def options(**given: object) -> RunOptions:
-    return RunOptions(
-        suites=("tests/outcomes/passes.py",),
-        **{"order": ("ascending", "descending"), "tp": ("1",), **given},
-    )  # type: ignore[arg-type]
+def options(**given: Any) -> RunOptions:
+    chosen = {"order": ("ascending", "descending"), "tp": ("1",), **given}
+    return RunOptions(suites=("tests/outcomes/passes.py",), **chosen)
 
 
 def test_a_cap_that_no_outcome_can_decide_is_refused_with_the_least_that_can() -> None:
