@@ -50,11 +50,14 @@ def find_anchors(path: Path) -> set[str]:
     return taken
 
 
-def find_code_blocks(path: Path) -> Iterator[str]:
-    """Yield the text of each indented or fenced block of a page."""
+def find_code(path: Path) -> Iterator[str]:
+    """Yield the text of each block of code and of each piece of code within a line."""
     for token in parse(path):
         if token.type in ("code_block", "fence"):
             yield token.content
+        for child in token.children or ():
+            if child.type == "code_inline":
+                yield child.content
 
 
 def find_named_pages(path: Path) -> set[str]:

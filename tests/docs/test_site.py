@@ -1,5 +1,6 @@
 """The site builds without a warning, and its pages load nothing from elsewhere."""
 
+import html
 import os
 import re
 import subprocess
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.docs.pages import PROJECT
+from tools.cli_reference import list_commands
 
 LOADING = re.compile(
     r"<(?:link|script|img|iframe|source)\b[^>]*\b(?:href|src)=[\"']?(?:https?:)?//"
@@ -34,3 +36,10 @@ def test_pages_load_nothing_from_elsewhere(site: Path) -> None:
     assert LOADING.search('<script src="https://cdn.example/x.js">')
     loading = {page.name: LOADING.findall(page.read_text()) for page in site.rglob("*.html")}
     assert {page: found for page, found in loading.items() if found} == {}
+
+
+def test_the_page_on_the_command_line_has_every_option(site: Path) -> None:
+    page = html.unescape((site / "reference/cli.html").read_text())
+    for command in list_commands():
+        assert f"harness {command.name}".rstrip() in page
+        assert [flag for flag in command.flags if f"<code>{flag}" not in page] == []
