@@ -1,7 +1,7 @@
 """The engine's arguments, each declared once: name, parser, default, help, and if it may vary.
 
 Everything that must know them reads this table: the engine's configuration, the axes that a plan
-may have, the refusal of a value, `--axis` help, and docs/engine-arguments.md. Torch is not needed.
+may have, the refusal of a value, `--axis` help and docs/reference/engine-arguments.md. No torch.
 """
 
 from collections.abc import Iterable, Mapping

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.docs.pages import PROJECT, find_code, list_tracked_files
-from tools.cli_reference import list_commands
+from tools.reference_pages import list_commands
 
 PAGES = list_tracked_files("*.md")
 COMMANDS = {command.name: command for command in list_commands()}

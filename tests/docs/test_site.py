@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from harness.core.engine_arguments import ARGUMENTS
 from tests.docs.pages import PROJECT
-from tools.cli_reference import list_commands
+from tools.reference_pages import list_commands
 
 LOADING = re.compile(
     r"<(?:link|script|img|iframe|source)\b[^>]*\b(?:href|src)=[\"']?(?:https?:)?//"
@@ -42,4 +43,9 @@ def test_the_page_on_the_command_line_has_every_option(site: Path) -> None:
     page = html.unescape((site / "reference/cli.html").read_text())
     for command in list_commands():
         assert f"harness {command.name}".rstrip() in page
-        assert [flag for flag in command.flags if f"<code>{flag}" not in page] == []
+        assert [flag for flag in command.flags if flag not in page] == []
+
+
+def test_the_page_on_engine_arguments_has_each(site: Path) -> None:
+    page = (site / "reference/engine-arguments.html").read_text()
+    assert [name for name in ARGUMENTS if f"<code>{name}</code>" not in page] == []
