@@ -18,8 +18,7 @@ from pathlib import Path
 from rich.console import Console
 from where import header
 
-from harness.analysis.summary import summarise
-from harness.analysis.verdict import decide
+from harness.analysis.build_report import report_run
 from harness.core.capture_measurement import CaptureMeasurement
 from harness.core.cell import Axis, cross
 from harness.core.kinds import Kind, Phase
@@ -27,7 +26,7 @@ from harness.core.plan import Plan, PlannedAttempt, PlannedCell, plan_to_dict, s
 from harness.core.records import Lease, RunRecord
 from harness.core.result import AttemptResult, Failure, Outcome, TestResult
 from harness.core.statuses import AttemptStatus, RunStatus
-from harness.report.table import print_report
+from harness.report.terminal import print_report
 from harness.store import schema
 from harness.store.open import open_store
 from harness.store.rows import attempt_values, test_values
@@ -64,11 +63,10 @@ def main() -> None:
 def analyse(path: Path) -> int:
     store = Store(open_store(str(path), write=False))
     run = store.run("latest")
-    summary = summarise(run, store.attempts(run.id), store.test_counts(run.id))
-    verdict = decide(summary)
-    print_report(summary, verdict, Console(width=120))
+    judged = report_run(run, store.attempts(run.id), store.test_counts(run.id))
+    print_report(judged.report, Console(width=120))
     store.close()
-    return len(verdict.contrasts)
+    return len(judged.report.contrasts)
 
 
 def fill(path: Path, plan: Plan, chance: random.Random) -> None:

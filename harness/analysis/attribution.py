@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from harness.analysis.question import names_of
-from harness.analysis.summary import RunSummary, cell_of
-from harness.core.cell import Cell
+from harness.analysis.contrast_pairs import name_cells
+from harness.core.cell import Cell, parse_cell_key
+from harness.core.plan import Plan
 from harness.core.records import AttemptRow
 from harness.core.statuses import VALID, AttemptStatus
 from harness.stats.attribution import Attribution, Factor, attribute_failures
@@ -12,9 +12,9 @@ from harness.stats.contrasts import ALPHA, adjust_holm
 from harness.stats.permutation import compute_runs_p
 
 
-def attribution_of(attempts: Sequence[AttemptRow]) -> Attribution:
+def attribute_run(attempts: Sequence[AttemptRow]) -> Attribution:
     """Test every recorded factor over the valid attempts of a run, given in lease order."""
-    factors = _factors(attempts)
+    factors = _list_factors(attempts)
     valid = [i for i, row in enumerate(attempts) if row.status in VALID]
     kept = [
         Factor(f.name, [f.values[i] for i in valid], axis=f.axis, ordered=f.ordered)
@@ -23,10 +23,10 @@ def attribution_of(attempts: Sequence[AttemptRow]) -> Attribution:
     return attribute_failures([attempts[i].status is AttemptStatus.FAILED for i in valid], kept)
 
 
-def _factors(attempts: Sequence[AttemptRow]) -> list[Factor]:
-    cells = [cell_of(row.cell) for row in attempts]
+def _list_factors(attempts: Sequence[AttemptRow]) -> list[Factor]:
+    cells = [parse_cell_key(row.cell) for row in attempts]
     axes = dict.fromkeys(name for cell in cells for name, _ in cell.axes)
-    before = _previous(attempts, cells)
+    before = _find_previous(attempts, cells)
     return [
         Factor("suite", [row.suite for row in attempts], axis=True),
         *(Factor(name, [cell.get(name) for cell in cells], axis=True) for name in axes),
@@ -39,8 +39,8 @@ def _factors(attempts: Sequence[AttemptRow]) -> list[Factor]:
     ]
 
 
-def _previous(attempts: Sequence[AttemptRow], cells: Sequence[Cell]) -> list[str | None]:
-    """The cell that an attempt's first device ran before it; None where it ran nothing yet."""
+def _find_previous(attempts: Sequence[AttemptRow], cells: Sequence[Cell]) -> list[str | None]:
+    """Return the cell that each attempt's first device ran before it; None for its first."""
     last: dict[str, str] = {}
     found: list[str | None] = [None] * len(attempts)
     for i in sorted(range(len(attempts)), key=lambda i: attempts[i].started):
@@ -50,9 +50,9 @@ def _previous(attempts: Sequence[AttemptRow], cells: Sequence[Cell]) -> list[str
     return found
 
 
-def clustered(summary: RunSummary, attempts: Sequence[AttemptRow]) -> list[str]:
-    """Cells whose failures are not in random order: their attempts are not exchangeable."""
-    names = names_of(summary.plan.runnable)
+def describe_clustering(plan: Plan, attempts: Sequence[AttemptRow]) -> list[str]:
+    """Return a sentence per cell whose failures are not in random order."""
+    names = name_cells(plan.runnable)
     outcomes: dict[str, list[bool]] = {name: [] for name in names.values()}
     for row in attempts:
         if row.status in VALID:

@@ -72,6 +72,12 @@ def cell_from_dict(axes: dict[str, Value]) -> Cell:
     return Cell(tuple(axes.items()))
 
 
+@lru_cache(maxsize=4096)
+def parse_cell_key(key: str) -> Cell:
+    """Return the cell that a stored key names. Inverse of `Cell.key`."""
+    return cell_from_dict(json.loads(key))
+
+
 def cross(axes: Sequence[Axis]) -> list[Cell]:
     """Every combination of the axes' values; the first axis varies slowest."""
     names = [axis.name for axis in axes]

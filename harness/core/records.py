@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from harness.core.capture_measurement import CaptureMeasurement
 from harness.core.statuses import AttemptStatus, RunStatus
 
 
@@ -60,13 +61,7 @@ class AttemptRow:
     started: float
     wall_seconds: float
     inside_seconds: float
-    graphs: str
-    order_requested: str
-    order_observed: str
-    pool_bytes: int
-    peak_bytes: int
-    capture_seconds: float
-    trace: list[dict[str, Any]]
+    capture: CaptureMeasurement
     replays: dict[str, int]
     notes: list[str]
     folder: str

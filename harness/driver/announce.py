@@ -5,9 +5,9 @@ import statistics
 from rich.console import Console
 from rich.markup import escape
 
-from harness.analysis.question import question_of
-from harness.analysis.revisions import revision_lines
-from harness.analysis.words import duration, percent
+from harness.analysis.contrast_pairs import ask_question
+from harness.analysis.revision_notes import describe_revision, list_revisions
+from harness.analysis.wording import format_duration, format_percent
 from harness.core.errors import UsageError
 from harness.core.plan import Plan
 from harness.driver.context import RunContext
@@ -28,7 +28,7 @@ def print_plan(console: Console, context: RunContext, store: Store, devices: int
         f"{context.isolation}, blocks interleaved in an order from {seed}",
         soft_wrap=True,
     )
-    for line in revision_lines(plan.revisions):
+    for line in list_revisions([describe_revision(one) for one in plan.revisions]):
         console.print(escape(line), soft_wrap=True)
     for planned in plan.cells:
         label = escape(f"{planned.suite} · {planned.cell.label}")
@@ -36,7 +36,11 @@ def print_plan(console: Console, context: RunContext, store: Store, devices: int
     if not cells:
         raise UsageError("no cell of the plan can run here; each reason stands above")
     expected = expected_seconds(store, plan, devices)
-    told = f"about {duration(expected)}" if expected else "unknown, no stored run of these cells"
+    told = (
+        f"about {format_duration(expected)}"
+        if expected
+        else "unknown, no stored run of these cells"
+    )
     console.print(f"expected time: {told} (at most {context.options.timeout_s:g} s per attempt)")
     for line in _prospects(plan):
         console.print(line, soft_wrap=True)
@@ -46,10 +50,10 @@ def _prospects(plan: Plan) -> list[str]:
     """What this budget can show, and the warning where it cannot answer its own question."""
     if plan.fixed_seed:
         return []
-    question = question_of(plan)
+    question = ask_question(plan)
     told = [f"[yellow]warning[/] {text}" for text in describe_shortfalls(question, plan.repeats)]
     if not plan.until_decided:
-        bound = percent(compute_upper_bound(0, plan.repeats).high)
+        bound = format_percent(compute_upper_bound(0, plan.repeats).high)
         told.append(f"0 failures in {plan.repeats} would prove a rate below {bound} (95 %)")
     return told
 

@@ -6,8 +6,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from harness.analysis.summary import summarise
-from harness.analysis.verdict import decide
+from harness.analysis import build_report
 from harness.attempt.settings import SupervisorSettings
 from harness.attempt.spec import Isolation
 from harness.cluster.interface import DevicePool
@@ -21,8 +20,7 @@ from harness.driver.loop import RunLoop
 from harness.driver.outputs import Outputs
 from harness.driver.progress import Progress
 from harness.driver.stopping import Ended, Stopping
-from harness.report.run_json import run_json
-from harness.report.table import print_report
+from harness.report.terminal import print_report
 from harness.store.store import Store
 
 #: What a zygote imports before it forks: the cost of an attempt that repeats need not pay.
@@ -81,8 +79,8 @@ def to_ended(row: AttemptRow) -> Ended:
 
 def report_run(store: Store, run_id: str, outputs: Outputs) -> int:
     """Print a stored run and write its files. Return the exit code."""
-    summary = summarise(store.run(run_id), store.attempts(run_id), store.test_counts(run_id))
-    verdict = decide(summary)
-    print_report(summary, verdict, Console())
-    outputs.write(run_json(summary, verdict))
-    return verdict.exit_code
+    stored = store.run(run_id), store.attempts(run_id), store.test_counts(run_id)
+    judged = build_report.report_run(*stored)
+    print_report(judged.report, Console())
+    outputs.write(judged.report)
+    return judged.exit_code

@@ -1,13 +1,13 @@
 """The files that a finished run is written to, beside the store."""
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from harness.analysis.report_model import Report
 from harness.core.errors import UsageError
-from harness.report.markdown import markdown
+from harness.report.markdown import write_markdown
+from harness.report.run_json import write_run_json
 
 #: GitHub refuses a step's whole summary above 1 MiB; the rest is for what other commands append.
 SUMMARY_LIMIT = (1 << 20) - 4096
@@ -28,11 +28,11 @@ class Outputs:
             if path.is_dir():
                 raise UsageError(f"{option} {path}: this is a folder; name a file in it")
 
-    def write(self, run: Mapping[str, Any]) -> None:
-        """Write the `run.json` object. Raises UsageError where the system refuses."""
+    def write(self, report: Report) -> None:
+        """Write the report. Raises UsageError where the system refuses."""
         for option, path in self._given():
             try:
-                _append(path, run) if option == "--markdown" else _replace(path, run)
+                _append(path, report) if option == "--markdown" else _replace(path, report)
             except OSError as error:
                 raise UsageError(f"{option} {path}: {error.strerror}") from error
 
@@ -41,13 +41,15 @@ class Outputs:
         return [(option, path) for option, path in named if path]
 
 
-def _replace(path: Path, run: Mapping[str, Any]) -> None:
-    path.write_text(json.dumps(run, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+def _replace(path: Path, report: Report) -> None:
+    path.write_text(
+        json.dumps(write_run_json(report), indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
+    )
 
 
-def _append(path: Path, run: Mapping[str, Any]) -> None:
+def _append(path: Path, report: Report) -> None:
     with path.open("a", encoding="utf-8") as file:
         # A blank line ends whatever block stands before.
         before = "\n\n" if file.tell() else ""
-        report = markdown(run, SUMMARY_LIMIT - file.tell() - len(before))
-        file.write(before + report if report else "")
+        text = write_markdown(report, SUMMARY_LIMIT - file.tell() - len(before))
+        file.write(before + text if text else "")

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
-from harness.analysis.question import names_of, question_of
+from harness.analysis.contrast_pairs import ask_question, name_cells
 from harness.core import backends
 from harness.core.cell import Axis, Cell, check_distinct, cross
 from harness.core.engine_arguments import BACKEND, check_axis
@@ -79,7 +79,7 @@ def make_plan(
 
 def _check_decidable(plan: Plan) -> None:
     """Raises UsageError where there is nothing to decide, or no outcome could decide it."""
-    question, names = question_of(plan), names_of(plan.runnable).values()
+    question, names = ask_question(plan), name_cells(plan.runnable).values()
 
     def hopeless(repeats: int) -> bool:
         return is_settled(question, {name: CellOutcomes((), repeats) for name in names})

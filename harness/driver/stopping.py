@@ -2,11 +2,14 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import count
 
-from harness.analysis.question import outcomes_of, question_of
+from harness.analysis.contrast_pairs import ask_question
+from harness.analysis.outcomes import collect_outcomes
 from harness.core.plan import Plan
 from harness.core.statuses import AttemptStatus
 from harness.stats.judge import is_settled
+from harness.stats.sequential import take_completed_prefix
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +30,7 @@ class Stopping:
         """`known`: what a resumed run has stored already."""
         self._plan = plan
         self._ended = {attempt.position: attempt for attempt in known}
-        self._looked_at = -1
+        self._looked_at: int | None = None
         self._settled = False
 
     def add(self, attempt: Ended) -> None:
@@ -38,16 +41,11 @@ class Stopping:
         """Whether the question is answered, or can no longer be. Never for a fixed number."""
         if not self._plan.until_decided or self._settled:
             return self._settled
-        prefix = self._prefix()
-        if prefix > self._looked_at:
-            self._looked_at = prefix
-            outcomes = outcomes_of(self._plan, self._ended.values())
-            self._settled = is_settled(question_of(self._plan), outcomes)
+        # Only a longer prefix is a new look.
+        seen = self._looked_at or 0
+        finished = take_completed_prefix(map(self._ended.get, count(seen)))
+        if finished or self._looked_at is None:
+            self._looked_at = seen + len(finished)
+            outcomes = collect_outcomes(self._plan, self._ended.values())
+            self._settled = is_settled(ask_question(self._plan), outcomes)
         return self._settled
-
-    def _prefix(self) -> int:
-        """How many attempts from the first on have ended: only a longer prefix is a new look."""
-        length = max(self._looked_at, 0)
-        while length in self._ended:
-            length += 1
-        return length

@@ -8,7 +8,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from harness.analysis.words import percent
+from harness.analysis.wording import format_percent
 from harness.core.capture_cost import CaptureCost
 from harness.stats.capacity import REACH, Prediction, predict
 
@@ -83,7 +83,7 @@ def _difference(cost: CaptureCost, base: CaptureCost) -> str:
         return f"{where} as much graph pool as {base.order}, {_mib(base.pool_bytes)} MiB"
     return (
         f"{where} {_mib(more)} MiB of graph pool more than {base.order}, "
-        f"{percent(more / base.footprint)} of the footprint "
+        f"{format_percent(more / base.footprint)} of the footprint "
         f"(weights, KV and graphs: {base.footprint / GIB:.2f} GiB)"
     )
 
@@ -130,7 +130,7 @@ def _cells(cost: CaptureCost) -> list[str]:
         _mib(cost.pool_bytes),
         _mib(cost.peak_bytes),
         _mib(cost.held),
-        percent(cost.pool_bytes / cost.footprint) if cost.footprint else "-",
+        format_percent(cost.pool_bytes / cost.footprint) if cost.footprint else "-",
         f"{cost.seconds:.1f}",
     ]
 

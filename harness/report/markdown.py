@@ -1,99 +1,164 @@
 """A run as GitHub-flavoured Markdown: what a pull request's comment and a job's summary show.
 
-A function of the `run.json` object alone, valid by `schema.problems`: the bot, which has no
-statistics installed, renders what another machine measured. Every text of it goes through
-`neutral`.
+A function of the typed report alone: the bot, which has no SciPy installed, renders what another
+machine measured and `run_schema` checked. Every text of it goes through `neutral`.
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
-from harness.core.cell import cell_from_dict
+from harness.analysis.report_model import CellRate, RefusedCell, Report, SignatureCount
 from harness.core.neutral import neutral
-from harness.report.fitting import Section, fit, folded, listed
-from harness.report.headline import headline, measured
-from harness.report.markdown_tables import cell_tables, contrasts, kinds, tests
-from harness.report.sentences import shown
+from harness.report import wording
+from harness.report.cell_table import group_by_suite, make_cell_tables
+from harness.report.detail_tables import (
+    list_unreached,
+    make_contrast_table,
+    make_kind_table,
+    make_test_table,
+)
+from harness.report.headline import describe_run, write_headline
+from harness.report.markdown_limit import Section, fold, make_list, write_sections
+from harness.report.verdict_lines import select_sentences
+from harness.report.views import Column, Entry, Row, Shape, TableView
 
-Run = Mapping[str, Any]
+#: From so many rows on a table is long.
+_MANY = 30
+
+#: Return what to type for a run with so many attempts per cell.
+Command = Callable[[int], str]
 
 
-def markdown(run: Run, limit: int, command: Callable[[int], str] | None = None) -> str:
-    """The run in at most `limit` bytes of UTF-8, the verdict first.
+def write_markdown(report: Report, limit: int, command: Command | None = None) -> str:
+    """Return the run in at most `limit` bytes of UTF-8, the verdict first.
 
     Rows and sections that do not fit are left out from the least important on, and counted.
-    `command`: what to type for a run with so many attempts per cell.
     """
-    cells: dict[str, list[Run]] = {}
-    for cell in run["cells"]:
-        cells.setdefault(cell["suite"], []).append(cell)
+    suites = group_by_suite(report.cells)
     sections = [
-        _verdict(run),
-        _what_decides(run, command),
-        *(table for of_suite in cells.values() for table in cell_tables(of_suite)),
-        contrasts(run["contrasts"]),
-        _signatures(run["signatures"]),
-        *(kinds(of_suite) for of_suite in cells.values()),
-        _refused(run["refused"]),
-        _infrastructure(run["infrastructure"]),
-        *(tests(of_suite) for of_suite in cells.values()),
-        _notes(run),
+        _write_verdict(report),
+        _write_next_run(report, command),
+        *(table for view in make_cell_tables(report) for table in _write_cells(view)),
+        _write_contrasts(report),
+        _write_signatures(report.signatures),
+        *(_write_kinds(cells) for cells in suites),
+        _write_refused(report.refused),
+        _write_infrastructure(report.infrastructure),
+        *(_write_tests(cells) for cells in suites),
+        _write_notes(report, suites),
     ]
-    return fit([section for section in sections if section.rows], limit)
+    return write_sections([section for section in sections if section.rows], limit)
 
 
-def _verdict(run: Run) -> Section:
-    """The outcome, what it was measured on, and the sentences, few enough to be read."""
-    rows = [f"### {headline(run)}\n\n{measured(run)}\n"]
-    told = shown(run["verdict"]["sentences"], run["contrasts"], "their table has the counts")
-    rows += [f"- {neutral(text, 1200)}" for text in told]
+def _write_verdict(report: Report) -> Section:
+    """Return the outcome, what was measured, and the verdict's sentences."""
+    rows = [f"### {write_headline(report)}\n\n{describe_run(report.run)}\n"]
+    rows += [f"- {neutral(text, 1200)}" for text in select_sentences(report)]
     return Section("sentences", list(enumerate(rows)), most=40)
 
 
-def _what_decides(run: Run, command: Callable[[int], str] | None) -> Section:
-    needed = run["verdict"]["attempts_needed"]
+def _write_next_run(report: Report, command: Command | None) -> Section:
+    needed = report.verdict.attempts_needed
     if needed is None:
         return Section("commands", [])
-    row = f"**To decide what is open:** {needed} attempts per cell, as a run of their own."
+    row = f"**To decide what is open:** {wording.NEW_RUN.format(needed)}."
     if typed := command(needed) if command else "":
         shown = "".join(char for char in typed if char.isprintable() and char != "`")
         row += f"\n\n```text\n{shown}\n```"
     return Section("commands", [(0, row)])
 
 
-def _signatures(signatures: Sequence[Run]) -> Section:
+def _write_cells(view: TableView) -> list[Section]:
+    """Return a table of cells; of many, those in which nothing happened are behind a click."""
+    suites = " · ".join(map(_write_code, view.subject))
+    title = " · ".join((suites, *(neutral(fact) for fact in view.facts)))
+    if len(view.rows) <= _MANY:
+        return [_write_table(view, title)]
+    eventful = [row for row in view.rows if not row.quiet]
+    quiet = [row for row in view.rows if row.quiet]
+    hidden = fold(_write_table(view, "", quiet), f"Cells of {suites} without a failure")
+    return [_write_table(view, title, eventful), hidden]
+
+
+def _write_contrasts(report: Report) -> Section:
+    view = make_contrast_table(report.contrasts)
+    title = wording.CONTRASTS_TITLE.capitalize()
+    if len(view.rows) > _MANY:
+        return fold(_write_table(view, "", most=100), title)
+    return _write_table(view, f"**{title}**", most=100)
+
+
+def _write_kinds(cells: Sequence[CellRate]) -> Section:
+    view = make_kind_table(cells)
+    title = wording.KINDS_TITLE.capitalize()
+    if len(view.rows) > _MANY:
+        return fold(_write_table(view, ""), f"{title} of {_write_code(cells[0].suite)}")
+    return _write_table(view, f"**{title}** of {_write_code(cells[0].suite)}")
+
+
+def _write_tests(cells: Sequence[CellRate]) -> Section:
+    title = f"{wording.TESTS_TITLE.capitalize()} of {_write_code(cells[0].suite)}"
+    return fold(_write_table(make_test_table(cells), "", most=100), title)
+
+
+def _write_table(
+    view: TableView, title: str, rows: Sequence[Row] | None = None, most: int | None = None
+) -> Section:
+    """Return a table of `rows`, or of all; numbers stay on one line."""
+    sides = ["---:" if column.shape is Shape.NUMBER else "---" for column in view.columns]
+    names = [column.name for column in view.columns]
+    head = [title, ""] if title else []
+    head += [f"| {' | '.join(names)} |", f"| {' | '.join(sides)} |"]
+    lines = [
+        (row.rank, f"| {' | '.join(map(_write_entry, view.columns, row.entries))} |")
+        for row in (view.rows if rows is None else rows)
+    ]
+    return Section(view.what, lines, "\n".join(head), most=most)
+
+
+def _write_entry(column: Column, entry: Entry) -> str:
+    if column.shape is Shape.NAME:
+        return f"<code>{neutral(entry.text, 400)}</code>"
+    if column.shape is Shape.NUMBER:
+        return entry.text if len(entry.text) > 30 else entry.text.replace(" ", "\u00a0")
+    return f"**{neutral(entry.text)}**" if entry.marked else neutral(entry.text)
+
+
+def _write_code(text: str) -> str:
+    return f"<code>{neutral(text, 1000)}</code>"
+
+
+def _write_signatures(signatures: Sequence[SignatureCount]) -> Section:
     rows = [
-        f"- {one['n']} × {neutral(one['kind'], 100)} in {neutral(one['phase'], 100) or '-'}: "
-        f"<code>{neutral(one['signature'], 600)}</code>"
+        f"- {one.n} × {neutral(one.kind, 100)} in {neutral(one.phase, 100) or '-'}: "
+        f"<code>{neutral(one.signature, 600)}</code>"
         for one in signatures
     ]
-    return listed("failure signatures", "**Failure signatures**", rows)
+    return make_list("failure signatures", "**Failure signatures**", rows)
 
 
-def _refused(refused: Sequence[Run]) -> Section:
+def _write_refused(refused: Sequence[RefusedCell]) -> Section:
     alike: dict[tuple[str, str], list[str]] = {}
     for one in refused:
-        label = cell_from_dict(one["axes"]).label
-        alike.setdefault((one["suite"], one["reason"]), []).append(label)
+        alike.setdefault((one.suite, one.reason), []).append(one.axes.label)
     rows = [
-        f"- <code>{neutral(suite, 1000)}</code>: {neutral(reason, 600)} "
+        f"- {_write_code(suite)}: {neutral(reason, 600)} "
         f"({len(labels)} × {neutral('; '.join(labels), 400)})"
         for (suite, reason), labels in alike.items()
     ]
-    return listed("reasons for cells not run", "**Not run**", rows)
+    return make_list("reasons for cells not run", "**Not run**", rows)
 
 
-def _infrastructure(reasons: Sequence[str]) -> Section:
-    """Each reason once: the attempt's id, which comes first, tells them apart."""
+def _write_infrastructure(reasons: Sequence[str]) -> Section:
+    """Return each reason once: the attempt's id, which comes first, tells them apart."""
     counted = Counter(text.partition(": ")[2] or text for text in reasons)
     rows = [f"- {n} × <code>{neutral(text, 600)}</code>" for text, n in counted.most_common()]
-    return listed("reasons", "**Infrastructure**, outside of every rate", rows)
+    return make_list("reasons", "**Infrastructure**, outside of every rate", rows)
 
 
-def _notes(run: Run) -> Section:
-    of_revisions = [
-        f"{one['rev']}: {note}" for one in run["run"]["revisions"] for note in one["notes"]
-    ]
-    noted = dict.fromkeys([*of_revisions, *(n for cell in run["cells"] for n in cell["notes"])])
-    return folded(listed("notes", "", [f"- {neutral(note, 600)}" for note in noted]), "Notes")
+def _write_notes(report: Report, suites: Sequence[Sequence[CellRate]]) -> Section:
+    notes = [f"{one.rev}: {note}" for one in report.run.revisions for note in one.notes]
+    notes += [note for cell in report.cells for note in cell.notes]
+    notes += [text for cells in suites for text in list_unreached(cells)]
+    rows = [f"- {neutral(note, 600)}" for note in dict.fromkeys(notes)]
+    return fold(make_list("notes", "", rows), "Notes")

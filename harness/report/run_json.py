@@ -1,119 +1,87 @@
-"""`--json` and `run.json`: the contract's `harness.run/1`."""
+"""`run.json`: the typed report written as the contract's `harness.run/1`, and read back.
 
-from dataclasses import asdict
-from typing import Any
+A field of `analysis.report_model` is a key of the object. Keys that follow from others (`schema`,
+`attempts`, `rate`, `precluded`, `order`, `graphs`) are written for readers and not read back.
+"""
 
-from harness.analysis.cells import CellSummary, TestSummary
-from harness.analysis.revisions import revisions_json
-from harness.analysis.summary import RunSummary
-from harness.analysis.verdict import Verdict
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from enum import Enum
+from functools import cache
+from types import NoneType, UnionType
+from typing import Any, TypeVar, cast, get_args, get_origin, get_type_hints
+
+from harness.analysis.report_model import CellRate, Report
+from harness.core.cell import Cell, cell_from_dict
 
 SCHEMA = "harness.run/1"
 
+T = TypeVar("T")
 
-def run_json(summary: RunSummary, verdict: Verdict) -> dict[str, Any]:
-    """The run as the contract's JSON object."""
-    run = summary.run
+
+def write_run_json(report: Report) -> dict[str, Any]:
+    """Return the report as JSON values."""
+    return {"schema": SCHEMA, **_write(report)}
+
+
+def read_run_json(run: Mapping[str, Any]) -> Report:
+    """Return the report of an object in which `run_schema.find_problems` found nothing.
+
+    Unknown keys are ignored, and keys that older versions did not write take their defaults.
+    """
+    return _read(Report, run)
+
+
+def _write(value: Any) -> Any:
+    if isinstance(value, Cell):
+        return value.as_dict()
+    if is_dataclass(value):
+        written = {one.name: _write(getattr(value, one.name)) for one in fields(value)}
+        return written | (_derive(value) if isinstance(value, CellRate) else {})
+    if isinstance(value, tuple | list):
+        return [_write(one) for one in value]
+    if isinstance(value, dict):
+        return {key: _write(one) for key, one in value.items()}
+    return value.value if isinstance(value, Enum) else value
+
+
+def _derive(cell: CellRate) -> dict[str, Any]:
     return {
-        "schema": SCHEMA,
-        "run": {
-            "id": run.id,
-            "seed": run.seed,
-            "device": run.device,
-            "graphs": summary.graphs,
-            "status": run.status,
-            # With revisions, what the checkout held was not measured.
-            "sha": None if summary.plan.revisions else run.fingerprint.get("sha"),
-            "dirty": None if summary.plan.revisions else run.fingerprint.get("dirty"),
-            "created": run.created,
-            "ended": run.ended,
-            "repeats": summary.plan.repeats,
-            "fixed_seed": summary.plan.fixed_seed,
-            "in_ci": summary.plan.in_ci,
-            "ci": run.fingerprint.get("ci"),
-            "until_decided": summary.plan.until_decided,
-            "expected_rates": list(summary.plan.expected_rates),
-            "revisions": revisions_json(summary.plan.revisions),
-            "fingerprint": run.fingerprint,
-        },
-        "cells": [_cell(cell) for cell in summary.cells],
-        "refused": [
-            {"suite": p.suite, "axes": p.cell.as_dict(), "reason": p.refused}
-            for p in summary.refused
-        ],
-        "contrasts": [contrast.as_dict() for contrast in verdict.contrasts],
-        "signatures": [
-            {"id": s.id, "signature": s.signature, "kind": s.kind, "phase": s.phase, "n": s.n}
-            for s in summary.signatures
-        ],
-        "infrastructure": summary.infra_reasons,
-        "gate": _gate(summary, verdict),
-        "attribution": _attribution(verdict),
-        "verdict": {
-            "outcome": verdict.outcome,
-            "sentences": verdict.sentences,
-            "attempts_needed": verdict.attempts_needed,
-        },
-    }
-
-
-def _gate(summary: RunSummary, verdict: Verdict) -> dict[str, Any] | None:
-    if verdict.gate is None:
-        return None
-    return {"max_flake_rate": summary.plan.max_flake_rate, "state": verdict.gate.value}
-
-
-def _attribution(verdict: Verdict) -> dict[str, Any] | None:
-    found = verdict.attribution
-    if found is None:
-        return None
-    return {
-        "verdict": found.verdict.value,
-        "sentence": found.sentence,
-        "named": list(found.named),
-        "tested": [asdict(tested) for tested in found.tested],
-    }
-
-
-def _cell(cell: CellSummary) -> dict[str, Any]:
-    return {
-        "name": cell.name,
-        "suite": cell.suite,
-        "axes": cell.cell.as_dict(),
-        "attempts": cell.passed + cell.failed + cell.infra,
-        "planned": cell.planned,
-        "passed": cell.passed,
-        "failed": cell.failed,
-        "infra": cell.infra,
-        "censored": cell.censored,
-        "precluded": sum(test.precluded for test in cell.tests),
-        "kinds": cell.kinds,
-        "kind_intervals": {kind: asdict(i) for kind, i in cell.kind_intervals.items()},
+        "attempts": cell.attempts,
+        "precluded": cell.precluded,
         "rate": cell.rate,
-        "interval": cell.interval and asdict(cell.interval),
-        "worst_case": cell.worst_case and asdict(cell.worst_case),
-        "order": {"requested": cell.order_requested, "observed": cell.order_observed},
-        "graphs": cell.graphs,
-        "seconds": cell.seconds,
-        "capture": {
-            "pool_bytes": cell.pool_bytes,
-            "peak_bytes": cell.peak_bytes,
-            "seconds": cell.capture_seconds,
-            "trace": cell.trace,
-        },
-        "tests": [_test(test) for test in cell.tests],
-        "notes": cell.notes,
+        "order": _write(cell.order),
+        "graphs": cell.capture.graphs,
     }
 
 
-def _test(test: TestSummary) -> dict[str, Any]:
-    return {
-        "id": test.id,
-        "passed": test.passed,
-        "failed": test.failed,
-        "skipped": test.skipped,
-        "precluded": test.precluded,
-        "recovered": test.recovered,
-        "kinds": dict(test.kinds),
-        "interval": test.interval and asdict(test.interval),
-    }
+def _read(kind: type[T], value: Mapping[str, Any]) -> T:
+    if kind is CellRate:
+        # Until 2026-11 a capture held neither its order nor its graphs.
+        seen = {**value["order"], "graphs": value["graphs"]}
+        value = {**value, "capture": {**seen, **value["capture"]}}
+    known = {name: hint for name, hint in _get_hints(cast("Any", kind)).items() if name in value}
+    return kind(**{name: _read_value(hint, value[name]) for name, hint in known.items()})
+
+
+@cache
+def _get_hints(kind: Any) -> dict[str, Any]:
+    return get_type_hints(kind)
+
+
+def _read_value(hint: Any, value: Any) -> Any:
+    """Return a JSON value as the type that a field is declared with."""
+    if isinstance(hint, UnionType):
+        inner = [one for one in get_args(hint) if one is not NoneType]
+        return value if value is None or len(inner) > 1 else _read_value(inner[0], value)
+    if get_origin(hint) is tuple:
+        element = get_args(hint)[0]
+        return tuple(_read_value(element, one) for one in value)
+    if get_origin(hint) is dict:
+        element = get_args(hint)[1]
+        return {key: _read_value(element, one) for key, one in value.items()}
+    if hint is Cell:
+        return cell_from_dict(value)
+    if is_dataclass(hint):
+        return _read(cast("type[Any]", hint), value)
+    return hint(value) if isinstance(hint, type) and issubclass(hint, Enum) else value

@@ -4,7 +4,7 @@ Every look uses `take_completed_prefix`: the attempts in the order of their leas
 that is still in flight. Attempts taken as they finish would be biased, because hangs finish last.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 from typing import TypeVar
@@ -62,7 +62,7 @@ class Evidence:
     blocks: int
 
 
-def take_completed_prefix(in_lease_order: Sequence[T | None]) -> list[T]:
+def take_completed_prefix(in_lease_order: Iterable[T | None]) -> list[T]:
     """The results up to the first attempt in flight (None): what a look may use.
 
     Membership does not depend on how long any attempt takes, so time to finish cannot select.

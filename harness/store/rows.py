@@ -4,9 +4,20 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from harness.core.capture_measurement import CaptureMeasurement
 from harness.core.records import AttemptRow, Lease, RunRecord
 from harness.core.result import AttemptResult
 from harness.core.statuses import AttemptStatus, RunStatus
+
+#: Fields of a capture measurement and their columns; `trace` is a column of its own.
+_CAPTURE = {
+    "graphs": "graphs",
+    "requested": "order_requested",
+    "observed": "order_observed",
+    "pool_bytes": "pool_bytes",
+    "peak_bytes": "peak_bytes",
+    "seconds": "capture_seconds",
+}
 
 
 def read_run(row: sa.Row[Any]) -> RunRecord:
@@ -17,7 +28,11 @@ def read_run(row: sa.Row[Any]) -> RunRecord:
 
 def read_attempt(values: dict[str, Any]) -> AttemptRow:
     """Return the attempt that a row of `attempt` holds."""
-    return AttemptRow(**{**values, "status": AttemptStatus(values["status"])})
+    capture = CaptureMeasurement(
+        **{name: values[column] for name, column in _CAPTURE.items()}, trace=tuple(values["trace"])
+    )
+    rest = {k: v for k, v in values.items() if k not in {*_CAPTURE.values(), "trace"}}
+    return AttemptRow(**{**rest, "status": AttemptStatus(values["status"])}, capture=capture)
 
 
 def attempt_values(result: AttemptResult, lease: Lease) -> dict[str, Any]:
@@ -37,12 +52,7 @@ def attempt_values(result: AttemptResult, lease: Lease) -> dict[str, Any]:
         "started": lease.started,
         "wall_seconds": lease.wall_seconds,
         "inside_seconds": result.inside_seconds,
-        "graphs": capture.graphs,
-        "order_requested": capture.requested,
-        "order_observed": capture.observed,
-        "pool_bytes": capture.pool_bytes,
-        "peak_bytes": capture.peak_bytes,
-        "capture_seconds": capture.seconds,
+        **{column: getattr(capture, name) for name, column in _CAPTURE.items()},
         "trace": list(capture.trace),
         "replays": result.replays,
         "notes": list(result.notes),

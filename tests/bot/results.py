@@ -5,17 +5,14 @@ import json
 import zipfile
 from typing import Any
 
-from harness.analysis.verdict import decide
-from harness.report.run_json import run_json
 from tests.bot.github_model import REPOSITORY
 from tests.bot.workplace import HEAD, RUN, Workplace
-from tests.report.summaries import ASCENDING, summary_of
+from tests.report.runs import ASCENDING, make_report, write_object
 
 
 def result(failed: int = 12, *, shas: tuple[str, ...] = (HEAD,), **more: Any) -> dict[str, Any]:
     """A run.json as the measuring job of this workflow run leaves it."""
-    summary = summary_of({ASCENDING: failed}, **more)
-    run: dict[str, Any] = json.loads(json.dumps(run_json(summary, decide(summary))))
+    run: dict[str, Any] = write_object(make_report({ASCENDING: failed}, **more))
     run["run"]["ci"] = {
         "provider": "github",
         "repository": REPOSITORY,

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from harness.analysis.verdict import decide as verdict_of
 from harness.bot.jobs.nightly import (
     LABEL,
     MARKER,
@@ -22,12 +21,11 @@ from harness.bot.jobs.nightly import (
 )
 from harness.bot.jobs.restore import restore_store
 from harness.core.errors import HarnessError, UsageError
-from harness.report.run_json import run_json
 from tests.bot.github_fake import GithubFake
 from tests.bot.github_model import stamp
 from tests.bot.results import leave, result
 from tests.bot.workplace import Workplace
-from tests.report.summaries import ASCENDING, SHA, summary_of
+from tests.report.runs import ASCENDING, SHA, make_report, write_object
 
 URL = "https://github.example/run"
 
@@ -71,9 +69,8 @@ def test_an_undecided_night_says_nothing_new() -> None:
 
 
 def test_a_night_without_a_gate_is_a_mistake() -> None:
-    summary = summary_of({ASCENDING: 1})
     with pytest.raises(UsageError, match="--max-flake-rate"):
-        decide_step(run_json(summary, verdict_of(summary)), True, URL)
+        decide_step(write_object(make_report({ASCENDING: 1})), True, URL)
 
 
 def issues(place: Workplace) -> list[dict[str, Any]]:

@@ -12,7 +12,7 @@ from typing import Any
 import psutil
 import pytest
 
-from harness.report.schema import problems
+from harness.report.run_schema import find_problems
 from tests.cli.conftest import COMMAND, OUTCOMES, Done, clean_environ
 
 CASES = {
@@ -111,7 +111,7 @@ def test_report_appends_itself_as_markdown(
 
 
 def test_the_json_of_failing_suites_is_valid(measured: Done) -> None:
-    assert problems(measured.run) == []
+    assert find_problems(measured.run) == []
 
 
 def test_runs_lists_it(harness: Callable[..., Done], measured: Done) -> None:

@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from harness.analysis.changes import changes
-from harness.analysis.summary import RunSummary, summarise
+from harness.analysis.run_changes import list_changes
+from harness.analysis.run_counts import RunCounts, count_run
+from harness.core.capture_measurement import CaptureMeasurement
 from harness.core.cell import Cell
 from harness.core.errors import UsageError
 from harness.core.exits import ExitCode
@@ -25,9 +26,8 @@ def row(position: int, cell: Cell, *, failed: bool) -> AttemptRow:
         status=AttemptStatus.FAILED if failed else AttemptStatus.PASSED,
         kind="assertion" if failed else None, phase=None, signature=None, message=None,
         failed_test=None, devices=["cpu:0"], node="n", zygote="z", isolation="fork", started=1.0,
-        wall_seconds=2.0, inside_seconds=1.9, graphs="", order_requested="", order_observed="",
-        pool_bytes=0, peak_bytes=0, capture_seconds=0.0, trace=[], replays={}, notes=[],
-        folder="f", log_tails={},
+        wall_seconds=2.0, inside_seconds=1.9, capture=CaptureMeasurement(), replays={},
+        notes=[], folder="f", log_tails={},
     )  # fmt: skip
 
 
@@ -39,7 +39,7 @@ def run(
     ended: int | None = None,
     fixed_seed: bool = False,
     fingerprint: dict[str, object] | None = None,
-) -> RunSummary:
+) -> RunCounts:
     plan = Plan(
         tuple(PlannedCell("s.py", cell) for cell in failures), repeats, 7, fixed_seed, False
     )
@@ -49,7 +49,7 @@ def run(
     record = RunRecord(
         name, 1.0, 7, "cpu", plan_to_dict(plan), {}, fingerprint or {}, RunStatus.COMPLETE
     )
-    return summarise(record, rows, [])
+    return count_run(record, rows, [])
 
 
 def test_a_fix_that_worked_is_said_per_cell() -> None:
@@ -103,15 +103,17 @@ def test_everything_recorded_that_changed_is_listed() -> None:
         "sha": "2" * 40, "driver": "590.2", "packages": {"torch": "2.13", "ray": "2.60"},
         "devices": [{"name": "H200", "id": "0", "node": "x"}],
     })  # fmt: skip
-    told = changes(first, second)
+    told = list_changes(first, second)
     assert f"commit: {'1' * 40} -> {'2' * 40}" in told
     assert "driver: 580.1 -> 590.2" in told
     assert "device models: H100 -> H200" in told
     assert "package torch: 2.11 -> 2.13" in told
     assert "package ray: none -> 2.60" in told
-    assert changes(first, first) == []
+    assert list_changes(first, first) == []
 
 
 def test_fingerprints_of_any_shape_are_read() -> None:
     first = run("a", {ASCENDING: 0}).run
-    assert changes(first, replace(first, fingerprint={"devices": None, "packages": None})) == []
+    assert (
+        list_changes(first, replace(first, fingerprint={"devices": None, "packages": None})) == []
+    )

@@ -2,38 +2,31 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from harness.core.errors import UsageError
 from harness.driver.outputs import SUMMARY_LIMIT, Outputs
+from tests.report.runs import ASCENDING, make_report, write_object
 
-RUN: dict[str, Any] = {
-    "run": {
-        "id": "r", "seed": 1, "device": "cpu", "graphs": "", "status": "complete", "sha": None,
-        "dirty": None, "repeats": 3, "fixed_seed": False, "revisions": [],
-    },
-    "cells": [], "refused": [], "contrasts": [], "signatures": [], "infrastructure": [],
-    "gate": None, "verdict": {"outcome": "cannot-say", "sentences": [], "attempts_needed": None},
-}  # fmt: skip
+REPORT = make_report({}, 5, infra={ASCENDING: 5})
 
 
 def test_json_is_written_anew_and_markdown_appended(tmp_path: Path) -> None:
     summary, document = tmp_path / "summary.md", tmp_path / "run.json"
     summary.write_text("- of another command")
     document.write_text("old")
-    Outputs(document, summary).write(RUN)
-    assert json.loads(document.read_text()) == RUN
+    Outputs(document, summary).write(REPORT)
+    assert json.loads(document.read_text()) == write_object(REPORT)
     assert summary.read_text().startswith("- of another command\n\n### Cannot say")
 
 
 def test_a_summary_stays_below_what_github_takes(tmp_path: Path) -> None:
     summary = tmp_path / "summary.md"
     summary.write_text("x" * (SUMMARY_LIMIT - 25))
-    Outputs(None, summary).write(RUN)
+    Outputs(None, summary).write(REPORT)
     assert summary.stat().st_size == SUMMARY_LIMIT
-    Outputs(None, summary).write(RUN)
+    Outputs(None, summary).write(REPORT)
     assert summary.stat().st_size == SUMMARY_LIMIT
 
 
@@ -47,4 +40,4 @@ def test_a_file_that_cannot_be_there_is_a_usage_error(tmp_path: Path, option: st
     with pytest.raises(UsageError, match="this is a folder; name a file in it"):
         outputs(tmp_path).check()
     with pytest.raises(UsageError, match=rf"{option} .*: Is a directory"):
-        outputs(tmp_path).write(RUN)
+        outputs(tmp_path).write(REPORT)

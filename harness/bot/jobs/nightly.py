@@ -12,8 +12,9 @@ from harness.bot.jobs.result import RejectedError, check_origin, fetch_result
 from harness.core.errors import UsageError
 from harness.core.exits import ExitCode
 from harness.core.neutral import neutral
-from harness.report.headline import headline
-from harness.report.markdown import markdown
+from harness.report.headline import write_headline
+from harness.report.markdown import write_markdown
+from harness.report.run_json import read_run_json
 
 LABEL = "flake-nightly"
 TITLE = "The nightly flake gate is broken"
@@ -65,7 +66,7 @@ def decide_step(run: Mapping[str, Any], is_open: bool, run_url: str) -> Step:
     if run["gate"] is None:
         raise UsageError("the nightly run states no gate: give it --max-flake-rate")
     state = run["gate"]["state"]
-    line = f"{headline(run)} ([workflow run]({run_url}))."
+    line = f"{write_headline(read_run_json(run))} ([workflow run]({run_url}))."
     body = _write_body(run, run_url)
     if state == "broken":
         return UpdateIssue(body, f"Still broken. {line}") if is_open else OpenIssue(body)
@@ -81,7 +82,7 @@ def _write_body(run: Mapping[str, Any], run_url: str) -> str:
         f"The newest night, [workflow run]({run_url}). This issue is rewritten every night, and "
         "closed by the first that proves the gate; an undecided night does not close it."
     )
-    return f"{MARKER}\n{about}\n\n{markdown(run, _LIMIT)}"
+    return f"{MARKER}\n{about}\n\n{write_markdown(read_run_json(run), _LIMIT)}"
 
 
 def update_nightly_issue(environment: JobEnvironment, sha: str) -> int:

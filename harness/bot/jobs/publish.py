@@ -21,7 +21,8 @@ from harness.bot.wording.replies import CommandDetails, Ending
 from harness.core.errors import UsageError
 from harness.core.exits import ExitCode
 from harness.core.neutral import neutral
-from harness.report.markdown import markdown
+from harness.report.markdown import write_markdown
+from harness.report.run_json import read_run_json
 
 #: What `timeout` exits with if it ended the run.
 _TIMED_OUT = "124"
@@ -154,7 +155,7 @@ def _write_report(run: dict[str, Any], details: CommandDetails, limit: int) -> s
             return ""
         return format_command(replace(asked, repeats=repeats, until_decided=False))
 
-    return markdown(run, limit, write_deciding_command)
+    return write_markdown(read_run_json(run), limit, write_deciding_command)
 
 
 def _decide_ending(

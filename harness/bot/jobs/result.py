@@ -7,7 +7,7 @@ import zlib
 from typing import Any
 
 from harness.bot.github.client import GithubRepository
-from harness.report.schema import MAX_BYTES, problems
+from harness.report.run_schema import MAX_BYTES, find_problems
 
 #: The artifact's name, and that of its one member.
 ARTIFACT = "run-json"
@@ -44,7 +44,7 @@ def read_result(archive: bytes) -> dict[str, Any]:
         run = json.loads(text.decode(), parse_constant=_refuse_constant)
     except (ValueError, RecursionError):
         raise RejectedError(f"{MEMBER} is not JSON") from None
-    found = problems(run)
+    found = find_problems(run)
     if found:
         raise RejectedError(f"{MEMBER} is not a harness.run/1: {'; '.join(found[:_NAMED])}")
     assert isinstance(run, dict)

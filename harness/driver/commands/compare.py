@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from rich.console import Console
 from rich.markup import escape
 
-from harness.analysis.changes import changes
-from harness.analysis.summary import RunSummary, summarise
+from harness.analysis.run_changes import list_changes
+from harness.analysis.run_counts import RunCounts, count_run
 from harness.core.errors import UsageError
 from harness.core.exits import ExitCode
 from harness.stats.contrasts import Contrast, Finding, describe_contrast
@@ -31,7 +31,7 @@ def print_comparison(base: str, head: str, location: str | None) -> int:
     store = Store(open_store(location, write=False))
     try:
         runs = [store.run(name) for name in (base, head)]
-        pair = [summarise(run, store.attempts(run.id), []) for run in runs]
+        pair = [count_run(run, store.attempts(run.id), []) for run in runs]
     finally:
         store.close()
     found = compare_runs(*pair)
@@ -47,7 +47,7 @@ def print_comparison(base: str, head: str, location: str | None) -> int:
     return found.exit_code
 
 
-def compare_runs(base: RunSummary, head: RunSummary) -> RunComparison:
+def compare_runs(base: RunCounts, head: RunCounts) -> RunComparison:
     """Judge each cell of both runs by the rules of a run, Holm or Bonferroni among all cells.
 
     Fixed-number methods where both runs completed their plans unseen, else those that hold at
@@ -72,17 +72,17 @@ def compare_runs(base: RunSummary, head: RunSummary) -> RunComparison:
         for name in own
         if name not in other
     ]
-    return RunComparison(contrasts, lone, changes(base.run, head.run), _exit_code(contrasts))
+    return RunComparison(contrasts, lone, list_changes(base.run, head.run), _exit_code(contrasts))
 
 
-def _cells(summary: RunSummary) -> dict[str, CellOutcomes]:
+def _cells(summary: RunCounts) -> dict[str, CellOutcomes]:
     """Outcomes by suite and all axes, which name a cell alike in both runs."""
     return {
-        f"{cell.suite} · {cell.cell.label}": summary.outcomes[cell.name] for cell in summary.cells
+        f"{cell.suite} · {cell.axes.label}": summary.outcomes[cell.name] for cell in summary.cells
     }
 
 
-def _check_comparable(base: RunSummary, head: RunSummary) -> None:
+def _check_comparable(base: RunCounts, head: RunCounts) -> None:
     if base.run.id == head.run.id:
         raise UsageError(f"{base.run.id} is one run: name two")
     for run in (base, head):

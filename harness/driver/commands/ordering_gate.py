@@ -13,9 +13,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from harness.analysis.summary import cell_of
 from harness.core.backends import BACKENDS
-from harness.core.cell import Cell
+from harness.core.cell import Cell, parse_cell_key
 from harness.core.errors import StoreError
 from harness.core.exits import ExitCode
 from harness.core.order import is_in_ci
@@ -88,17 +87,17 @@ def _captures(location: str | None) -> list[AttemptRow]:
         rows = [row for run in store.runs()[:_RUNS] for row in store.attempts(run.id)]
     finally:
         store.close()
-    return [row for row in rows if row.trace]
+    return [row for row in rows if row.capture.trace]
 
 
 def _observed(rows: Sequence[AttemptRow], name: str, cell: Cell) -> list[str]:
     """`requested -> observed (attempts)` of one class in cells of this backend."""
     seen: Counter[str] = Counter()
     for row in rows:
-        wanted, ran = cell.get("backend"), cell_of(row.cell)
-        trace = [event for event in row.trace if _class_of(event) == name]
+        wanted, ran = cell.get("backend"), parse_cell_key(row.cell)
+        trace = [event for event in row.capture.trace if _class_of(event) == name]
         if trace and wanted in (None, ran.get("backend")):
-            requested = ran.get("order", row.order_requested)
+            requested = ran.get("order", row.capture.requested)
             seen[f"{requested} -> {name_capture_order(trace)}"] += 1
     return [f"{text} ({count})" for text, count in sorted(seen.items())]
 

@@ -6,8 +6,8 @@ from statistics import median
 from rich.console import Console
 from rich.table import Table
 
-from harness.analysis.question import pairs_of
-from harness.analysis.words import percent
+from harness.analysis.contrast_pairs import list_pairs
+from harness.analysis.wording import format_percent
 from harness.core.errors import NoStoreError
 from harness.core.exits import ExitCode
 from harness.core.plan import plan_from_dict
@@ -69,7 +69,7 @@ def _title(budget: Budget, contrasts: int) -> str:
     family = "1 planned contrast" if contrasts == 1 else f"{contrasts} planned contrasts"
     return (
         f"to tell a rate of {budget.base_rate:g} from {budget.target_rate:g} "
-        f"with {percent(budget.power)} power, {family}, 5 % error:"
+        f"with {format_percent(budget.power)} power, {family}, 5 % error:"
     )
 
 
@@ -85,7 +85,7 @@ def _rows(budget: Budget, contrasts: int) -> list[tuple[str, float]]:
         ("until decided: cap for this power", sequential.cap),
     ]
     if budget.below is not None:
-        proof = f"below {percent(budget.below)}, all clean"
+        proof = f"below {format_percent(budget.below)}, all clean"
         rows.append((f"{proof}: fixed number", attempts_needed_below(budget.below)))
         rows.append((f"{proof}: until decided", attempts_needed_below_anytime(budget.below)))
     return rows
@@ -124,4 +124,4 @@ def _precedent(name: str | None, location: str | None) -> Precedent | None:
         seconds = [row.wall_seconds for row in rows if (row.suite, row.cell) == key]
         if seconds:
             costs.append((median(seconds), planned.cell.tp))
-    return Precedent(run.id, len(pairs_of(plan)), tuple(costs)) if costs else None
+    return Precedent(run.id, len(list_pairs(plan)), tuple(costs)) if costs else None

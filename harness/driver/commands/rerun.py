@@ -6,11 +6,11 @@ from dataclasses import replace
 from rich.console import Console
 from rich.markup import escape
 
-from harness.analysis.summary import cell_of
 from harness.attempt.spec import Isolation
 from harness.cluster.devices import count_usable_cores
 from harness.cluster.interface import DevicePool
 from harness.cluster.members import Gang
+from harness.core.cell import parse_cell_key
 from harness.core.errors import NoDeviceError
 from harness.core.exits import ExitCode
 from harness.core.fold import fold
@@ -41,13 +41,13 @@ def rerun_attempt(name: str, location: str | None) -> int:
     row, context = _find(name, location)
     slots = context.options.slots or count_usable_cores()
     # Only the attempt's own revision is needed.
-    label = cell_of(row.cell).get(AXIS)
+    label = parse_cell_key(row.cell).get(AXIS)
     revisions = [one for one in context.plan.revisions if one.label == label]
     settings = make_supervisor_settings(context.isolation, revisions)
     with standing(revisions), open_pool(context.device, slots, None, settings) as pool:
         result, folder = _run_once(context, row, pool)
     console = Console()
-    console.print(f"{row.id}, seed {row.seed}: {escape(cell_of(row.cell).label)}")
+    console.print(f"{row.id}, seed {row.seed}: {escape(parse_cell_key(row.cell).label)}")
     console.print(f"  then: {_describe_stored(row)}")
     console.print(f"  now:  {_describe(result)}")
     console.print(f"  logs: {folder}")
@@ -68,7 +68,7 @@ def _find(name: str, location: str | None) -> tuple[AttemptRow, RunContext]:
 def _run_once(context: RunContext, row: AttemptRow, pool: DevicePool) -> tuple[AttemptResult, str]:
     gang = _lease(row.devices, pool)
     planned = PlannedAttempt(
-        *(row.position, row.suite, cell_of(row.cell), row.repeat, row.seed),
+        *(row.position, row.suite, parse_cell_key(row.cell), row.repeat, row.seed),
         _find_deselected(context.plan, row),
     )
     spec = make_spec(context, f"{row.id}.rerun", planned, gang)

@@ -7,17 +7,17 @@ from harness.core.records import RunRecord
 _OPTIONS = ("isolation", "slots", "timeout_s", "in_process_reruns", "keyword", "address")
 
 
-def changes(base: RunRecord, head: RunRecord) -> list[str]:
-    """One line per recorded fact that is not the same in both runs."""
-    before, after = _facts(base), _facts(head)
+def list_changes(base: RunRecord, head: RunRecord) -> list[str]:
+    """Return a line per recorded fact that is not the same in both runs."""
+    before, after = _collect_facts(base), _collect_facts(head)
     return [
-        f"{name}: {_shown(before.get(name))} -> {_shown(after.get(name))}"
+        f"{name}: {_format_fact(before.get(name))} -> {_format_fact(after.get(name))}"
         for name in dict.fromkeys((*before, *after))
         if before.get(name) != after.get(name)
     ]
 
 
-def _facts(run: RunRecord) -> dict[str, Any]:
+def _collect_facts(run: RunRecord) -> dict[str, Any]:
     print_of = run.fingerprint
     devices = print_of.get("devices") or []
     facts: dict[str, Any] = {
@@ -35,7 +35,7 @@ def _facts(run: RunRecord) -> dict[str, Any]:
     return facts | {f"option {name}": run.options.get(name) for name in _OPTIONS}
 
 
-def _shown(value: object) -> str:
+def _format_fact(value: object) -> str:
     if isinstance(value, list):
         return ", ".join(map(str, value)) or "none"
     return "none" if value is None else str(value)

@@ -1,17 +1,25 @@
-"""Stored runs made by hand, and counted."""
+"""Stored runs made by hand, counted and reported."""
 
-from harness.analysis.summary import RunSummary, summarise
+import json
+from typing import Any
+
+from harness.analysis.build_report import build_report
+from harness.analysis.report_model import Report
+from harness.analysis.run_counts import RunCounts, count_run
+from harness.analysis.verdict import judge_run
+from harness.core.capture_measurement import CaptureMeasurement
 from harness.core.cell import Cell
 from harness.core.plan import Plan, PlannedCell, plan_to_dict, schedule
 from harness.core.records import AttemptRow, RunRecord
 from harness.core.statuses import AttemptStatus, RunStatus
+from harness.report.run_json import write_run_json
 
 SHA = "59e348bc8a90" + "0" * 28
 ASCENDING, DESCENDING = (Cell((("order", o), ("tp", 1))) for o in ("ascending", "descending"))
 
 
 def attempt(position: int, cell: Cell, status: str, kind: str | None) -> AttemptRow:
-    failed = status != "passed"
+    failed, order = status != "passed", str(cell.get("order"))
     return AttemptRow(
         id=f"r.{position}", run_id="r", position=position, replaces=0, suite="s.py",
         cell=cell.key, repeat=0, seed=position, status=AttemptStatus(status),
@@ -19,13 +27,12 @@ def attempt(position: int, cell: Cell, status: str, kind: str | None) -> Attempt
         phase="run" if failed else None, signature=f"sig {kind}" if failed else None,
         message="m" if failed else None, failed_test=None, devices=["cpu:0"], node="n",
         zygote="z", isolation="fork", started=1.0, wall_seconds=2.0, inside_seconds=1.9,
-        graphs="recorded", order_requested=str(cell.get("order")),
-        order_observed=str(cell.get("order")), pool_bytes=1 << 20, peak_bytes=1 << 19,
-        capture_seconds=0.5, trace=[], replays={}, notes=[], folder="f", log_tails={},
+        capture=CaptureMeasurement("recorded", order, order, 1 << 20, 1 << 19, 0.5),
+        replays={}, notes=[], folder="f", log_tails={},
     )  # fmt: skip
 
 
-def summary_of(
+def make_counts(
     failed: dict[Cell, int],
     repeats: int = 50,
     *,
@@ -36,7 +43,7 @@ def summary_of(
     fixed_seed: bool = False,
     gate: float | None = None,
     until_decided: bool = False,
-) -> RunSummary:
+) -> RunCounts:
     cells = (PlannedCell("s.py", ASCENDING), PlannedCell("s.py", DESCENDING))
     plan = Plan(
         *(cells, repeats, 7, fixed_seed),
@@ -54,4 +61,17 @@ def summary_of(
         rows.append(attempt(planned.position, planned.cell, status, kind))
     run = RunRecord("r", 1.0, 7, "cpu", plan_to_dict(plan), {}, {"sha": SHA},
                     RunStatus(run_status), 2.0)  # fmt: skip
-    return summarise(run, rows, [])
+    return count_run(run, rows, [])
+
+
+def make_report(failed: dict[Cell, int], repeats: int = 50, **more: Any) -> Report:
+    return report_counts(make_counts(failed, repeats, **more))
+
+
+def report_counts(counts: RunCounts) -> Report:
+    return build_report(counts, judge_run(counts))
+
+
+def write_object(report: Report) -> Any:
+    """Return the report's run.json as another program reads it."""
+    return json.loads(json.dumps(write_run_json(report)))

@@ -37,7 +37,7 @@ _WORDS = {
 }
 
 
-def problems(run: object) -> list[str]:
+def find_problems(run: object) -> list[str]:
     """What is wrong with an object as `json.loads` gave it; empty for a valid `harness.run/1`.
 
     Up to 50 findings, each naming the place, safe to show: what stands there is not repeated. The

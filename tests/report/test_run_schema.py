@@ -13,29 +13,26 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import harness.report
-from harness.analysis.verdict import decide
-from harness.report.run_json import run_json
-from harness.report.schema import MAX_BYTES, problems
-from tests.report.summaries import ASCENDING, DESCENDING, SHA, summary_of
+from harness.report.run_schema import MAX_BYTES, find_problems
+from tests.report.runs import ASCENDING, DESCENDING, SHA, make_report, write_object
 
 SCHEMA = json.loads((Path(harness.report.__file__).parent / "run.schema.json").read_text())
 RUNS = {
-    "clean": summary_of({}),
-    "failed": summary_of({ASCENDING: 2, DESCENDING: 10}),
-    "infrastructure": summary_of({ASCENDING: 3}, infra={ASCENDING: 2, DESCENDING: 1}),
-    "nothing valid": summary_of({}, 5, infra={ASCENDING: 5}),
-    "interrupted": summary_of({DESCENDING: 9}, 20, run_status="interrupted", missing=4),
-    "one seed": summary_of({ASCENDING: 4}, fixed_seed=True),
-    "gate holds": summary_of({ASCENDING: 1}, 120, gate=0.05),
-    "gate broken": summary_of({ASCENDING: 20}, 60, gate=0.05),
-    "until decided": summary_of({}, 60, gate=0.02, until_decided=True),
-    "no tests": summary_of({ASCENDING: 1, DESCENDING: 1}, 1, kind="no-tests"),
+    "clean": make_report({}),
+    "failed": make_report({ASCENDING: 2, DESCENDING: 10}),
+    "infrastructure": make_report({ASCENDING: 3}, infra={ASCENDING: 2, DESCENDING: 1}),
+    "nothing valid": make_report({}, 5, infra={ASCENDING: 5}),
+    "interrupted": make_report({DESCENDING: 9}, 20, run_status="interrupted", missing=4),
+    "one seed": make_report({ASCENDING: 4}, fixed_seed=True),
+    "gate holds": make_report({ASCENDING: 1}, 120, gate=0.05),
+    "gate broken": make_report({ASCENDING: 20}, 60, gate=0.05),
+    "until decided": make_report({}, 60, gate=0.02, until_decided=True),
+    "no tests": make_report({ASCENDING: 1, DESCENDING: 1}, 1, kind="no-tests"),
 }
 
 
 def document(name: str = "failed") -> Any:
-    summary = RUNS[name]
-    return json.loads(json.dumps(run_json(summary, decide(summary))))
+    return write_object(RUNS[name])
 
 
 FAILED = document()
@@ -43,7 +40,7 @@ FAILED = document()
 
 @pytest.mark.parametrize("name", RUNS)
 def test_what_the_harness_writes_is_valid(name: str) -> None:
-    assert problems(document(name)) == []
+    assert find_problems(document(name)) == []
 
 
 def keys_of(schema: dict[str, Any]) -> set[str]:
@@ -61,16 +58,17 @@ def test_every_key_of_the_schema_is_documented() -> None:
 def test_every_key_that_is_written_is_in_the_schema() -> None:
     run = SCHEMA["$defs"]["run"]
     assert set(FAILED) == set(SCHEMA["required"]) == set(SCHEMA["properties"])
-    assert set(FAILED["run"]) == set(run["required"]) == set(run["properties"])
-    for name, written in (("cell", FAILED["cells"]), ("contrast", FAILED["contrasts"])):
+    assert set(run["required"]) <= set(FAILED["run"]) == set(run["properties"])
+    parts = {"cell": "cells", "contrast": "contrasts", "signature": "signatures"}
+    for name, written in [(name, FAILED[key]) for name, key in parts.items()]:
         part = SCHEMA["$defs"][name]
-        assert set(written[0]) == set(part["required"]) == set(part["properties"])
+        assert set(part["required"]) <= set(written[0]) == set(part["properties"])
 
 
 def test_unknown_keys_are_ignored() -> None:
     run = document()
     run["new"] = run["run"]["new"] = run["cells"][0]["new"] = {"any": ["thing", None, 1.5]}
-    assert problems(run) == []
+    assert find_problems(run) == []
 
 
 def at(run: Any, *path: Any) -> Any:
@@ -146,31 +144,31 @@ VIOLATIONS: dict[str, Callable[[Any], None]] = {
 def test_each_violation_is_named(told: str) -> None:
     run = document()
     VIOLATIONS[told](run)
-    assert any(text.startswith(told.strip()) for text in problems(run)), problems(run)
+    assert any(text.startswith(told.strip()) for text in find_problems(run)), find_problems(run)
 
 
 def test_a_pass_is_not_believed_without_valid_attempts() -> None:
     run = document("clean")
     run["cells"] = run["contrasts"] = []
-    assert problems(run) == ["the verdict is passed without a cell"]
+    assert find_problems(run) == ["the verdict is passed without a cell"]
     run = document("nothing valid")
     run["verdict"]["outcome"] = "passed"
-    assert problems(run) == ["the verdict is passed with a cell without a valid attempt"]
+    assert find_problems(run) == ["the verdict is passed with a cell without a valid attempt"]
     run = document("clean")
     run["verdict"]["outcome"] = "failed"
-    assert problems(run) == ["the verdict is failed without a failure"]
+    assert find_problems(run) == ["the verdict is failed without a failure"]
 
 
 @pytest.mark.parametrize("value", [None, True, 0, "x", [], {}, [[]], b"x", object()])
 def test_what_is_no_run_at_all_is_said(value: object) -> None:
-    assert problems(value)
+    assert find_problems(value)
 
 
 def test_findings_are_bounded_and_repeat_nothing_hostile() -> None:
     run = document()
     run["cells"] = [{"kinds": {"<b>|@all": -1}}, *[{"<!-- @everyone": 1}] * 200]
     run["run"]["sha"] = "<script>"
-    found = problems(run)
+    found = find_problems(run)
     assert len(found) == 51
     assert found[-1] == "and more"
     assert not any("<" in text or "@" in text for text in found)
@@ -201,14 +199,14 @@ PLACES = places(FAILED)
 
 @given(JSON)
 def test_any_json_is_answered(value: Any) -> None:
-    assert problems(value)
+    assert find_problems(value)
 
 
 @given(st.data())
 def test_any_value_in_any_place_is_answered(data: st.DataObject) -> None:
     run = copy.deepcopy(FAILED)
     set_at(*data.draw(st.sampled_from(PLACES)), to=data.draw(JSON))(run)
-    assert all(isinstance(text, str) for text in problems(run))
+    assert all(isinstance(text, str) for text in find_problems(run))
 
 
 def test_a_large_run_is_checked_in_seconds() -> None:
@@ -217,5 +215,5 @@ def test_a_large_run_is_checked_in_seconds() -> None:
             "recovered": 0, "kinds": {}, "interval": None}  # fmt: skip
     run["cells"][0]["tests"] = [test] * (MAX_BYTES // 8 // len(json.dumps(test)))
     begun = time.perf_counter()
-    assert problems(run) == []
+    assert find_problems(run) == []
     assert time.perf_counter() - begun < 10

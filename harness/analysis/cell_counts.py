@@ -1,0 +1,134 @@
+"""One suite in one cell, counted: rates, intervals, what was captured. Pure."""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from statistics import median
+
+from harness.analysis.report_model import CellRate, TestRate
+from harness.core.capture_measurement import CaptureMeasurement
+from harness.core.plan import Plan, PlannedCell
+from harness.core.records import AttemptRow, TestCount
+from harness.core.signature import normalise
+from harness.core.statuses import VALID, AttemptStatus
+from harness.stats.intervals import (
+    Interval,
+    compute_clopper_pearson,
+    compute_confidence_sequence,
+    compute_worst_case,
+)
+from harness.stats.planned import CellOutcomes
+
+#: How a rate is bounded: failed, valid and level to an interval.
+Bound = Callable[[int, int, float], Interval]
+
+
+@dataclass(frozen=True, slots=True)
+class CellRecords:
+    """What is stored of one cell; `in_order` is what a decision may use of it."""
+
+    attempts: Sequence[AttemptRow]
+    tests: Sequence[TestCount]
+    in_order: CellOutcomes
+
+
+def choose_bound(plan: Plan, finished: bool) -> Bound | None:
+    """Return Clopper-Pearson for a completed plan that nobody looked into, else the sequence.
+
+    Return None for repeats of one fixed seed, which are one observation.
+    """
+    if plan.fixed_seed:
+        return None
+    looked_at = plan.until_decided or not finished
+    return compute_confidence_sequence if looked_at else compute_clopper_pearson
+
+
+def count_cell(
+    name: str, plan: Plan, planned: PlannedCell, records: CellRecords, bound: Bound | None
+) -> CellRate:
+    """Return one cell's counts and rates, bounded by `bound`."""
+    rows, in_order = records.attempts, records.in_order
+    status = Counter(row.status for row in rows)
+    failed, passed = status[AttemptStatus.FAILED], status[AttemptStatus.PASSED]
+    unknown = status[AttemptStatus.INFRA] + status[AttemptStatus.CENSORED]
+    kinds = Counter(r.kind for r in rows if r.status is AttemptStatus.FAILED and r.kind)
+    by_kind = {k: bound(n, failed + passed, 0.95) for k, n in kinds.items()} if bound else {}
+    worst = compute_worst_case(failed, passed, unknown, bound=bound) if bound and unknown else None
+    return CellRate(
+        name=name,
+        suite=planned.suite,
+        axes=planned.cell,
+        planned=plan.repeats,
+        passed=passed,
+        failed=failed,
+        infra=status[AttemptStatus.INFRA],
+        censored=status[AttemptStatus.CENSORED],
+        kinds=dict(kinds),
+        kind_intervals=by_kind,
+        interval=bound(in_order.failed, in_order.valid, 0.95) if bound else None,
+        worst_case=worst,
+        seconds=median(row.wall_seconds for row in rows) if rows else 0.0,
+        capture=_summarise_capture(planned, rows),
+        tests=count_tests(records.tests, bound),
+        notes=_collect_notes(planned, rows, in_order),
+    )
+
+
+def count_tests(counts: Iterable[TestCount], bound: Bound | None) -> tuple[TestRate, ...]:
+    """Return each test's outcomes over the valid attempts of one cell."""
+    by_test: dict[str, list[TestCount]] = defaultdict(list)
+    for count in counts:
+        by_test[count.test].append(count)
+    return tuple(_count_test(test, found, bound) for test, found in by_test.items())
+
+
+def _count_test(test: str, counts: Sequence[TestCount], bound: Bound | None) -> TestRate:
+    outcomes, kinds = Counter[str](), Counter[str]()
+    for count in counts:
+        outcomes[count.outcome] += count.n
+        if count.kind:
+            kinds[count.kind] += count.n
+    failed, passed = outcomes["failed"], outcomes["passed"]
+    return TestRate(
+        id=test,
+        passed=passed,
+        failed=failed,
+        skipped=outcomes["skipped"],
+        precluded=outcomes["precluded"],
+        recovered=sum(count.n for count in counts if count.recovered),
+        kinds=dict(kinds),
+        interval=bound(failed, failed + passed, 0.95) if bound else None,
+    )
+
+
+def _summarise_capture(planned: PlannedCell, rows: Sequence[AttemptRow]) -> CaptureMeasurement:
+    """Return the last attempt's capture, with medians and the greatest peak of all attempts."""
+    captured = [row.capture for row in rows if row.capture.graphs]
+    if not captured:
+        return CaptureMeasurement(requested=str(planned.cell.get("order", "")))
+    return replace(
+        captured[-1],
+        observed="+".join(sorted({one.observed for one in captured})),
+        pool_bytes=int(median(one.pool_bytes for one in captured)),
+        peak_bytes=max(one.peak_bytes for one in captured),
+        seconds=median(one.seconds for one in captured),
+    )
+
+
+def _collect_notes(
+    planned: PlannedCell, rows: Sequence[AttemptRow], in_order: CellOutcomes
+) -> tuple[str, ...]:
+    """Return notes with their number of attempts; those alike but for numbers count as one."""
+    alike: dict[str, list[str]] = {}
+    for row in rows:
+        for key, note in {normalise(note): note for note in row.notes}.items():
+            alike.setdefault(key, []).append(note)
+    often = sorted(alike.values(), key=len, reverse=True)[:20]
+    noted = [*planned.notes, *(f"{same[0]} ({len(same)} attempts)" for same in often)]
+    valid = sum(row.status in VALID for row in rows)
+    if in_order.valid != valid:
+        noted.append(
+            f"the interval is that of the first {in_order.valid} valid attempts in lease order, "
+            f"the {valid - in_order.valid} after one that did not finish left out"
+        )
+    return tuple(noted)

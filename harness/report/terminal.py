@@ -1,0 +1,120 @@
+"""What a person reads after a run: tables of rates with intervals, causes, and the verdict."""
+
+import textwrap
+
+from rich.cells import cell_len
+from rich.console import Console
+from rich.text import Text
+
+from harness.analysis.report_model import Report, SignatureCount
+from harness.analysis.revision_notes import list_revisions
+from harness.report import wording
+from harness.report.cell_table import group_by_suite, make_cell_tables
+from harness.report.detail_tables import (
+    list_unreached,
+    make_contrast_table,
+    make_kind_table,
+    make_test_table,
+)
+from harness.report.layout import clean_text, lay_out
+from harness.report.verdict_lines import select_sentences
+from harness.report.views import TableView
+
+#: So many signatures, reasons and notes are listed; run.json has all.
+_LISTED = 8
+#: From so many comparisons on they are a table, and not only sentences.
+_SEVERAL = 3
+_CAUSE_LINES = 2
+#: Output that no terminal shows is not broken to a width.
+_UNBROKEN = 10_000
+
+
+def print_report(report: Report, console: Console, *, quiet: bool = False) -> None:
+    """Print a run: tables, causes of failure, what was not run, and the verdict.
+
+    `quiet`: the first line and the verdict alone.
+    """
+    _print(console, f"run {report.run.id}: {_describe_run(report)}", "bold")
+    if not quiet:
+        for line in list_revisions(report.run.revisions):
+            _print(console, line)
+        _print_tables(report, console)
+        _print_lists(report, console)
+    for sentence in select_sentences(report):
+        _print(console, f"• {sentence}")
+
+
+def _print(console: Console, text: str, style: str = "", indent: str = "") -> None:
+    """Print text that nothing interprets; in a terminal broken between words."""
+    clean = clean_text(text)
+    lines = [indent + clean]
+    if console.is_terminal and cell_len(lines[0]) > console.width:
+        width = max(console.width - 1, 20)
+        lines = textwrap.wrap(clean, width, initial_indent=indent, subsequent_indent=f"{indent}  ")
+    for line in lines:
+        console.print(Text(line, style=style), soft_wrap=True, highlight=False)
+
+
+def _describe_run(report: Report) -> str:
+    run = report.run
+    graphs = f"{run.graphs} graphs" if run.graphs else wording.NO_GRAPHS
+    seed = f"{'fixed ' if run.fixed_seed else ''}seed {run.seed}"
+    commit = (run.sha or "no commit")[:12] + (" + local changes" if run.dirty else "")
+    what = f"{len(run.revisions)} revisions" if run.revisions else commit
+    return f"{run.status.value}, {run.device}, {graphs}, {seed}, {what}"
+
+
+def _print_tables(report: Report, console: Console) -> None:
+    for view in make_cell_tables(report):
+        _print_view(view, " · ".join((", ".join(view.subject), *view.facts)), console)
+    if len(report.contrasts) >= _SEVERAL:
+        _print_view(make_contrast_table(report.contrasts), wording.CONTRASTS_TITLE, console)
+    suites = group_by_suite(report.cells)
+    for cells in suites:
+        suite = f" of {cells[0].suite}" if len(suites) > 1 else ""
+        _print_view(make_kind_table(cells), wording.KINDS_TITLE + suite, console)
+        _print_view(make_test_table(cells), wording.TESTS_TITLE + suite, console)
+        for line in list_unreached(cells):
+            _print(console, line, indent=" ")
+
+
+def _print_view(view: TableView, title: str, console: Console) -> None:
+    if not view.rows:
+        return
+    width = console.width if console.is_terminal else max(console.width, _UNBROKEN)
+    console.print()
+    _print(console, title, "bold")
+    for line in lay_out(view, width - 1):
+        line.pad_left(1)
+        console.print(line, soft_wrap=True, highlight=False)
+
+
+def _print_lists(report: Report, console: Console) -> None:
+    if report.signatures:
+        console.print()
+    for signature in report.signatures[:_LISTED]:
+        _print_signature(signature, report.run.id, console)
+    for reason in report.infrastructure[:_LISTED]:
+        _print(console, f"infrastructure: {reason}", "yellow")
+    for cell in report.refused:
+        _print(console, f"not run: {cell.suite} · {cell.axes.label}: {cell.reason}", "yellow")
+    for note in list(dict.fromkeys(n for cell in report.cells for n in cell.notes))[:_LISTED]:
+        _print(console, f"note: {note}", "dim")
+
+
+def _print_signature(signature: SignatureCount, run_id: str, console: Console) -> None:
+    """Print a signature, its cause in a line or two, and where the logs are."""
+    what = f"{signature.n}x {signature.kind} in {signature.phase or '-'}: {signature.signature}"
+    _print(console, what, "bold")
+    for line in find_cause(signature.message):
+        _print(console, line, indent="    ")
+    if signature.example:
+        folder = f".harness/runs/{run_id}/{signature.example}"
+        _print(console, f"{signature.id}, logs: {folder}", "dim", "    ")
+
+
+def find_cause(message: str) -> list[str]:
+    """Return the last lines of a message that say something, cut to a readable length."""
+    lines = [clean_text(line).strip() for line in message.splitlines()]
+    telling = [line for line in lines if line and not set(line) <= set("-=_ ~^")]
+    return [line if cell_len(line) <= 300 else f"{line[:299]}…" for line in telling[-_CAUSE_LINES:]]
