@@ -10,7 +10,7 @@ import pytest
 
 from harness.bot.github import transport as edge
 from tests.bot.github_fake import TOKEN, GithubFake
-from tests.bot.github_model import pull, stamp
+from tests.bot.github_samples import pull, push
 from tests.bot.workplace import BASE, FORK, FORK_HEAD, HEAD, PULL, Workplace, suites
 
 _context = functools.cache(ssl.create_default_context)
@@ -27,6 +27,7 @@ def github(
     fake = GithubFake()
     fake.permissions = {
         "maintainer": {"permission": "write", "role_name": "maintain"},
+        "other": {"permission": "write", "role_name": "write"},
         "author": {"permission": "read", "role_name": "read"},
         "stranger": {"permission": "read", "role_name": "read"},
     }
@@ -36,10 +37,10 @@ def github(
     }
     fake.pull_commits = {PULL: ["4" * 40, HEAD], FORK: [FORK_HEAD]}
     before = datetime.now(UTC) - timedelta(hours=1)
-    fake.check_suites = {HEAD: [{"head_branch": "topic", "created_at": stamp(before)}]}
+    fake.activities = {"topic": [push(HEAD, before)]}
     fake.merge_bases = {(BASE, HEAD): "5" * 40}
     tree = suites("suites/test_a.py", "suites/deep/test_b.py", "docs/test_c.py", "setup.py")
-    fake.trees = dict.fromkeys((HEAD, FORK_HEAD, "4" * 40), tree)
+    fake.trees = dict.fromkeys((HEAD, FORK_HEAD, "4" * 40, "5" * 40), tree)
     yield fake
     fake.close()
     assert fake.violations == []

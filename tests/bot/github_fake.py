@@ -164,7 +164,8 @@ def _page(answer: Any, query: dict[str, str]) -> tuple[Any, bool]:
         return answer, False
     size, page = min(int(query.get("per_page", PER_PAGE)), 100), int(query.get("page", 1))
     part = rows[(page - 1) * size : page * size]
-    more = len(rows) > page * size
+    # A list that says how long it is ends at 1,000 all the same.
+    more = len(rows) > page * size and not (key and page * size >= 1_000)
     return ({**answer, key: part} if key else part), more
 
 

@@ -6,15 +6,10 @@ A route refuses what GitHub would refuse, unknown query words and body keys incl
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
-REPOSITORY = "acme/engine"
-BOT = {"login": "github-actions[bot]", "type": "Bot"}
-
-
-def stamp(time: datetime) -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ")
+from tests.bot.github_samples import BOT, REPOSITORY, stamp
 
 
 @dataclass
@@ -46,7 +41,8 @@ class Repository:
         self.permissions: dict[str, dict[str, str]] = {}
         self.pulls: dict[int, dict[str, Any]] = {}
         self.pull_commits: dict[int, list[str]] = {}
-        self.check_suites: dict[str, list[dict[str, Any]]] = {}
+        self.activities: dict[str, list[dict[str, Any]]] = {}
+        """What moved each branch, the newest first."""
         self.trees: dict[str, dict[str, Any]] = {}
         self.merge_bases: dict[tuple[str, str], str] = {}
         self.comments: dict[int, dict[str, Any]] = {}
@@ -133,8 +129,9 @@ def _pull_commits(repository: Repository, _call: Call, number: str) -> tuple[int
     return 200, [{"sha": sha} for sha in repository.pull_commits.get(int(number), [])]
 
 
-def _check_suites(repository: Repository, _call: Call, ref: str) -> tuple[int, Any]:
-    return 200, {"total_count": 0, "check_suites": repository.check_suites.get(ref, [])}
+def _activity(repository: Repository, call: Call) -> tuple[int, Any]:
+    branch = call.query["ref"].removeprefix("refs/heads/")
+    return 200, repository.activities.get(branch, [])
 
 
 def _compare(repository: Repository, _call: Call, base: str, head: str) -> tuple[int, Any]:
@@ -194,6 +191,7 @@ def _runs(repository: Repository, call: Call, workflow: str) -> tuple[int, Any]:
         if run["workflow"] == workflow
         and run["event"] == call.query.get("event")
         and status in (None, run["status"], run["conclusion"])
+        and call.query.get("actor") in (None, run["actor"]["login"])
         and run["created_at"] >= since
     ]
     return 200, {"total_count": len(found), "workflow_runs": found}
@@ -266,7 +264,7 @@ _ROUTES: list[tuple[str, str, str, dict[str, type], _Handler]] = [
     ("GET", r"/collaborators/([^/]+)/permission", "", {}, _permission),
     ("GET", r"/pulls/(\d+)", "", {}, _pull),
     ("GET", r"/pulls/(\d+)/commits", "", {}, _pull_commits),
-    ("GET", r"/commits/([0-9a-f]{40})/check-suites", "", {}, _check_suites),
+    ("GET", r"/activity", "ref", {}, _activity),
     ("GET", r"/compare/([0-9a-f]{40})\.\.\.([0-9a-f]{40})", "", {}, _compare),
     ("GET", r"/git/trees/([0-9a-f]{40})", "recursive", {}, _tree),
     ("GET", r"/issues/(\d+)/comments", "since", {}, _comments),
@@ -274,7 +272,7 @@ _ROUTES: list[tuple[str, str, str, dict[str, type], _Handler]] = [
     ("GET", r"/issues/comments/(\d+)", "", {}, _comment),
     ("PATCH", r"/issues/comments/(\d+)", "", _TEXT, _edit_comment),
     ("POST", r"/issues/comments/(\d+)/reactions", "", {"content": str}, _react),
-    ("GET", r"/actions/workflows/([\w.-]+)/runs", "status event created", {}, _runs),
+    ("GET", r"/actions/workflows/([\w.-]+)/runs", "status event created actor", {}, _runs),
     ("GET", r"/actions/runs/(\d+)/jobs", "filter", {}, _jobs),
     ("POST", r"/actions/runs/(\d+)/cancel", "", {}, _cancel),
     ("GET", r"/actions/runs/(\d+)/artifacts", "name direction", {}, _artifacts),
@@ -283,38 +281,3 @@ _ROUTES: list[tuple[str, str, str, dict[str, type], _Handler]] = [
     ("POST", r"/issues", "", {"title": str, "body": str, "labels": list}, _open_issue),
     ("PATCH", r"/issues/(\d+)", "", {"title": str, "body": str, "state": str}, _edit_issue),
 ]
-
-
-def pull(
-    number: int,
-    head: str,
-    base: str,
-    *,
-    author: str = "author",
-    head_repo: str | None = REPOSITORY,
-    state: str = "open",
-    branch: str = "topic",
-) -> dict[str, Any]:
-    """A pull request as GitHub answers it."""
-    repo = {"full_name": head_repo} if head_repo else None
-    return {
-        "number": number,
-        "state": state,
-        "user": {"login": author, "type": "User"},
-        "head": {"sha": head, "ref": branch, "repo": repo},
-        "base": {"sha": base, "ref": "main", "repo": {"full_name": REPOSITORY}},
-    }
-
-
-def workflow_run(number: int, title: str, status: str, *, ago: timedelta) -> dict[str, Any]:
-    """A run of rerun-test.yml. `status` is a status, or the conclusion of a completed run."""
-    active = status in ("queued", "in_progress")
-    return {
-        "id": number,
-        "workflow": "rerun-test.yml",
-        "event": "issue_comment",
-        "display_title": title,
-        "status": status if active else "completed",
-        "conclusion": None if active else status,
-        "created_at": stamp(datetime.now(UTC) - ago),
-    }

@@ -5,7 +5,7 @@ import json
 import zipfile
 from typing import Any
 
-from tests.bot.github_model import REPOSITORY
+from tests.bot.github_samples import REPOSITORY
 from tests.bot.workplace import HEAD, RUN, Workplace
 from tests.report.runs import ASCENDING, make_report, write_object
 

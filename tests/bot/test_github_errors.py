@@ -14,18 +14,19 @@ READS = {
     "permission": r"/permission$",
     "runs": r"/workflows/rerun-test.yml/runs$",
     "jobs": r"/runs/\d+/jobs$",
-    "check suites": r"/check-suites$",
+    "pushes": r"/activity$",
     "tree": r"/git/trees/",
     "merge base": r"/compare/",
     "comments": r"/issues/7/comments$",
 }
+BEFORE_ACCESS_IS_KNOWN = ("permission", "pull request")
 ANSWERS = [403, 404, 409, 422, 429, 500, "drop", "garbage", "shape"]
 COMMAND = "/rerun-test test_a.py --against base"
 
 
 def something_before(place: Workplace) -> None:
     """An earlier command, so that its jobs are asked for."""
-    from tests.bot.test_attacks import CPU_JOB, earlier
+    from tests.bot.attacks_around import CPU_JOB, earlier
 
     earlier(place, "success", job=CPU_JOB)
 
@@ -40,12 +41,27 @@ def test_nothing_is_started_after_a_failed_read(
     place.github.fail("GET", READS[read], what)
     outputs = place.parse()
     assert outputs.get("action", "none") == "none"
-    gone = read == "comment" and what == 404
-    assert ("error" in outputs) is not gone
-    if not gone:
+    # A comment that is gone and a head that cannot be dated are refusals, not failures.
+    refused = (read == "comment" and what == 404) or (read == "pushes" and what in (403, 404, 422))
+    assert ("error" in outputs) is not refused
+    if not refused:
         assert re.fullmatch(r"GitHub, asked to [^<>]+: [^<>]+", outputs["error"])
-    if not gone and read != "comments":
+    if read in BEFORE_ACCESS_IS_KNOWN:
+        assert place.answer() == ""
+        assert place.github.reactions[-1] == (place.comment, "confused")
+    elif read not in ("comment", "comments"):
         assert "Nothing was run." in place.answer()
+
+
+@pytest.mark.parametrize("read", ["permission", "pull request", "runs"])
+@pytest.mark.parametrize("what", ANSWERS)
+def test_a_stranger_is_never_answered_because_github_failed(
+    place: Workplace, read: str, what: int | str
+) -> None:
+    place.says(COMMAND, "stranger")
+    place.github.fail("GET", READS[read], what)
+    place.parse()
+    assert place.answer() == ""
 
 
 @pytest.mark.parametrize("what", ANSWERS)
@@ -88,7 +104,7 @@ def test_a_rate_limit_that_lasts_is_not_sat_out(place: Workplace, wait: str) -> 
 
 
 def test_a_run_that_moves_on_while_runs_are_listed_is_met(place: Workplace) -> None:
-    from tests.bot.test_attacks import CPU_JOB, earlier
+    from tests.bot.attacks_around import CPU_JOB, earlier
 
     earlier(place, "queued", on=99, job=CPU_JOB)
     moving = place.github.runs[0]

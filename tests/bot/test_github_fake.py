@@ -13,7 +13,7 @@ from githubkit import GitHub, TokenAuthStrategy
 from githubkit.exception import GitHubException, RequestError, RequestFailed
 
 from tests.bot.github_fake import TOKEN, GithubFake
-from tests.bot.github_model import BOT, REPOSITORY, pull, workflow_run
+from tests.bot.github_samples import BOT, REPOSITORY, pull, workflow_run
 
 WHERE: dict[str, Any] = dict(zip(("owner", "repo"), REPOSITORY.split("/"), strict=True))
 ROOT = f"/repos/{REPOSITORY}"

@@ -58,6 +58,13 @@ def test_plain_commands_are_read(word: str, command: object) -> None:
     assert parse_command(f"/rerun-test {word}") == command
 
 
+def test_a_flag_and_its_value_may_be_joined() -> None:
+    joined = parse_command("/rerun-test a.py --repeats=5 --gpus=0 --order=ascending")
+    assert joined == parse_command("/rerun-test a.py --repeats 5 --gpus 0 --order ascending")
+    assert isinstance(joined, Measure)
+    assert (joined.repeats, joined.gpus) == (5, 0)
+
+
 def test_text_below_the_first_line_is_not_read() -> None:
     assert parse_command("/rerun-test help\r\nplease, `--repeats 9`\n> /rerun-test x.py") == Help()
 
@@ -95,12 +102,19 @@ def test_what_does_not_begin_with_the_command_is_not_for_the_bot(body: str) -> N
         ("a.py --repeats 1e3", "--repeats takes a number"),
         ("a.py --repeats 100000", "--repeats takes a number"),
         ("a.py --repeats 5 --repeats 6", "--repeats is given twice"),
-        ("a.py --repeats=5", "unknown flag '--repeats=5'"),
+        ("a.py --repeats=", "--repeats takes a number"),
+        ("a.py --repeats=5 --repeats 5", "--repeats is given twice"),
+        ("a.py --rev=main", "unknown flag '--rev=main'"),
+        ("a.py --gpus 65", "--gpus takes a number from 0 to 64"),
+        ("a.py --tp 0", "--tp takes a number from 1 to 64"),
+        ("a.py --tp 99999", "--tp takes a number from 1 to 64"),
+        ("a.py\n--repeats 5", "goes on in the second line"),
+        ("a.py\nb.py::Case", "goes on in the second line"),
         ("a.py --rev main", "unknown flag '--rev'"),
         ("a.py -k x", "unknown flag '-k'"),
-        ("a.py --sha abc", "--sha takes a full commit"),
-        (f"a.py --sha {SHA.upper()}", "--sha takes a full commit"),
-        (f"a.py --sha {SHA}0", "--sha takes a full commit"),
+        ("a.py --sha abcdef", "--sha takes a commit"),
+        (f"a.py --sha {SHA.upper()}", "--sha takes a commit"),
+        (f"a.py --sha {SHA}0", "--sha takes a commit"),
         ("a.py --order sideways", "--order takes a list of ascending"),
         ("a.py --order ascending,ascending", "each once"),
         ("a.py --backend fa9", "--backend takes a list of torch_native"),

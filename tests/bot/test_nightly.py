@@ -22,7 +22,7 @@ from harness.bot.jobs.nightly import (
 from harness.bot.jobs.restore import restore_store
 from harness.core.errors import HarnessError, UsageError
 from tests.bot.github_fake import GithubFake
-from tests.bot.github_model import stamp
+from tests.bot.github_samples import stamp
 from tests.bot.results import leave, result
 from tests.bot.workplace import Workplace
 from tests.report.runs import ASCENDING, SHA, make_report, write_object
@@ -172,6 +172,7 @@ def a_store(github: GithubFake, run: int, archive: bytes, *, branch: str = "main
             "conclusion": "failure",
             "created_at": at,
             "head_branch": branch,
+            "actor": {"login": "someone"},
         }
     )
     made = github.new_id()

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from harness.bot.wording import replies
-from tests.bot.github_model import BOT, stamp, workflow_run
+from tests.bot.github_samples import BOT, stamp, workflow_run
 from tests.bot.workplace import BASE, HEAD, PULL, RUN, Workplace
 
 CPU_JOB = "measure (0 GPUs, at most 60 min)"
@@ -78,16 +78,15 @@ def test_help_shows_the_command_and_what_the_asker_may_have(place: Workplace) ->
     assert "200 repeats" not in place.answer()
 
 
-def test_status_tells_what_runs_and_brings_its_comment_up_to_date(place: Workplace) -> None:
+def test_status_tells_what_runs_and_leaves_every_comment_alone(place: Workplace) -> None:
     active(place, 800, "maintainer")
-    active(place, 801, "other", started=False)
+    active(place, 801, "author", started=False)
+    before = place.github.by_bot(PULL)
     place.says("/rerun-test status")
     assert place.parse() == {"action": "none"}
     assert "- maintainer: running, [its log](https://github.example/job/800)" in newest(place)
-    assert "- other: waits for a runner" in newest(place)
-    first, second, _ = place.github.by_bot(PULL)
-    assert "### /rerun-test: running since" in first
-    assert "### /rerun-test: queued" in second
+    assert "- author: waits for a runner" in newest(place)
+    assert place.github.by_bot(PULL)[:-1] == before
 
 
 def test_status_of_nothing_says_so(place: Workplace) -> None:
@@ -98,7 +97,7 @@ def test_status_of_nothing_says_so(place: Workplace) -> None:
 
 def test_cancel_ends_what_runs_here_and_nothing_elsewhere(place: Workplace) -> None:
     active(place, 800, "maintainer")
-    active(place, 801, "other")
+    active(place, 801, "author")
     elsewhere = workflow_run(
         802, "rerun-test #99 by maintainer (comment 1)", "in_progress", ago=timedelta(minutes=1)
     )
@@ -106,16 +105,16 @@ def test_cancel_ends_what_runs_here_and_nothing_elsewhere(place: Workplace) -> N
     place.says("/rerun-test cancel")
     assert place.parse() == {"action": "none"}
     assert place.github.cancelled == [800, 801]
-    assert "- other: being cancelled" in newest(place)
+    assert "- author: being cancelled" in newest(place)
 
 
 def test_an_author_cancels_only_what_is_the_authors(place: Workplace) -> None:
     active(place, 800, "author")
-    active(place, 801, "other")
+    active(place, 801, "maintainer")
     place.says("/rerun-test cancel", "author")
     place.parse()
     assert place.github.cancelled == [800]
-    assert "- other: left alone" in newest(place)
+    assert "- maintainer: left alone" in newest(place)
 
 
 def test_a_run_that_ends_while_it_is_cancelled_is_no_error(place: Workplace) -> None:
@@ -152,7 +151,7 @@ def test_the_head_is_resolved_once(place: Workplace) -> None:
     place.parse()
     assert sum(call.path.endswith(f"/pulls/{PULL}") for call in place.github.calls) == 1
     trees = [call.path for call in place.github.calls if "/git/trees/" in call.path]
-    assert [path.rpartition("/")[2] for path in trees] == [HEAD]
+    assert [path.rpartition("/")[2] for path in trees] == [HEAD, "5" * 40]
     assert any(f"/compare/{BASE}...{HEAD}" in call.path for call in place.github.calls)
 
 
@@ -167,12 +166,12 @@ def test_long_lists_are_read_to_their_end(place: Workplace) -> None:
     assert "- maintainer: running" in newest(place)
 
 
-def test_more_runs_than_are_read_are_a_refusal_to_go_on(place: Workplace) -> None:
+def test_more_runs_than_github_lists_are_a_refusal_to_go_on(place: Workplace) -> None:
     run = workflow_run(1, "rerun-test #9 by x (comment 1)", "success", ago=timedelta(hours=1))
     place.github.runs = [run] * 1001
     place.says("/rerun-test test_a.py")
     outputs = place.parse()
-    assert "more than 1000 entries" in outputs["error"]
+    assert "lists 1000 of 1001 entries" in outputs["error"]
     assert "action" not in outputs
     assert "Nothing was run." in place.answer()
 
@@ -194,10 +193,60 @@ def test_an_event_of_another_shape_is_an_error(place: Workplace, text: str) -> N
     assert place.github.calls == []
 
 
-def test_what_strangers_write_locks_nobody_out(place: Workplace) -> None:
-    for number in range(20):
-        title = f"rerun-test #{PULL} by stranger (comment {number + 1})"
-        run = workflow_run(number + 1, title, "success", ago=timedelta(hours=1))
+@pytest.mark.parametrize("status", ["success", "in_progress"])
+def test_what_strangers_write_locks_nobody_out(place: Workplace, status: str) -> None:
+    for number in range(1, 301):
+        title = f"rerun-test #{PULL} by stranger (comment {number})"
+        run = workflow_run(number, title, status, ago=timedelta(minutes=5))
         place.github.runs.append(run)
     place.says("/rerun-test test_a.py")
     assert place.parse()["action"] == "measure"
+    assert len(place.github.calls) < 40
+    assert not any(call.path.endswith("/jobs") for call in place.github.calls)
+
+
+def refused(place: Workplace, number: int, login: str, on: int = PULL) -> None:
+    """A command that was refused a moment ago; its workflow run is about to end."""
+    title = f"rerun-test #{on} by {login} (comment {place.github.new_id()})"
+    run = workflow_run(number, title, "in_progress", ago=timedelta(minutes=1))
+    place.github.runs.append(run)
+    done = {"status": "completed", "started_at": None, "completed_at": None, "html_url": None}
+    place.github.jobs[number] = [
+        {"name": "parse", "conclusion": "success", **done},
+        {"name": "measure (${{ needs }})", "conclusion": "skipped", **done},
+    ]
+
+
+def test_a_typo_costs_no_cooldown_and_counts_nowhere(place: Workplace) -> None:
+    for number, on in ((801, PULL), (802, 99), (803, 98)):
+        refused(place, number, "maintainer", on)
+    place.says("/rerun-test test_a.py")
+    assert place.parse()["action"] == "measure"
+    assert place.github.cancelled == []
+
+
+def test_an_account_that_is_gone_has_no_grant(place: Workplace) -> None:
+    title = f"rerun-test #{PULL} by gone (comment 1)"
+    place.github.runs.append(workflow_run(1, title, "success", ago=timedelta(hours=1)))
+    place.says("/rerun-test test_a.py")
+    assert place.parse()["action"] == "measure"
+
+
+def test_a_stranger_is_told_once_a_day_who_may(place: Workplace) -> None:
+    place.says("/rerun-test test_a.py", "stranger")
+    assert place.parse() == {"action": "none"}
+    assert "role write or above: `suites`: up to 200 repeats, 2 GPUs" in place.answer()
+    title = f"rerun-test #{PULL} by stranger (comment {place.comment})"
+    earlier = workflow_run(RUN - 1, title, "success", ago=timedelta(hours=23))
+    place.github.runs.append(earlier)
+    place.says("/rerun-test test_a.py", "stranger")
+    assert place.parse() == {"action": "none"}
+    assert len(place.github.by_bot(PULL)) == 1
+    assert place.github.reactions[-1] == (place.comment, "-1")
+
+
+@pytest.mark.parametrize("rest", ["--repeats 201", "--gpus 4", "docs/test_c.py"])
+def test_a_refusal_says_what_would_be_allowed(place: Workplace, rest: str) -> None:
+    place.says(f"/rerun-test test_a.py {rest}")
+    assert place.parse() == {"action": "none"}
+    assert "you may measure `suites`: up to 200 repeats, 2 GPUs" in place.answer()

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from harness.bot.jobs.result import RejectedError, check_commits, check_origin, read_result
 from harness.bot.wording import replies
 from harness.report.run_schema import MAX_BYTES
-from tests.bot.github_model import BOT, REPOSITORY, pull
+from tests.bot.github_samples import BOT, REPOSITORY, pull
 from tests.bot.results import leave, result, zipped
 from tests.bot.workplace import BASE, HEAD, PULL, RUN, Workplace
 

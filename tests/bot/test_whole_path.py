@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.bot.github_model import pull, stamp
+from tests.bot.github_samples import pull, stamp
 from tests.bot.results import leave
 from tests.bot.workplace import PULL, RUN, Workplace, suites
 

@@ -13,7 +13,7 @@ from harness.bot.jobs.parse import parse_comment
 from harness.bot.jobs.publish import publish_result, read_outputs
 from harness.core.errors import HarnessError
 from tests.bot.github_fake import TOKEN, GithubFake
-from tests.bot.github_model import REPOSITORY
+from tests.bot.github_samples import REPOSITORY
 
 HEAD, BASE, FORK_HEAD = "1" * 40, "2" * 40, "3" * 40
 PULL, FORK = 7, 8

@@ -1,15 +1,15 @@
 """What a comment asks for: a strict grammar into a typed request. Pure.
 
-    /rerun-test SUITE[::Class[::test]]... [--sha HEX40] [--repeats N] [--order A,B] [--backend A,B]
+    /rerun-test SUITE[::Class[::test]]... [--sha HEX] [--repeats N] [--order A,B] [--backend A,B]
                 [--tp N] [--gpus N] [--until decided] [--against base]
     /rerun-test help | cancel | status
 
-Only the first line counts, it begins with the command, and all of it is printable ASCII. What the
-grammar cannot express cannot be asked for.
+Only the first line counts, it begins with the command, and all of it is printable ASCII. A flag and
+its value may be joined by `=`. What the grammar cannot express cannot be asked for.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from harness.bot.command.requests import (
@@ -29,8 +29,12 @@ from harness.core.order import CaptureOrder
 MAX_LINE = 1_000
 MAX_TARGETS = 8
 
-_SHA = re.compile(r"[0-9a-f]{40}")
-_NUMBER = re.compile(r"[1-9][0-9]{0,4}")
+MAX_REPEATS = 99_999
+#: More ranks or GPUs than one machine has.
+MAX_DEVICES = 64
+
+_SHA = re.compile(r"[0-9a-f]{7,40}")
+_NUMBER = re.compile(r"0|[1-9][0-9]{0,4}")
 _WORD = re.compile(r"[A-Za-z0-9./:_,=+-]+")
 
 _PLAIN: dict[str, Command] = {"help": Help(), "cancel": Cancel(), "status": Status()}
@@ -48,10 +52,18 @@ def parse_command(body: str) -> Command | None:
         return Malformed("the command holds a character that is not printable ASCII")
     if any(line.lstrip().startswith(COMMAND) for line in rest.splitlines()):
         return Malformed("several commands in one comment: write one comment each")
+    if _continues(rest):
+        return Malformed("the command goes on in the second line: write it in one line")
     try:
         return _parse_words(first.split()[1:])
     except _NotInGrammarError as wrong:
         return Malformed(str(wrong))
+
+
+def _continues(rest: str) -> bool:
+    """Whether the line below the command looks like more of it: mail programs wrap long lines."""
+    word = next(iter(rest.partition("\n")[0].split()), "")
+    return word.partition("=")[0] in FLAGS or TARGET.fullmatch(word) is not None
 
 
 class _NotInGrammarError(Exception):
@@ -71,7 +83,7 @@ def _parse_words(words: list[str]) -> Command:
 def _parse_measure(words: list[str]) -> Measure:
     targets: list[Target] = []
     given: dict[str, Any] = {}
-    rest = iter(words)
+    rest = iter(_split_joined(words))
     for word in rest:
         if not word.startswith("-"):
             targets.append(_parse_target(word))
@@ -84,6 +96,13 @@ def _parse_measure(words: list[str]) -> Measure:
         given[field] = parse_value(word, next(rest, ""))
     _check_targets(targets)
     return Measure(tuple(targets), **given)
+
+
+def _split_joined(words: list[str]) -> Iterator[str]:
+    """Yield the words, `--flag=value` as two."""
+    for word in words:
+        flag, joined, value = word.partition("=")
+        yield from (flag, value) if joined and flag in FLAGS else (word,)
 
 
 def _check_targets(targets: list[Target]) -> None:
@@ -107,14 +126,17 @@ def _parse_target(word: str) -> Target:
 
 def _parse_sha(flag: str, value: str) -> str:
     if not _SHA.fullmatch(value):
-        raise _NotInGrammarError(f"{flag} takes a full commit, 40 digits of 0-9 and a-f")
+        raise _NotInGrammarError(f"{flag} takes a commit, 7 to 40 digits of 0-9 and a-f")
     return value
 
 
-def _parse_number(flag: str, value: str) -> int:
-    if not _NUMBER.fullmatch(value):
-        raise _NotInGrammarError(f"{flag} takes a number from 1 to 99999")
-    return int(value)
+def _parse_number(least: int, most: int) -> Callable[[str, str], int]:
+    def parse(flag: str, value: str) -> int:
+        if not (_NUMBER.fullmatch(value) and least <= int(value) <= most):
+            raise _NotInGrammarError(f"{flag} takes a number from {least} to {most}")
+        return int(value)
+
+    return parse
 
 
 def _parse_list(known: tuple[str, ...]) -> Callable[[str, str], tuple[str, ...]]:
@@ -139,11 +161,11 @@ def _parse_only(word: str) -> Callable[[str, str], bool]:
 #: Each flag's field of `Measure`, and what reads its value.
 FLAGS: dict[str, tuple[str, Callable[[str, str], Any]]] = {
     "--sha": ("sha", _parse_sha),
-    "--repeats": ("repeats", _parse_number),
+    "--repeats": ("repeats", _parse_number(1, MAX_REPEATS)),
     "--order": ("orders", _parse_list(tuple(CaptureOrder))),
     "--backend": ("backends", _parse_list(tuple(BACKENDS))),
-    "--tp": ("tp", _parse_number),
-    "--gpus": ("gpus", _parse_number),
+    "--tp": ("tp", _parse_number(1, MAX_DEVICES)),
+    "--gpus": ("gpus", _parse_number(0, MAX_DEVICES)),
     "--until": ("until_decided", _parse_only("decided")),
     "--against": ("against_base", _parse_only("base")),
 }

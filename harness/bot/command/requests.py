@@ -40,6 +40,7 @@ class Measure:
 
     targets: tuple[Target, ...]
     sha: str | None = None
+    """7 to 40 digits."""
     repeats: int | None = None
     orders: tuple[str, ...] = ()
     backends: tuple[str, ...] = ()
@@ -82,7 +83,7 @@ def format_command(asked: Measure) -> str:
     words += ["--order", ",".join(asked.orders)] if asked.orders else []
     words += ["--backend", ",".join(asked.backends)] if asked.backends else []
     words += ["--tp", str(asked.tp)] if asked.tp else []
-    words += ["--gpus", str(asked.gpus)] if asked.gpus else []
+    words += ["--gpus", str(asked.gpus)] if asked.gpus is not None else []
     words += ["--until", "decided"] if asked.until_decided else []
     words += ["--against", "base"] if asked.against_base else []
     return " ".join(words)

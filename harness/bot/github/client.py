@@ -11,7 +11,6 @@ from pydantic import TypeAdapter
 from harness.bot.github.shapes import (
     Artifact,
     Artifacts,
-    CheckSuites,
     Comment,
     Commit,
     Comparison,
@@ -19,6 +18,8 @@ from harness.bot.github.shapes import (
     Issue,
     Permission,
     PullRequest,
+    Push,
+    Pushes,
     WorkflowJob,
     WorkflowJobs,
     WorkflowRun,
@@ -74,21 +75,21 @@ class GithubRepository:
         )
         return {commit.sha for page in pages for commit in page}
 
-    def find_first_seen(self, sha: str, branch: str) -> datetime | None:
-        """Return when the earliest check suite was made for this commit on this branch.
-
-        Suites of the same commit on another branch do not count: it may have been there long before
-        it became this branch's head.
-        """
-        pages = self._transport.read_pages(
-            f"list the check suites of {sha}",
-            TypeAdapter(CheckSuites),
-            self._rest.checks.list_suites_for_ref,
-            ref=sha,
-        )
-        suites = [suite for page in pages for suite in page.check_suites]
-        times = [s.created_at for s in suites if s.created_at and s.head_branch == branch]
-        return min(times, default=None)
+    def find_last_push(self, branch: str) -> Push | None:
+        """Return what last moved a branch; None if GitHub does not say."""
+        try:
+            found = self._transport.read(
+                "list the pushes to the branch",
+                Pushes,
+                self._rest.repos.list_activities,
+                ref=f"refs/heads/{branch}",
+                per_page=1,
+            )
+        except GithubError as error:
+            if error.status in (403, 404, 422):
+                return None
+            raise
+        return next(iter(found.root), None)
 
     def find_merge_base(self, base: str, head: str) -> str:
         """Return the newest common ancestor of two commits."""
@@ -170,8 +171,25 @@ class GithubRepository:
                 status=status,
                 created=f">={_format_time(since)}",
             )
-            found |= {run.id: run for page in pages for run in page.workflow_runs}
+            listed = [run for page in pages for run in page.entries]
+            found |= {run.id: run for run in listed}
         return list(found.values())
+
+    def list_newest_runs(
+        self, workflow: str, event: str, actor: str, since: datetime
+    ) -> list[WorkflowRun]:
+        """Return the newest 100 runs that someone started, skipped ones included."""
+        found = self._transport.read(
+            f"list the runs that {actor} started",
+            WorkflowRuns,
+            self._rest.actions.list_workflow_runs,
+            workflow_id=workflow,
+            event=event,
+            actor=actor,
+            created=f">={_format_time(since)}",
+            per_page=100,
+        )
+        return found.entries
 
     def list_jobs(self, workflow_run: int) -> list[WorkflowJob]:
         """Return the jobs of a workflow run, those of its earlier attempts included."""
@@ -182,7 +200,7 @@ class GithubRepository:
             run_id=workflow_run,
             filter_="all",
         )
-        return [job for page in pages for job in page.jobs]
+        return [job for page in pages for job in page.entries]
 
     def cancel_workflow_run(self, number: int) -> None:
         """Cancel a workflow run; one that has ended is left as it is."""
@@ -203,7 +221,7 @@ class GithubRepository:
             run_id=workflow_run,
             name=name,
         )
-        return [artifact for artifact in found.artifacts if artifact.name == name]
+        return [artifact for artifact in found.entries if artifact.name == name]
 
     def download_artifact(self, number: int) -> bytes:
         """Return an artifact's zip file. Check its size first."""

@@ -5,7 +5,7 @@ and nobody can change them.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from harness.bot.github.shapes import WorkflowJob, WorkflowRun
 from harness.bot.policy.usage import PastCommand, PastMeasurement
@@ -26,11 +26,11 @@ def parse_run_name(run: WorkflowRun) -> PastCommand | None:
 
 
 def read_measurement(
-    command: PastCommand, jobs: Iterable[WorkflowJob], reserve: float
+    command: PastCommand, jobs: Sequence[WorkflowJob], reserve: float
 ) -> PastMeasurement:
     """Return what a workflow run used, from its jobs.
 
-    reserve: GPU-minutes to count for an active run whose measurement is not granted yet.
+    reserve: GPU-minutes to count for an active run that may still be granted.
     """
     granted = [
         (job, found)
@@ -38,10 +38,20 @@ def read_measurement(
         if job.conclusion != "skipped" and (found := _JOB_NAME.fullmatch(job.name))
     ]
     if not granted:
-        return PastMeasurement(command, reserve if command.is_active else 0.0, None)
+        may_be_granted = command.is_active and not any(map(_ends_ungranted, jobs))
+        return PastMeasurement(command, may_be_granted, reserve if may_be_granted else 0.0, None)
     used = sum(_count_gpu_minutes(job, int(found[1]), int(found[2])) for job, found in granted)
     starts = [job.started_at for job, _ in granted if job.started_at and job.status != "queued"]
-    return PastMeasurement(command, used, max(starts, default=None), granted[-1][0].html_url)
+    is_active = any(job.status != "completed" for job, _ in granted)
+    started = max(starts, default=None)
+    return PastMeasurement(command, is_active, used, started, granted[-1][0].html_url)
+
+
+def _ends_ungranted(job: WorkflowJob) -> bool:
+    """Whether this job of a run shows that nothing was granted: refused, or parsing failed."""
+    if job.name == "parse":
+        return job.status == "completed" and job.conclusion != "success"
+    return job.name.startswith("measure") and job.conclusion == "skipped"
 
 
 def _count_gpu_minutes(job: WorkflowJob, gpus: int, at_most: int) -> float:

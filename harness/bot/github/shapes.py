@@ -3,9 +3,9 @@
 Unknown keys are ignored, since GitHub adds some; a missing or odd one is an error.
 """
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, RootModel
 
 Login = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}(\[bot\])?$")]
 Sha = Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]
@@ -76,17 +76,15 @@ class Comparison(Shape):
     merge_base_commit: Commit
 
 
-class CheckSuite(Shape):
-    """What GitHub makes for every push; its time is the server's."""
+class Push(Shape):
+    """What moved a branch, of any kind: push, force push, merge. Its time is the server's."""
 
-    head_branch: str | None
-    created_at: AwareDatetime | None
+    after: Sha
+    timestamp: AwareDatetime
 
 
-class CheckSuites(Shape):
-    """A page of check suites."""
-
-    check_suites: list[CheckSuite]
+class Pushes(RootModel[list[Push]]):
+    """The newest first."""
 
 
 class GitTreeEntry(Shape):
@@ -101,6 +99,11 @@ class GitTree(Shape):
 
     truncated: bool
     tree: list[GitTreeEntry]
+
+    @property
+    def paths(self) -> set[str]:
+        """The paths of everything, folders included."""
+        return {entry.path for entry in self.tree}
 
     @property
     def plain_files(self) -> set[str]:
@@ -129,11 +132,17 @@ class WorkflowRun(Shape):
     head_branch: str | None = None
 
 
-class WorkflowRuns(Shape):
-    """A page of workflow runs."""
+class CountedPage(Shape):
+    """A page of a list that says how many entries there are in all."""
 
     total_count: int
-    workflow_runs: list[WorkflowRun]
+    entries: list[Any]
+
+
+class WorkflowRuns(CountedPage):
+    """A page of workflow runs."""
+
+    entries: list[WorkflowRun] = Field(alias="workflow_runs")
 
 
 class WorkflowJob(Shape):
@@ -147,10 +156,10 @@ class WorkflowJob(Shape):
     html_url: str | None = None
 
 
-class WorkflowJobs(Shape):
+class WorkflowJobs(CountedPage):
     """A page of jobs."""
 
-    jobs: list[WorkflowJob]
+    entries: list[WorkflowJob] = Field(alias="jobs")
 
 
 class Artifact(Shape):
@@ -162,10 +171,10 @@ class Artifact(Shape):
     expired: bool
 
 
-class Artifacts(Shape):
+class Artifacts(CountedPage):
     """A page of artifacts."""
 
-    artifacts: list[Artifact]
+    entries: list[Artifact] = Field(alias="artifacts")
 
 
 class Issue(Shape):

@@ -18,9 +18,9 @@ from githubkit.exception import (
 )
 from githubkit.response import Response
 from githubkit.typing import RetryOption
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from harness.bot.github.shapes import Shape
+from harness.bot.github.shapes import CountedPage
 from harness.core.errors import HarnessError
 
 TIMEOUT_S = 20.0
@@ -31,7 +31,7 @@ LONGEST_WAIT = timedelta(seconds=60)
 _PAGE = 100
 _MOST_PAGES = 10
 
-S = TypeVar("S", bound=Shape)
+S = TypeVar("S", bound=BaseModel)
 Method = Callable[..., Any]
 """A method of githubkit's REST client."""
 
@@ -84,20 +84,29 @@ class Transport:
         return answer
 
     def read(self, action: str, shape: type[S], method: Method, **given: Any) -> S:
-        """Send one request and return the answer in its shape."""
+        """Send one request and return the answer, checked to be of this shape."""
         return _check_shape(action, TypeAdapter(shape), self.call(action, method, **given))
 
     def read_pages(
         self, action: str, shape: TypeAdapter[Any], method: Method, **given: Any
     ) -> Iterator[Any]:
-        """Yield every page of a list. Raise GithubError if there are more than 10 pages."""
+        """Yield every page of a list.
+
+        Raise GithubError if there are more than 10 pages, or if GitHub counts more entries than it
+        lists: it ends a list at 1,000 without a word.
+        """
+        listed = 0
         for page in count(1):
             answer = self.call(action, method, per_page=_PAGE, page=page, **given)
-            yield _check_shape(action, shape, answer)
+            found = _check_shape(action, shape, answer)
+            yield found
             if 'rel="next"' not in answer.headers.get("link", ""):
-                return
+                break
+            listed += _PAGE
             if page == _MOST_PAGES:
                 raise GithubError(action, None, f"more than {_PAGE * _MOST_PAGES} entries")
+        if isinstance(found, CountedPage):
+            _check_total(action, found, listed)
 
 
 def _decide_retry(error: GitHubException, tried: int) -> RetryOption:
@@ -118,6 +127,12 @@ def _decide_retry(error: GitHubException, tried: int) -> RetryOption:
 def _find_method(error: GitHubException) -> str:
     request = getattr(getattr(error, "exc", None), "_request", None)
     return request.method if request else ""
+
+
+def _check_total(action: str, last: CountedPage, before: int) -> None:
+    listed = before + len(last.entries)
+    if listed < last.total_count:
+        raise GithubError(action, None, f"lists {listed} of {last.total_count} entries")
 
 
 def _check_shape(action: str, shape: TypeAdapter[S], answer: Response[Any]) -> S:

@@ -5,10 +5,9 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from harness.bot.command.requests import Measure, Target, format_command
-from harness.bot.github.history import read_measurement
-from harness.bot.github.shapes import PullRequest
+from harness.bot.github.shapes import GitTree, PullRequest
 from harness.bot.jobs.arguments import build_arguments
-from harness.bot.jobs.request_context import RequestContext
+from harness.bot.jobs.request_context import RequestContext, read_measurements
 from harness.bot.jobs.session import CommandSession
 from harness.bot.policy import access
 from harness.bot.policy.access import Terms
@@ -40,9 +39,7 @@ def grant_measurement(session: CommandSession, context: RequestContext, asked: M
         raise RefusedError(Rule.CLOSED, "the pull request is closed")
     access.check_fork(context.asker, asked, context.pull_request.is_fork)
     granted = _decide(session, context, asked)
-    # A person's newer command takes the place of their older one.
-    replaced = [one.workflow_run for one in context.active if one.login == session.login]
-    _check_usage(session, context, granted.terms, replaced)
+    replaced = _check_usage(session, context, granted.terms)
     comment = _announce(session, asked, granted)
     for run in replaced:
         session.github.cancel_workflow_run(run)
@@ -53,22 +50,31 @@ def _decide(
     session: CommandSession, context: RequestContext, asked: Measure
 ) -> _GrantedMeasurement:
     sha = _resolve_commit(session, context.pull_request, asked)
-    tree = session.github.read_tree(sha)
-    access.check_tree(tree.truncated)
+    tree = _read_tree(session, sha)
     targets = access.resolve_targets(asked.targets, tree.plain_files, context.grants)
     terms = access.decide_terms(context.policy, context.grants, asked, targets)
     base = _find_base(session, context.pull_request, sha) if asked.against_base else ""
+    if base:
+        _read_tree(session, base)
     return _GrantedMeasurement(targets, terms, sha, base)
+
+
+def _read_tree(session: CommandSession, sha: str) -> GitTree:
+    """Return a commit's files, none of which the harness would take for its own."""
+    tree = session.github.read_tree(sha)
+    access.check_tree(tree.truncated)
+    access.check_state_folder(tree.paths)
+    return tree
 
 
 def _resolve_commit(session: CommandSession, pull_request: PullRequest, asked: Measure) -> str:
     """Return the commit to measure. It is resolved once; later steps use its full name."""
     if asked.sha:
-        access.check_named(asked.sha, session.github.list_commits(pull_request.number))
-        return asked.sha
+        return access.resolve_sha(asked.sha, session.github.list_commits(pull_request.number))
     head = pull_request.head
-    seen = session.github.find_first_seen(head.sha, head.ref)
-    access.check_head(seen, session.event.comment.created_at)
+    push = session.github.find_last_push(head.ref)
+    last = (push.after, push.timestamp) if push else None
+    access.check_head(head.sha, last, session.event.comment.created_at)
     return head.sha
 
 
@@ -78,24 +84,22 @@ def _find_base(session: CommandSession, pull_request: PullRequest, sha: str) -> 
     return base
 
 
-def _check_usage(
-    session: CommandSession, context: RequestContext, terms: Terms, replaced: list[int]
-) -> None:
+def _check_usage(session: CommandSession, context: RequestContext, terms: Terms) -> list[int]:
+    """Refuse what the quotas do not allow. Return the asker's own runs that this one replaces."""
     limits = context.policy.limits
     reserve = max(max(map(int, context.policy.runners)), 1) * limits.minutes
-    measured = [
-        read_measurement(one, session.github.list_jobs(one.workflow_run), reserve)
-        for one in context.earlier
-    ]
+    measured = read_measurements(session, context.earlier, reserve)
+    mine = [one for one in measured if one.command.login == session.login]
+    here = [one for one in measured if one.command.pull_request == session.pull_request]
+    replaced = [one.command.workflow_run for one in mine if one.is_active and one in here]
     now = datetime.now(UTC)
 
     def check(quota: Quota, whose: str, counted: list[PastMeasurement]) -> None:
         access.check_usage(quota, sum_usage(counted, replaced), terms, now, whose)
 
-    mine = [one for one in measured if one.command.login == session.login]
     check(limits.user, session.login, mine)
-    here = [one for one in measured if one.command.pull_request == session.pull_request]
     check(limits.pull_request, f"pull request #{session.pull_request}", here)
+    return replaced
 
 
 def _announce(session: CommandSession, asked: Measure, granted: _GrantedMeasurement) -> int:

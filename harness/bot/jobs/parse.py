@@ -20,19 +20,25 @@ from harness.bot.command.requests import (
 from harness.bot.github.environment import JobEnvironment
 from harness.bot.github.event import read_event
 from harness.bot.github.transport import GithubError
-from harness.bot.jobs.control import cancel_measurements, update_status
+from harness.bot.jobs.control import cancel_measurements, write_status
 from harness.bot.jobs.measurement import grant_measurement
-from harness.bot.jobs.request_context import RequestContext, read_request_context
+from harness.bot.jobs.request_context import (
+    AskerContext,
+    RequestContext,
+    identify_asker,
+    read_request_context,
+    was_answered_today,
+)
 from harness.bot.jobs.session import CommandSession
+from harness.bot.policy.policy_file import read_policy
 from harness.bot.policy.rules import RefusedError, Rule
 from harness.bot.wording import replies
-from harness.bot.wording.help import write_help
+from harness.bot.wording.help import write_allowed, write_help, write_who_may
 from harness.core.errors import HarnessError
 from harness.core.exits import ExitCode
 
-#: Refusals by these are a reaction and the job's summary, and no comment: who has no access cannot
-#: make the bot write, and a comment that is gone has no place for an answer.
-_SILENT = (Rule.ACCESS, Rule.EDITED)
+#: Refusals by these show what the asker's grants allow instead.
+_OF_GRANTS = (Rule.GPUS, Rule.NOT_FOUND, Rule.REPEATS, Rule.SUITES)
 
 
 def parse_comment(environment: JobEnvironment, policy_file: Path) -> int:
@@ -65,17 +71,36 @@ def _acknowledge(session: CommandSession) -> bool:
 
 
 def _handle(session: CommandSession, command: Command, policy_file: Path) -> int:
+    asker = _identify(session, policy_file)
+    if asker is None:
+        return ExitCode.OK
     try:
-        context = read_request_context(session, policy_file)
+        context = read_request_context(session, asker)
         if context is None:
             return _end_silently(session.environment, replies.HANDLED)
         _carry_out(session, context, command)
     except RefusedError as refusal:
-        _refuse(session, refusal)
+        _refuse(session, asker, refusal)
     except HarnessError as error:
         _give_up(session, error)
         raise
     return ExitCode.OK
+
+
+def _identify(session: CommandSession, policy_file: Path) -> AskerContext | None:
+    """Return who asks, None if they have no grant, which they are told once a day.
+
+    If GitHub fails here, only a reaction says so: the asker may be anybody.
+    """
+    try:
+        return identify_asker(session, policy_file)
+    except RefusedError as refusal:
+        _refuse_access(session, refusal, policy_file)
+        return None
+    except HarnessError as error:
+        session.environment.append_summary(replies.write_failure(session.details, str(error)))
+        _react(session, "confused")
+        raise
 
 
 def _end_silently(environment: JobEnvironment, why: str) -> int:
@@ -106,24 +131,56 @@ def _write_answer(
             lines = write_help(context.policy, context.grants)
             return replies.write_answer(session.details, "help", lines)
         case Status():
-            lines = update_status(session, context)
+            lines = write_status(session, context)
             return replies.write_answer(session.details, "status", lines)
         case Cancel():
             lines = cancel_measurements(session, context)
             return replies.write_answer(session.details, "cancel", lines)
 
 
-def _refuse(session: CommandSession, refusal: RefusedError) -> None:
-    """Say by which rule the command is refused."""
-    body = replies.write_refusal(session.details, refusal)
-    if refusal.rule in _SILENT:
+def _refuse_access(session: CommandSession, refusal: RefusedError, policy_file: Path) -> None:
+    """Say that there is no grant, in a comment at most once per person and day."""
+    knows_why = refusal.rule is Rule.POLICY
+    allowed = [] if knows_why else _describe_who_may(policy_file)
+    body = replies.write_refusal(session.details, refusal, allowed)
+    if knows_why or (allowed and not was_answered_today(session)):
+        session.answer(body)
+    else:
         session.environment.append_summary(body)
-        if refusal.rule is Rule.ACCESS:
-            session.github.add_reaction(session.event.comment.id, "-1")
+    _end_refused(session, refusal)
+
+
+def _describe_who_may(policy_file: Path) -> list[str]:
+    """Return who has a grant; nothing if the policy is broken, which is not for strangers."""
+    try:
+        return write_who_may(read_policy(policy_file))
+    except HarnessError:
+        return []
+
+
+def _refuse(session: CommandSession, asker: AskerContext, refusal: RefusedError) -> None:
+    """Say by which rule the command is refused, and what would be allowed."""
+    allowed = write_allowed(asker.grants) if refusal.rule in _OF_GRANTS else []
+    body = replies.write_refusal(session.details, refusal, allowed)
+    if refusal.rule is Rule.EDITED:  # the comment may be gone, and with it the place to answer
+        session.environment.append_summary(body)
     else:
         session.answer(body)
+    _end_refused(session, refusal)
+
+
+def _end_refused(session: CommandSession, refusal: RefusedError) -> None:
+    _react(session, "-1")
     session.environment.set_outputs(action="none")
     sys.stderr.write(f"refused by rule {refusal}\n")
+
+
+def _react(session: CommandSession, content: str) -> None:
+    """Add the reaction that ends a command. If it fails, the comment and the log say the same."""
+    try:
+        session.github.add_reaction(session.event.comment.id, content)
+    except GithubError as error:
+        sys.stderr.write(f"{error}\n")
 
 
 def _give_up(session: CommandSession, error: HarnessError) -> None:

@@ -13,6 +13,8 @@ from harness.bot.policy.rules import RefusedError, Rule
 from harness.bot.policy.usage import Usage
 
 _ROLES = ("none", "read", "triage", "write", "maintain", "admin")
+_WHOLE_SHA = 40
+_STATE_FOLDER = ".harness"
 _SHOWN = 10
 
 
@@ -73,27 +75,42 @@ def check_fork(asker: Asker, asked: Measure, is_fork: bool) -> None:
     """Refuse a fork's code unless a maintainer named the commit."""
     if is_fork and not asker.has("write"):
         raise RefusedError(Rule.FORK, "on a fork's pull request only role write or above may ask")
-    if is_fork and asked.sha is None:
+    # Another commit with the same first digits can be made in seconds.
+    if is_fork and (asked.sha is None or len(asked.sha) < _WHOLE_SHA):
         raise RefusedError(
-            Rule.FORK, "on a fork's pull request name the commit that you have read: --sha HEX40"
+            Rule.FORK,
+            "on a fork's pull request name the commit that you have read, all 40 digits of it: "
+            "--sha HEX",
         )
 
 
-def check_named(sha: str, commits: Collection[str]) -> None:
-    """Refuse a commit that is not the pull request's: GitHub serves any of the fork network."""
-    if sha not in commits:
+def resolve_sha(sha: str, commits: Collection[str]) -> str:
+    """Return the one commit of the pull request that begins with these digits.
+
+    Any other is refused: GitHub serves every commit of the fork network.
+    """
+    found = sorted(commit for commit in commits if commit.startswith(sha))
+    if not found:
         raise RefusedError(Rule.SHA, f"{sha} is not a commit of this pull request")
+    if len(found) > 1:
+        shown = ", ".join(found[:_SHOWN])
+        raise RefusedError(Rule.AMBIGUOUS, f"{sha} could be {shown}: give more digits")
+    return found[0]
 
 
-def check_head(first_seen: datetime | None, commented: datetime) -> None:
-    """Refuse a head that was not there before the comment."""
-    if first_seen is None:
+def check_head(head: str, last: tuple[str, datetime] | None, commented: datetime) -> None:
+    """Refuse a head that was not the branch's before the comment.
+
+    last: the commit and the time of what last moved the branch. A head that was there before, left
+    and came back was last moved after the comment.
+    """
+    if last is None or last[0] != head:
         raise RefusedError(
-            Rule.HEAD, "no check suite says when the head was pushed: name it with --sha HEX40"
+            Rule.HEAD, "GitHub does not say when the head was pushed: name it with --sha HEX"
         )
-    if first_seen >= commented:
+    if last[1] >= commented:
         raise RefusedError(
-            Rule.HEAD, "the head was pushed after the comment: name the commit with --sha HEX40"
+            Rule.HEAD, "the head was pushed after the comment: name the commit with --sha HEX"
         )
 
 
@@ -107,6 +124,14 @@ def check_tree(is_truncated: bool) -> None:
     """Refuse a list of files that is cut short: what it lacks proves nothing."""
     if is_truncated:
         raise RefusedError(Rule.TREE, "the commit holds more files than GitHub lists")
+
+
+def check_state_folder(paths: Collection[str]) -> None:
+    """Refuse a commit that tracks `.harness`: a store in it could answer for the measurement."""
+    if any(path.partition("/")[0] == _STATE_FOLDER for path in paths):
+        raise RefusedError(
+            Rule.HARNESS_FOLDER, f"the commit tracks {_STATE_FOLDER}/, the harness's own folder"
+        )
 
 
 def resolve_targets(
@@ -161,9 +186,18 @@ def decide_terms(
     if runner is None:
         known = ", ".join(sorted(policy.runners, key=int))
         raise RefusedError(Rule.GPUS, f"no runner has {gpus} GPUs; there are some with {known}")
-    if asked.tp and gpus and asked.tp > gpus:
-        raise RefusedError(Rule.GPUS, f"--tp {asked.tp} needs as many GPUs: --gpus {asked.tp}")
+    _check_tp(policy, asked.tp, gpus)
     return Terms(repeats, gpus, policy.limits.minutes, tuple(runner))
+
+
+def _check_tp(policy: Policy, tp: int | None, gpus: int) -> None:
+    if tp and gpus and tp > gpus:
+        raise RefusedError(Rule.GPUS, f"--tp {tp} needs as many GPUs: --gpus {tp}")
+    if tp and not gpus and tp > policy.limits.tp_without_gpu:
+        raise RefusedError(
+            Rule.TP,
+            f"--tp {tp} without a GPU: at most {policy.limits.tp_without_gpu} is allowed",
+        )
 
 
 def _find_shortfall(

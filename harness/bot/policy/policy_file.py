@@ -61,6 +61,8 @@ class Limits(_Table):
 
     minutes: int = Field(ge=1, le=340)
     """Wall clock of one measurement, in minutes."""
+    tp_without_gpu: int = Field(default=4, ge=1, le=64)
+    """The most tensor-parallel ranks on a runner without a GPU."""
     commands_per_day: int = Field(ge=1, le=200)
     """The most commands of one user in the last 24 hours, refused ones included."""
     user: Quota

@@ -18,12 +18,14 @@ class Rule(StrEnum):
     FORK = "fork"
     GPUS = "gpus"
     GRAMMAR = "grammar"
+    HARNESS_FOLDER = "harness-folder"
     HEAD = "head"
     NOT_FOUND = "not-found"
     POLICY = "policy"
     REPEATS = "repeats"
     SHA = "sha"
     SUITES = "suites"
+    TP = "tp"
     TREE = "tree"
 
 

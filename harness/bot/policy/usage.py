@@ -25,6 +25,8 @@ class PastMeasurement:
     """What a workflow run used, or holds reserved while it is active."""
 
     command: PastCommand
+    is_active: bool
+    """Whether it waits or runs, or may still be granted. One that was refused is not."""
     gpu_minutes: float
     started: datetime | None
     """When its measurement started; None if it has not, or never did."""
@@ -45,7 +47,7 @@ def sum_usage(measured: Sequence[PastMeasurement], ending: Collection[int]) -> U
 
     ending: workflow runs that are about to be cancelled, which no longer count as active.
     """
-    active = [one.command for one in measured if one.command.is_active]
+    active = [one.command for one in measured if one.is_active]
     return Usage(
         gpu_minutes=sum(one.gpu_minutes for one in measured),
         active=sum(command.workflow_run not in ending for command in active),

@@ -9,7 +9,7 @@ from harness.core.backends import BACKENDS
 from harness.core.order import CaptureOrder
 
 USAGE = f"""```
-{COMMAND} SUITE[::Class[::test]]... [--sha HEX40] [--repeats N]
+{COMMAND} SUITE[::Class[::test]]... [--sha HEX] [--repeats N]
             [--order {",".join(CaptureOrder)}]
             [--backend {",".join(BACKENDS)}]
             [--tp N] [--gpus N] [--until decided] [--against base]
@@ -35,7 +35,30 @@ def write_help(policy: Policy, grants: Sequence[Grant]) -> list[str]:
     return [USAGE, how, "\n".join(f"- {format_grant(grant)}" for grant in grants), bounds]
 
 
+def write_allowed(grants: Sequence[Grant]) -> list[str]:
+    """Return what the asker could have instead, for a refusal."""
+    return ["\n".join(["Allowed:", *(f"- {format_grant(grant)}" for grant in grants)])]
+
+
+def write_who_may(policy: Policy) -> list[str]:
+    """Return who has a grant, for someone who has none."""
+    rows = [f"- {_describe_holder(grant)}: {_describe_extent(grant)}" for grant in policy.grant]
+    return ["\n".join(["Who may have something measured here:", *rows])]
+
+
+def _describe_holder(grant: Grant) -> str:
+    if grant.author:
+        return "the author of a pull request, if its branch is in this repository"
+    if grant.permission:
+        return f"role {grant.permission} or above"
+    return f"{len(grant.users)} named users"
+
+
 def format_grant(grant: Grant) -> str:
     """Return what one grant allows, as a sentence."""
+    return f"you may measure {_describe_extent(grant)}"
+
+
+def _describe_extent(grant: Grant) -> str:
     places = ", ".join(f"`{place}`" for place in grant.suites)
-    return f"you may measure {places}: up to {grant.repeats} repeats, {grant.gpus} GPUs"
+    return f"{places}: up to {grant.repeats} repeats, {grant.gpus} GPUs"

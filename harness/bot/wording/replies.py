@@ -60,6 +60,26 @@ def write_running_line(since: datetime | None, job_url: str) -> str:
     return _write_state(f"running{when}, [live counts in its log]({job_url}); no result yet")
 
 
+def write_running_item(login: str, job_url: str) -> str:
+    """Write the list item of a measurement that runs."""
+    return f"- {login}: running, [its log]({job_url})"
+
+
+def write_waiting_item(login: str) -> str:
+    """Write the list item of a measurement that waits."""
+    return f"- {login}: waits for a runner"
+
+
+def write_cancelled_item(login: str) -> str:
+    """Write the list item of a measurement that was just cancelled."""
+    return f"- {login}: being cancelled; its comment will say what it had"
+
+
+def write_left_alone_item(login: str) -> str:
+    """Write the list item of a measurement that the asker may not cancel."""
+    return f"- {login}: left alone, since that takes role write"
+
+
 def replace_state(body: str, line: str) -> str | None:
     """Return the comment with another state, None if its state is not a waiting or running one."""
     first, _, rest = body.partition("\n")
@@ -69,9 +89,12 @@ def replace_state(body: str, line: str) -> str | None:
     return "\n".join((first, line, rest))
 
 
-def write_refusal(details: CommandDetails, refusal: RefusedError) -> str:
-    """Write that the command is not carried out, and by which rule."""
-    lines = [f"{refusal.detail}.", f"Nothing was run. `{COMMAND} help` shows the command."]
+def write_refusal(
+    details: CommandDetails, refusal: RefusedError, allowed: Sequence[str] = ()
+) -> str:
+    """Write that the command is not carried out, by which rule, and what would be allowed."""
+    lines = [f"{refusal.detail}.", *allowed]
+    lines += [f"Nothing was run. `{COMMAND} help` shows the command."]
     return write_answer(details, f"refused by rule `{refusal.rule}`", lines)
 
 
