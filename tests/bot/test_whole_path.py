@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.bot.github_samples import pull, stamp
+from tests.bot.github_samples import pull, push
 from tests.bot.results import leave
 from tests.bot.workplace import PULL, RUN, Workplace, suites
 
@@ -147,10 +147,9 @@ def pull_request(place: Workplace, head_files: dict[str, str]) -> tuple[str, str
     head = commit(work, {"toy.py": "WORKS = False\n", **head_files})
     github = place.github
     github.pulls[PULL] = pull(PULL, head, base)
-    before = stamp(place.now - timedelta(hours=1))
-    github.check_suites = {head: [{"head_branch": "topic", "created_at": before}]}
+    github.activities = {"topic": [push(head, place.now - timedelta(hours=1))]}
     github.merge_bases = {(base, head): base}
-    github.trees = {head: suites(SUITE, "toy.py")}
+    github.trees = dict.fromkeys((base, head), suites(SUITE, "toy.py"))
     return base, head
 
 
