@@ -2,7 +2,6 @@
 
 import sys
 from importlib import metadata
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -10,12 +9,11 @@ import typer
 from harness.cli.bot import bot
 from harness.cli.capture_cost import capture_cost
 from harness.cli.declared import check_beside_resume, take_run_options
+from harness.cli.output_options import RESULTS, take_outputs
 from harness.core.errors import HarnessError
 from harness.core.exits import ExitCode
 from harness.driver.options import DEFAULT_SUITE, MACHINE, RunOptions
-
-#: Option groups of the help, beside those of the run's own options.
-RESULTS = "Where results go"
+from harness.driver.outputs import Outputs
 
 app = typer.Typer(
     help="Measure how often CUDA-graph-capture tests fail, of what, and what failures depend on.",
@@ -31,21 +29,6 @@ StoreOption = Annotated[
         metavar="PATH|URL",
         rich_help_panel=RESULTS,
         help="Where runs are kept (default: .harness/store.sqlite).",
-    ),
-]
-JsonOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--json", metavar="FILE", rich_help_panel=RESULTS, help="Also write run.json there."
-    ),
-]
-MarkdownOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--markdown",
-        metavar="FILE",
-        rich_help_panel=RESULTS,
-        help="Also append the report there as Markdown.",
     ),
 ]
 
@@ -68,6 +51,7 @@ def _main(
 
 @app.command()
 @take_run_options
+@take_outputs
 def run(
     options: RunOptions,
     context: typer.Context,
@@ -78,17 +62,14 @@ def run(
         ),
     ] = None,
     store: StoreOption = None,
-    json_file: JsonOption = None,
-    markdown_file: MarkdownOption = None,
+    *,
+    outputs: Outputs,
     verbose: Annotated[
         bool,
         typer.Option("-v", rich_help_panel=RESULTS, help="Show the captures of rank 0 live."),
     ] = False,
 ) -> None:
     """Measure suites: repeat each in fresh processes in every cell, and print rates."""
-    from harness.driver.outputs import Outputs
-
-    outputs = Outputs(json_file, markdown_file)
     if resume is None:
         from harness.driver.commands.run import start_run
 
@@ -111,17 +92,17 @@ def rerun(
 
 
 @app.command()
+@take_outputs
 def report(
     run: Annotated[str, typer.Argument(help="A run's id, a unique prefix, or latest.")] = "latest",
     store: StoreOption = None,
-    json_file: JsonOption = None,
-    markdown_file: MarkdownOption = None,
+    *,
+    outputs: Outputs,
 ) -> None:
     """Print a run's table again, from the store alone."""
     from harness.driver.commands.report import show_run
-    from harness.driver.outputs import Outputs
 
-    raise typer.Exit(show_run(run, store, Outputs(json_file, markdown_file)))
+    raise typer.Exit(show_run(run, store, outputs))
 
 
 @app.command()

@@ -81,3 +81,21 @@ class TestCount:
     kind: str | None
     recovered: int
     n: int
+
+
+@dataclass(frozen=True, slots=True)
+class TestOutcome:
+    """How one test of one attempt ended. `seconds` is its duration."""
+
+    __test__ = False
+
+    attempt_id: str
+    test: str
+    outcome: str
+    seconds: float
+    kind: str | None
+    phase: str | None
+    signature: str | None
+    message: str | None
+    reran: bool
+    recovered: bool

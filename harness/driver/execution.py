@@ -16,6 +16,7 @@ from harness.core.records import AttemptRow
 from harness.core.revision import Revision
 from harness.core.statuses import RunStatus
 from harness.driver.context import RunContext
+from harness.driver.export import make_export
 from harness.driver.loop import RunLoop
 from harness.driver.outputs import Outputs
 from harness.driver.progress import Progress
@@ -79,8 +80,8 @@ def to_ended(row: AttemptRow) -> Ended:
 
 def report_run(store: Store, run_id: str, outputs: Outputs) -> int:
     """Print a stored run and write its files. Return the exit code."""
-    stored = store.run(run_id), store.attempts(run_id), store.test_counts(run_id)
-    judged = build_report.report_run(*stored)
-    print_report(judged.report, Console())
-    outputs.write(judged.report)
+    record, attempts = store.run(run_id), store.attempts(run_id)
+    judged = build_report.report_run(record, attempts, store.test_counts(run_id))
+    print_report(judged.report, Console(), quiet=outputs.quiet)
+    outputs.write(make_export(store, record, attempts, judged.report))
     return judged.exit_code

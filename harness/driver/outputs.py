@@ -1,55 +1,56 @@
-"""The files that a finished run is written to, beside the store."""
+"""The files that a run is written to, beside the store: checked before a run, written after it."""
 
-import json
-from dataclasses import dataclass
+import importlib.util
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from harness.analysis.report_model import Report
 from harness.core.errors import UsageError
-from harness.report.markdown import write_markdown
-from harness.report.run_json import write_run_json
+from harness.report.formats.registry import FORMATS, Format
+from harness.report.run_export import RunExport
 
-#: GitHub refuses a step's whole summary above 1 MiB; the rest is for what other commands append.
-SUMMARY_LIMIT = (1 << 20) - 4096
+__all__ = ["FORMATS", "Format", "Outputs"]
 
 
 @dataclass(frozen=True, slots=True)
 class Outputs:
-    """`--json` is written anew, `--markdown` appended to: a job's summary has other authors."""
+    """Paths by the name of their format, and whether the terminal shows the verdict alone."""
 
-    json_file: Path | None = None
-    markdown_file: Path | None = None
+    paths: Mapping[str, Path] = field(default_factory=dict)
+    quiet: bool = False
 
     def check(self) -> None:
-        """Raises UsageError, before anything is run, for a file that cannot be there."""
-        for option, path in self._given():
-            if not path.absolute().parent.is_dir():
-                raise UsageError(f"{option} {path}: folder {path.parent} does not exist")
-            if path.is_dir():
-                raise UsageError(f"{option} {path}: this is a folder; name a file in it")
+        """Raise UsageError, before anything is run, for a file that cannot be written."""
+        for name, path in self.paths.items():
+            _check_place(FORMATS[name], path)
+            _check_libraries(FORMATS[name])
 
-    def write(self, report: Report) -> None:
-        """Write the report. Raises UsageError where the system refuses."""
-        for option, path in self._given():
+    def write(self, export: RunExport) -> None:
+        """Write the files. Raise UsageError if the system refuses one; the others are written."""
+        failures = []
+        for name, path in self.paths.items():
             try:
-                _append(path, report) if option == "--markdown" else _replace(path, report)
+                FORMATS[name].write(export, path)
             except OSError as error:
-                raise UsageError(f"{option} {path}: {error.strerror}") from error
-
-    def _given(self) -> list[tuple[str, Path]]:
-        named = (("--json", self.json_file), ("--markdown", self.markdown_file))
-        return [(option, path) for option, path in named if path]
+                failures.append(f"{FORMATS[name].option} {path}: {error.strerror}")
+        if failures:
+            raise UsageError("; ".join(failures))
 
 
-def _replace(path: Path, report: Report) -> None:
-    path.write_text(
-        json.dumps(write_run_json(report), indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
-    )
+def _check_place(wanted: Format, path: Path) -> None:
+    where = f"{wanted.option} {path}"
+    if not path.absolute().parent.is_dir():
+        raise UsageError(f"{where}: folder {path.parent} does not exist")
+    if path.is_dir() and not wanted.is_folder:
+        raise UsageError(f"{where}: this is a folder; name a file in it")
+    if path.exists() and not path.is_dir() and wanted.is_folder:
+        raise UsageError(f"{where}: this is a file; name a folder")
 
 
-def _append(path: Path, report: Report) -> None:
-    with path.open("a", encoding="utf-8") as file:
-        # A blank line ends whatever block stands before.
-        before = "\n\n" if file.tell() else ""
-        text = write_markdown(report, SUMMARY_LIMIT - file.tell() - len(before))
-        file.write(before + text if text else "")
+def _check_libraries(wanted: Format) -> None:
+    missing = [name for name in wanted.libraries if importlib.util.find_spec(name) is None]
+    if missing:
+        raise UsageError(
+            f"{wanted.option} needs {', '.join(missing)}: "
+            f"pip install 'capture-harness[{wanted.extra}]'"
+        )

@@ -5,7 +5,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from harness.core.errors import UsageError
-from harness.stats.distributions import compute_beta_quantile, compute_log_beta
 
 
 class StatsError(UsageError, ValueError):
@@ -37,9 +36,11 @@ def compute_clopper_pearson(k: int, n: int, level: float = 0.95) -> Interval:
     Raises CountError for impossible counts.
     """
     check_counts(k, n, level)
+    from scipy.special import betaincinv
+
     tail = (1 - level) / 2
-    low = compute_beta_quantile(k, n - k + 1, tail) if k else 0.0
-    high = compute_beta_quantile(k + 1, n - k, 1 - tail) if k < n else 1.0
+    low = float(betaincinv(k, n - k + 1, tail)) if k else 0.0
+    high = float(betaincinv(k + 1, n - k, 1 - tail)) if k < n else 1.0
     return Interval(low, high, level, "clopper-pearson")
 
 
@@ -49,7 +50,9 @@ def compute_upper_bound(k: int, n: int, level: float = 0.95) -> Interval:
     Same source and assumptions as `compute_clopper_pearson`; with k = 0 it is 1 - alpha^(1/n).
     """
     check_counts(k, n, level)
-    high = compute_beta_quantile(k + 1, n - k, level) if k < n else 1.0
+    from scipy.special import betaincinv
+
+    high = float(betaincinv(k + 1, n - k, level)) if k < n else 1.0
     return Interval(0.0, high, level, "clopper-pearson, one-sided")
 
 
@@ -89,7 +92,7 @@ def compute_log_e(rate: float, k: int, n: int) -> float:
     if impossible:
         return math.inf
     likelihood = (k * math.log(rate) if k else 0.0) + ((n - k) * math.log1p(-rate) if n > k else 0)
-    return compute_log_beta(k + 0.5, n - k + 0.5) - compute_log_beta(0.5, 0.5) - likelihood
+    return _log_beta(k + 0.5, n - k + 0.5) - _log_beta(0.5, 0.5) - likelihood
 
 
 def compute_worst_case(
@@ -161,6 +164,10 @@ def check_rate(rate: float, what: str = "a rate") -> None:
     """Raises RateError unless the rate lies in [0, 1]; a NaN does not."""
     if not 0 <= rate <= 1:
         raise RateError(f"{what} of {rate} cannot be; give one from 0 to 1")
+
+
+def _log_beta(a: float, b: float) -> float:
+    return math.lgamma(a) + math.lgamma(b) - math.lgamma(a + b)
 
 
 def _crossing(excluded: Callable[[float], bool], outside: float, inside: float) -> float:

@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from harness.core.errors import StoreError, UsageError
-from harness.core.records import AttemptRow, Lease, RunRecord, TestCount
+from harness.core.records import AttemptRow, Lease, RunRecord, TestCount, TestOutcome
 from harness.core.result import AttemptResult
 from harness.core.statuses import VALID, AttemptStatus, RunStatus
 from harness.store import schema
@@ -17,6 +17,7 @@ from harness.store.rows import attempt_values, read_attempt, read_run, test_valu
 
 #: Columns that are large and that few readers want.
 _BULKY = ("trace", "log_tails")
+_ROWS_AT_ONCE = 5000
 
 
 class Store:
@@ -126,6 +127,28 @@ class Store:
         )
         with self._connect() as connection:
             return [TestCount(*row) for row in connection.execute(query)]
+
+    def test_outcomes(self, run_id: str) -> Iterator[TestOutcome]:
+        """Yield every test of every attempt of a run, in lease order, without holding them all."""
+        a, t = schema.attempt, schema.test_result
+        query = (
+            sa.select(t).join(a, a.c.id == t.c.attempt_id).where(a.c.run_id == run_id)
+        ).order_by(a.c.position, a.c.replaces, t.c.attempt_id)
+        with self._connect() as connection:
+            rows = connection.execution_options(yield_per=_ROWS_AT_ONCE).execute(query)
+            for row in rows:
+                values = {**row._mapping, "reran": bool(row.reran)}
+                yield TestOutcome(**{**values, "recovered": bool(row.recovered)})
+
+    def count_attempts(self) -> dict[str, dict[str, int]]:
+        """Return the number of attempts of every run, by their status."""
+        a = schema.attempt
+        query = sa.select(a.c.run_id, a.c.status, sa.func.count()).group_by(a.c.run_id, a.c.status)
+        found: dict[str, dict[str, int]] = {}
+        with self._connect() as connection:
+            for run_id, status, n in connection.execute(query):
+                found.setdefault(run_id, {})[status] = n
+        return found
 
     def close(self) -> None:
         """Release the database."""

@@ -9,7 +9,7 @@ from harness.analysis.run_counts import RunCounts, count_run
 from harness.analysis.verdict import judge_run
 from harness.core.capture_measurement import CaptureMeasurement
 from harness.core.cell import Cell
-from harness.core.plan import Plan, PlannedCell, plan_to_dict, schedule
+from harness.core.plan import Plan, PlannedAttempt, PlannedCell, plan_to_dict, schedule
 from harness.core.records import AttemptRow, RunRecord
 from harness.core.statuses import AttemptStatus, RunStatus
 from harness.report.run_json import write_run_json
@@ -18,11 +18,12 @@ SHA = "59e348bc8a90" + "0" * 28
 ASCENDING, DESCENDING = (Cell((("order", o), ("tp", 1))) for o in ("ascending", "descending"))
 
 
-def attempt(position: int, cell: Cell, status: str, kind: str | None) -> AttemptRow:
+def attempt(planned: PlannedAttempt, status: str, kind: str | None) -> AttemptRow:
+    position, cell = planned.position, planned.cell
     failed, order = status != "passed", str(cell.get("order"))
     return AttemptRow(
         id=f"r.{position}", run_id="r", position=position, replaces=0, suite="s.py",
-        cell=cell.key, repeat=0, seed=position, status=AttemptStatus(status),
+        cell=cell.key, repeat=planned.repeat, seed=position, status=AttemptStatus(status),
         kind=kind if failed else None,
         phase="run" if failed else None, signature=f"sig {kind}" if failed else None,
         message="m" if failed else None, failed_test=None, devices=["cpu:0"], node="n",
@@ -58,7 +59,7 @@ def make_counts(
         status = next((s for s in ("failed", "infra") if left[planned.cell][s] > 0), "passed")
         if status != "passed":
             left[planned.cell][status] -= 1
-        rows.append(attempt(planned.position, planned.cell, status, kind))
+        rows.append(attempt(planned, status, kind))
     run = RunRecord("r", 1.0, 7, "cpu", plan_to_dict(plan), {}, {"sha": SHA},
                     RunStatus(run_status), 2.0)  # fmt: skip
     return count_run(run, rows, [])
