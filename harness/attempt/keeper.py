@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.attempt.messages import KeeperMessage, Ready, parse_message
+from harness.attempt.start_up import StartUp
 
 _RANK_FOLDER = Path(__file__).resolve().parents[1] / "rank"
 _CLOSE_SECONDS = 5.0
@@ -22,12 +23,19 @@ class KeeperLost(Exception):  # noqa: N818 - a state of affairs, handled by its 
     """The keeper is gone, or never came up."""
 
 
+class KeeperRefused(Exception):  # noqa: N818 - a state of affairs, handled by its one caller
+    """The keeper will not fork, and says why."""
+
+
 class KeeperHandle:
     """A running keeper. `id` names it in records: forks of one zygote are not independent."""
 
-    def __init__(self, process: subprocess.Popen[bytes], sock: socket.socket) -> None:
+    def __init__(
+        self, process: subprocess.Popen[bytes], sock: socket.socket, hash_seed: str
+    ) -> None:
         self.id = uuid.uuid4().hex[:12]
         self.pid = process.pid
+        self.hash_seed = hash_seed
         self._process = process
         self._socket = sock
         self._buffer = b""
@@ -35,7 +43,13 @@ class KeeperHandle:
 
     @classmethod
     def start(
-        cls, python: str, cwd: Path | None, preload: Sequence[str] = (), *, nice: bool = False
+        cls,
+        start_up: StartUp,
+        cwd: Path | None,
+        preload: Sequence[str] = (),
+        *,
+        hash_seed: str,
+        nice: bool = False,
     ) -> "KeeperHandle":
         """Start one and return at once; it may still be preloading.
 
@@ -43,6 +57,7 @@ class KeeperHandle:
         no code under test runs in the keeper.
         """
         ours, theirs = socket.socketpair()
+        python = start_up.python
         command = [python, str(_RANK_FOLDER), "keeper", "--fd", str(theirs.fileno())]
         command += ["--preload", ",".join(preload)] + ["--nice"] * nice
         command += ["--path", str(cwd)] if cwd else []
@@ -52,6 +67,7 @@ class KeeperHandle:
             process = subprocess.Popen(
                 command,
                 cwd=cwd or "/",
+                env={**dict(start_up.environment), "PYTHONHASHSEED": hash_seed},
                 stdin=subprocess.DEVNULL,
                 pass_fds=[theirs.fileno()],
                 start_new_session=True,
@@ -61,7 +77,7 @@ class KeeperHandle:
             raise KeeperLost(f"{python} cannot be started: {error}") from error
         finally:
             theirs.close()
-        return cls(process, ours)
+        return cls(process, ours, hash_seed)
 
     def wait_ready(self, timeout_s: float) -> None:
         """Wait until it has preloaded. Raises KeeperLost."""

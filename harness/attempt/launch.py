@@ -10,6 +10,8 @@ from typing import Any
 
 from harness.attempt.spec import AttemptSpec
 
+SINGLE_THREAD = {"OMP_NUM_THREADS": "1"}
+
 
 class Launch:
     """The files and descriptors of one attempt. `release` once the ranks have theirs; `close` ends.
@@ -18,8 +20,9 @@ class Launch:
     only.
     """
 
-    def __init__(self, spec: AttemptSpec) -> None:
+    def __init__(self, spec: AttemptSpec, hash_seed: str) -> None:
         self._spec = spec
+        self._hash_seed = hash_seed
         self._temporary = Path(tempfile.mkdtemp(prefix="harness-"))
         self.fds: list[int] = []
         """The ranks' ends, as they are sent."""
@@ -49,7 +52,7 @@ class Launch:
         ours, theirs = os.pipe()
         os.set_blocking(ours, False)
         self.event_fds.append(ours)
-        log_path(self._spec.folder, rank).write_bytes(b"")
+        make_log_path(self._spec.folder, rank).write_bytes(b"")
         return {"HARNESS_EVENTS_FD": [self._hand_over(theirs)]}
 
     def _connect(self, name: str, given: list[dict[str, list[int]]]) -> None:
@@ -68,22 +71,22 @@ class Launch:
         folder.mkdir()
         return {
             "rank": rank,
-            "env": {**environment(self._spec, rank), "TMPDIR": str(folder)},
+            "env": {**make_environment(self._spec, self._hash_seed, rank), "TMPDIR": str(folder)},
             "cwd": str(self._spec.cwd),
             "python": self._spec.python,
-            "log": str(log_path(self._spec.folder, rank).resolve()),
-            "args": pytest_arguments(self._spec) if rank == 0 else [],
+            "log": str(make_log_path(self._spec.folder, rank).resolve()),
+            "args": make_pytest_arguments(self._spec) if rank == 0 else [],
             "fds": fds,
         }
 
 
-def log_path(folder: Path, rank: int) -> Path:
-    """The file that rank writes its stdout and stderr to, directly: nothing caps its size."""
+def make_log_path(folder: Path, rank: int) -> Path:
+    """Return the file that a rank writes its stdout and stderr to."""
     return folder / f"rank{rank}.log"
 
 
-def environment(spec: AttemptSpec, rank: int) -> dict[str, str]:
-    """What the rank's environment has beyond its keeper's. The spec's own extras lose."""
+def make_environment(spec: AttemptSpec, hash_seed: str, rank: int) -> dict[str, str]:
+    """Return what the rank's environment has beyond its keeper's. The spec's own extras lose."""
     given = {
         "HARNESS_RUN_ID": spec.run_id,
         "HARNESS_ATTEMPT_ID": spec.attempt_id,
@@ -94,13 +97,20 @@ def environment(spec: AttemptSpec, rank: int) -> dict[str, str]:
         "HARNESS_RENDEZVOUS": str((spec.folder / "rendezvous").resolve()),
         "HARNESS_DEVICE": spec.device,
         "HARNESS_IN_CI": str(int(spec.in_ci)),
-        "RANK": str(rank),
-        "LOCAL_RANK": str(rank),
-        "WORLD_SIZE": str(spec.tp),
-        "OMP_NUM_THREADS": "1",
-        "GLOO_SOCKET_IFNAME": "lo",
-        "NCCL_NVLS_ENABLE": "0",
+        "HARNESS_RANK": str(rank),
+        "PYTHONHASHSEED": hash_seed,
+        # Programs that trust it over getcwd(), as shells do, would see the driver's folder.
+        "PWD": str(spec.cwd),
     }
+    if spec.uses_engine or spec.tp > 1:
+        given |= {
+            "RANK": str(rank),
+            "LOCAL_RANK": str(rank),
+            "WORLD_SIZE": str(spec.tp),
+            "GLOO_SOCKET_IFNAME": "lo",
+            "NCCL_NVLS_ENABLE": "0",
+            **limit_threads(spec),
+        }
     if spec.follower is not None:
         given["HARNESS_FOLLOWER"] = spec.follower
     if spec.visible_devices:
@@ -108,8 +118,16 @@ def environment(spec: AttemptSpec, rank: int) -> dict[str, str]:
     return {**spec.env, **given}
 
 
-def pytest_arguments(spec: AttemptSpec) -> list[str]:
-    """The arguments of rank 0's pytest."""
+def limit_threads(spec: AttemptSpec) -> dict[str, str]:
+    """Return the variables that give each rank of the engine, or of a gang, one thread.
+
+    Ranks share the cores of one host. The thread count of any other suite is its own affair.
+    """
+    return SINGLE_THREAD if spec.uses_engine or spec.tp > 1 else {}
+
+
+def make_pytest_arguments(spec: AttemptSpec) -> list[str]:
+    """Return the arguments of rank 0's pytest."""
     arguments = list(spec.nodeids)
     if spec.keyword is not None:
         arguments += ["-k", spec.keyword]

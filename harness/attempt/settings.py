@@ -1,6 +1,8 @@
 """What a supervisor keeps for all attempts that it makes."""
 
-from dataclasses import dataclass
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.attempt.spec import Isolation
@@ -16,5 +18,15 @@ class SupervisorSettings:
     cwd: Path | None = None
     """Folder whose modules a zygote may preload. None: only what the interpreter has installed, so
     that no code under test runs in a keeper."""
+    environment: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
+    """What every rank's environment begins with, chosen by `select_environment`. The supervisor's
+    own is not used: an actor's environment holds Ray's variables and its node's secrets."""
+    attempts_per_zygote: int = 10
+    """Attempts forked from one zygote. They share its hash seed and its address layout, so a flake
+    that depends on them follows the zygote."""
+    zygotes_ahead: int = 1
+    """Zygotes that preload while another serves; more than one if each serves a single attempt."""
+    uses_engine: bool = False
+    """The run's suites build this project's engine; see `AttemptSpec.uses_engine`."""
     preload: tuple[str, ...] = ()
     """Modules that a zygote imports before it forks; a spawned rank never sees them."""

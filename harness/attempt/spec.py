@@ -40,6 +40,10 @@ class AttemptSpec:
     in_ci: bool = False
     follower: str | None = None
     """`module:function` of ranks above 0; None: the engine's."""
+    uses_engine: bool = False
+    """The suite builds this project's engine: its ranks get RANK and one thread each."""
+    hash_seed: str | None = None
+    """PYTHONHASHSEED of the ranks. None: from the seed if spawned, the zygote's own if forked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +63,12 @@ class AttemptRecord:
 
     keeper_id: str
     started: float
+    isolation: Isolation = "spawn"
+    """How its ranks were started: spawned after all, if no zygote could be forked."""
+    hash_seed: str = ""
+    """PYTHONHASHSEED of its ranks, so that a rerun can repeat it."""
+    notes: list[str] = field(default_factory=list)
+    """What the user should know of how the attempt was made."""
     ended: float = 0.0
     wall_seconds: float = 0.0
     """From the request to start the ranks until nothing of them was left."""

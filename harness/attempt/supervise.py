@@ -5,13 +5,13 @@ import threading
 import time
 from contextlib import closing, suppress
 
-from harness.attempt.keeper import KeeperHandle, KeeperLost, kill_marked
-from harness.attempt.launch import Launch, log_path, read_tail
+from harness.attempt.keeper import KeeperLost, KeeperRefused, kill_marked
+from harness.attempt.launch import Launch, make_log_path, read_tail
 from harness.attempt.settings import SupervisorSettings
 from harness.attempt.spec import AttemptRecord, AttemptSpec
 from harness.attempt.stream import OnEvent, Recorder
 from harness.attempt.watch import Watch
-from harness.attempt.zygotes import Zygotes
+from harness.attempt.zygotes import Place, Zygotes
 
 
 class Supervisor:
@@ -33,14 +33,27 @@ class Supervisor:
                 f"this supervisor serves {settings.isolation} of {settings.python} only"
             )
         try:
-            keeper = self._zygotes.take()
+            return self._run_once(spec, on_event)
+        except KeeperRefused as refusal:
+            self._zygotes.refuse(spec, str(refusal))
+            return self._run_once(spec, on_event)
+
+    def _run_once(self, spec: AttemptSpec, on_event: OnEvent) -> AttemptRecord:
+        try:
+            place = self._zygotes.take(spec)
         except KeeperLost as error:
             now = time.time()
             return AttemptRecord(keeper_id="", started=now, ended=now, error=str(error))
-        record = AttemptRecord(keeper_id=keeper.id, started=time.time())
+        record = AttemptRecord(
+            keeper_id=place.keeper.id,
+            started=time.time(),
+            isolation=place.isolation,
+            hash_seed=place.hash_seed,
+            notes=[place.note] if place.note else [],
+        )
         self._set_in_flight(True)
         try:
-            self._attempt(spec, keeper, record, on_event)
+            self._attempt(spec, place, record, on_event)
         finally:
             self._set_in_flight(False)
         return record
@@ -67,36 +80,35 @@ class Supervisor:
         os.close(self._cancel_writer)
 
     def _attempt(
-        self, spec: AttemptSpec, keeper: KeeperHandle, record: AttemptRecord, on_event: OnEvent
+        self, spec: AttemptSpec, place: Place, record: AttemptRecord, on_event: OnEvent
     ) -> None:
         start = time.perf_counter()
         clean = False
         try:
             with (
-                closing(Launch(spec)) as launch,
+                closing(Launch(spec, place.hash_seed)) as launch,
                 Recorder(spec.folder, record, on_event) as recorder,
             ):
-                self._start(launch, spec, keeper, record)
+                self._start(launch, place, record)
                 if record.error is None:
-                    self._zygotes.prepare()
-                    Watch(
-                        spec, keeper, recorder, record, launch.event_fds, self._cancel_reader
-                    ).run()
+                    self._zygotes.prepare(spec)
+                    fds = launch.event_fds
+                    Watch(spec, place.keeper, recorder, record, fds, self._cancel_reader).run()
                 record.wall_seconds = time.perf_counter() - start
                 recorder.write_trace()
             clean = record.error in (None, "cancelled")
         finally:
             if not clean:
-                self._zygotes.discard()
+                self._zygotes.discard(place.keeper)
                 kill_marked(spec.attempt_id)
         record.ended = time.time()
-        record.log_tails = {rank: read_tail(log_path(spec.folder, rank)) for rank in range(spec.tp)}
+        record.log_tails = {
+            rank: read_tail(make_log_path(spec.folder, rank)) for rank in range(spec.tp)
+        }
 
-    def _start(
-        self, launch: Launch, spec: AttemptSpec, keeper: KeeperHandle, record: AttemptRecord
-    ) -> None:
+    def _start(self, launch: Launch, place: Place, record: AttemptRecord) -> None:
         try:
-            keeper.start_attempt(spec.isolation, launch.ranks, launch.fds)
+            place.keeper.start_attempt(place.isolation, launch.ranks, launch.fds)
         except KeeperLost as error:
             record.error = str(error)
         launch.release()

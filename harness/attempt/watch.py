@@ -7,7 +7,7 @@ up. The ranks' own deaths and the keeper's `clean` move the attempt on.
 import selectors
 import time
 
-from harness.attempt.keeper import KeeperHandle, KeeperLost
+from harness.attempt.keeper import KeeperHandle, KeeperLost, KeeperRefused
 from harness.attempt.messages import Clean, Exited, KeeperMessage, Orphan, Ready, Refused, Started
 from harness.attempt.spec import AttemptRecord, AttemptSpec, RankExit
 from harness.attempt.stream import LineReader, Recorder
@@ -53,7 +53,7 @@ class Watch:
             )
 
     def run(self) -> None:
-        """Loop until clean; what was seen is in the record."""
+        """Loop until clean; what was seen is in the record. Raise KeeperRefused."""
         try:
             while not self._over:
                 for key, _ in self._selector.select(self._patience()):
@@ -118,8 +118,7 @@ class Watch:
     def _take(self, message: KeeperMessage) -> None:
         match message:
             case Refused(why):
-                self._record.error = f"keeper refused to start the ranks: {why}"
-                self._over = True
+                raise KeeperRefused(why)
             case Exited():
                 self._on_exit(message)
             case Orphan(pid, comm):

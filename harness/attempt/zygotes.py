@@ -1,67 +1,162 @@
 """Which keeper serves the next attempt.
 
-Forks of one zygote share its hash seed and address layout, so a flake that depends on them would
-vanish or follow the zygote: it is recycled every few attempts, and recorded.
+A *keeper* is the process that starts ranks and reaps them. A *zygote* is a keeper that has imported
+modules and is forked for each rank. Forks of one zygote share its hash seed and address layout, so
+a flake that depends on them would vanish or follow the zygote: it is recycled every few attempts,
+and recorded. There is one zygote for each start-up environment (`start_up.py`).
 """
+
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from harness.attempt.keeper import KeeperHandle, KeeperLost
 from harness.attempt.settings import SupervisorSettings
+from harness.attempt.spec import AttemptSpec, Isolation
+from harness.attempt.start_up import (
+    StartUp,
+    choose_hash_seed,
+    choose_zygote_hash_seed,
+    make_first_start_up,
+    make_plain_start_up,
+    make_start_up,
+)
 
-#: Attempts that one zygote serves.
-RECYCLE_AFTER = 10
-# Preloading torch takes seconds, niced: begun here, it is mostly done when the current one retires,
-# and a run of one or two attempts is spared it.
-_PREPARE_AT = 3
+#: A run whose cells need more zygotes than this at once spawns the others' attempts: each zygote
+#: holds hundreds of MiB.
+MOST_ZYGOTES = 4
+# Preloading torch takes seconds, niced: begun after this many attempts of one zygote, it is mostly
+# done when the current one retires, and a run of one or two attempts is spared it.
+_PREPARE_AFTER = 3
 _READY_SECONDS = 180.0
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The keeper that will start an attempt's ranks, and how."""
+
+    keeper: KeeperHandle
+    isolation: Isolation
+    hash_seed: str
+    note: str | None = None
+    """Why the ranks are spawned although a fork was asked for."""
+
+
 class Zygotes:
-    """The current keeper, and the next while it preloads. One that preloads nothing stays."""
+    """All keepers of one supervisor."""
 
     def __init__(self, settings: SupervisorSettings) -> None:
         self._settings = settings
-        self._preload = settings.preload if settings.isolation == "fork" else ()
+        self._plain = KeeperLine(make_plain_start_up(settings), settings, ())
+        self._lines: dict[StartUp, KeeperLine] = {}
+        self._unforkable: dict[StartUp, str] = {}
+
+    def take(self, spec: AttemptSpec) -> Place:
+        """Return where to make one more attempt, its keeper ready. Raise KeeperLost if none is."""
+        start_up = make_start_up(self._settings, spec)
+        why = None if spec.isolation == "spawn" else self._find_obstacle(start_up)
+        if spec.isolation == "spawn" or why:
+            keeper = self._plain.take()
+            return Place(keeper, "spawn", choose_hash_seed(self._settings, spec), why)
+        keeper = self._open_line(start_up).take()
+        return Place(keeper, "fork", keeper.hash_seed)
+
+    def refuse(self, spec: AttemptSpec, why: str) -> None:
+        """Remember that this attempt's zygote cannot be forked: such attempts are spawned."""
+        start_up = make_start_up(self._settings, spec)
+        self._unforkable[start_up] = why
+        self._lines.pop(start_up).close()
+
+    def warm(self) -> None:
+        """Have the keeper ready that serves cells without variables. Raise KeeperLost."""
+        if self._settings.isolation == "spawn":
+            self._plain.warm()
+        else:
+            self._open_line(make_first_start_up(self._settings)).warm()
+
+    def prepare(self, spec: AttemptSpec) -> None:
+        """Start preloading the next zygote, niced, if it is time. Called while one serves."""
+        line = self._lines.get(make_start_up(self._settings, spec))
+        if line is not None:
+            line.prepare()
+
+    def discard(self, keeper: KeeperHandle) -> None:
+        """End a keeper that an attempt has broken."""
+        for line in (self._plain, *self._lines.values()):
+            line.discard(keeper)
+
+    def close(self) -> None:
+        """End all keepers."""
+        for line in (self._plain, *self._lines.values()):
+            line.close()
+
+    def _find_obstacle(self, start_up: StartUp) -> str | None:
+        if start_up in self._unforkable:
+            return f"spawned, since its zygote cannot be forked: {self._unforkable[start_up]}"
+        if start_up not in self._lines and len(self._lines) >= MOST_ZYGOTES:
+            return f"spawned, since the cells need more than {MOST_ZYGOTES} zygotes"
+        return None
+
+    def _open_line(self, start_up: StartUp) -> "KeeperLine":
+        settings = self._settings
+        return self._lines.setdefault(start_up, KeeperLine(start_up, settings, settings.preload))
+
+
+class KeeperLine:
+    """The keepers of one start-up environment: the current one, and those that still preload."""
+
+    def __init__(
+        self, start_up: StartUp, settings: SupervisorSettings, preload: Sequence[str]
+    ) -> None:
+        self._start_up = start_up
+        self._settings = settings
+        self._preload = tuple(preload)
         self._current: KeeperHandle | None = None
-        self._next: KeeperHandle | None = None
+        self._ahead: list[KeeperHandle] = []
         self._served = 0
 
     def take(self) -> KeeperHandle:
-        """The keeper for one more attempt, ready. Raises KeeperLost where none comes up."""
-        if self._preload and self._served >= RECYCLE_AFTER:
-            self.discard()
+        """Return the keeper for one more attempt, ready. Raise KeeperLost if none comes up."""
+        if self._preload and self._served >= self._settings.attempts_per_zygote:
+            self._retire()
         keeper = self._current or self._promote()
         self._served += 1
         return keeper
 
     def warm(self) -> None:
-        """Have a keeper ready, so that the first attempt does not wait. Raises KeeperLost."""
+        """Have a keeper ready. Raise KeeperLost if none comes up."""
         if self._current is None:
             self._promote()
 
     def prepare(self) -> None:
-        """Start preloading the next one, niced, if it is time. To be called while one serves."""
-        if self._preload and self._served >= _PREPARE_AT and self._next is None:
-            self._next = self._start(nice=True)
+        """Start the next zygotes, niced, if it is time."""
+        limit = self._settings.attempts_per_zygote
+        if not self._preload or self._served < min(_PREPARE_AFTER, limit):
+            return
+        while len(self._ahead) < self._settings.zygotes_ahead:
+            self._ahead.append(self._start(nice=True))
 
-    def discard(self) -> None:
-        """Retire the current keeper, as spent or as broken."""
+    def discard(self, keeper: KeeperHandle) -> None:
+        """End this keeper, if it is the current one."""
+        if self._current is keeper:
+            self._retire()
+
+    def close(self) -> None:
+        """End all."""
+        self._retire()
+        while self._ahead:
+            self._ahead.pop().close()
+
+    def _retire(self) -> None:
         if self._current is not None:
             self._current.close()
         self._current = None
 
-    def close(self) -> None:
-        """End both."""
-        self.discard()
-        if self._next is not None:
-            self._next.close()
-        self._next = None
-
     def _promote(self) -> KeeperHandle:
-        prepared, self._next = self._next, None
-        self._current, self._served = self._ready(prepared), 0
+        prepared = self._ahead.pop(0) if self._ahead else None
+        self._current, self._served = self._wait_for(prepared), 0
         return self._current
 
-    def _ready(self, prepared: KeeperHandle | None) -> KeeperHandle:
+    def _wait_for(self, prepared: KeeperHandle | None) -> KeeperHandle:
         if prepared is not None:
             try:
                 prepared.wait_ready(_READY_SECONDS)
@@ -77,5 +172,7 @@ class Zygotes:
         return fresh
 
     def _start(self, *, nice: bool) -> KeeperHandle:
-        settings = self._settings
-        return KeeperHandle.start(settings.python, settings.cwd, self._preload, nice=nice)
+        hash_seed = choose_zygote_hash_seed(self._start_up)
+        return KeeperHandle.start(
+            self._start_up, self._settings.cwd, self._preload, hash_seed=hash_seed, nice=nice
+        )

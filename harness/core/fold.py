@@ -61,7 +61,7 @@ class _Decision:
             replays=dict(self._seen.replays),
             eager_steps=self._seen.eager,
             notes=tuple(
-                self._seen.notes
+                [*self._ending.notes, *self._seen.notes]
                 + [f"left behind and reaped: {p}" for p in self._ending.left_behind]
             ),
         )

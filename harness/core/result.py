@@ -54,6 +54,8 @@ class Ending:
     """Why the attempt is not the suite's fault: device not clean, actor or node lost."""
     left_behind: tuple[str, ...] = ()
     """Processes that outlived the attempt and were reaped."""
+    notes: tuple[str, ...] = ()
+    """What the supervisor has to say of how the attempt was made."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ import ast
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 
 from harness.core.errors import UsageError
@@ -29,6 +30,20 @@ class SuiteRef:
     def nodeid(self) -> str:
         """The pytest node id, as the user wrote it."""
         return "::".join((self.path, *self.parts))
+
+
+# What a suite of this project's engine has in its text: its import, or the declaration of a class.
+_ENGINE = re.compile(r"^\s*(from|import)\s+harness\.engine\b|^\s*engine_args\s*=", re.M)
+
+
+@lru_cache(maxsize=256)
+def uses_engine(suite: str, folder: Path) -> bool:
+    """Return whether the file of this SUITE builds this project's engine; not if it is no file."""
+    path = folder / suite.partition("::")[0]
+    try:
+        return _ENGINE.search(path.read_text(encoding="utf-8", errors="replace")) is not None
+    except OSError:
+        return False
 
 
 @dataclass(frozen=True, slots=True)

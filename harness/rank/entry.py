@@ -24,7 +24,7 @@ def main(arguments: Sequence[str]) -> NoReturn:
     """Run this rank, with pytest's arguments where it is rank 0, and leave the process."""
     _prepare()
     wire.emit("hello", v=1, pid=os.getpid())
-    leading = os.environ.get("RANK", "0") == "0"
+    leading = os.environ.get("HARNESS_RANK", "0") == "0"
     _leave(_lead(arguments) if leading else _follow())
 
 
@@ -42,6 +42,21 @@ def _prepare() -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(line_buffering=True)  # a crash must not take the last lines along
     _keep_descriptors_private()
+    _refuse_breakpoints()
+
+
+class StrayBreakpointError(Exception):
+    """A test called breakpoint() where nobody can answer a debugger."""
+
+
+def _refuse_breakpoints() -> None:
+    """Make a stray breakpoint() fail by its name; whoever sets PYTHONBREAKPOINT decides instead."""
+    if "PYTHONBREAKPOINT" not in os.environ:
+        sys.breakpointhook = _raise_stray_breakpoint
+
+
+def _raise_stray_breakpoint(*_: object, **__: object) -> NoReturn:
+    raise StrayBreakpointError("breakpoint() was called, and no terminal is attached to this rank")
 
 
 def _keep_descriptors_private() -> None:

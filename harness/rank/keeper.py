@@ -1,5 +1,9 @@
 """The keeper: parent and subreaper of every rank of an attempt. Trusted, and single-threaded.
 
+It starts ranks in one of two ways. *spawn*: a rank is a new interpreter. *fork*: the keeper has
+imported what the ranks will need, and a rank is a copy of it; such a keeper is called a *zygote*.
+A keeper that must not be forked (`forking.py`) refuses, and the supervisor spawns instead.
+
 The supervisor speaks JSON lines over one stream socket:
 
     -> start {mode: fork|spawn,
@@ -13,7 +17,6 @@ The supervisor speaks JSON lines over one stream socket:
     <- clean                 nothing is left below
 
 and `ready {threads, preload_seconds}` once at the start. At end of file it kills all and leaves.
-With modules preloaded it is the zygote that ranks are forked from.
 """
 
 import argparse
@@ -28,11 +31,11 @@ import socket
 import sys
 import time
 import traceback
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any, NoReturn
 
-from . import launch, processes
+from . import forking, launch, processes
 
 _MAX_MESSAGE = 8 << 20
 _MAX_FDS = 253  # the kernel's limit for one message
@@ -95,9 +98,9 @@ class Keeper:
 
     def _do_start(self, request: dict[str, Any]) -> None:
         fds, self._fds = self._fds, []
-        threads = processes.thread_count()
-        if request["mode"] == "fork" and threads != 1:
-            self.send("refused", why=f"{threads} threads after preloading: a fork could deadlock")
+        obstacle = forking.find_fork_obstacle() if request["mode"] == "fork" else None
+        if obstacle:
+            self.send("refused", why=obstacle)
         else:
             self._ranks = {
                 launch.start_rank(rank, fds, request["mode"]): rank["rank"]
@@ -149,10 +152,10 @@ class Keeper:
             self._kill_below()
 
     def _kill_below(self) -> None:
-        for pid in processes.descendants(os.getpid()):
+        for pid in processes.find_descendants(os.getpid()):
             if pid not in self._ranks and pid not in self._orphans:
                 self._orphans.add(pid)
-                self.send("orphan", pid=pid, comm=processes.command_name(pid))
+                self.send("orphan", pid=pid, comm=processes.read_command_name(pid))
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
 
@@ -172,12 +175,21 @@ def _signal_name(number: int) -> str:
         return f"SIG{number}"
 
 
+@contextmanager
+def _ask_for_gpus_through_nvml() -> Iterator[None]:
+    """Otherwise asking torch whether there is a GPU initialises CUDA, which survives no fork."""
+    name = "PYTORCH_NVML_BASED_CUDA_CHECK"
+    before = os.environ.get(name)
+    os.environ[name] = "1"
+    yield
+    # A forked rank has the environment that a spawned one has.
+    del os.environ[name]
+    if before is not None:
+        os.environ[name] = before
+
+
 def preload(names: Sequence[str]) -> None:
     """Import what the ranks will need. One that fails here fails in the rank, where it counts."""
-    # One parallel operation before a fork would hang every child that starts another.
-    os.environ["OMP_NUM_THREADS"] = "1"
-    # Otherwise asking whether there is a GPU initialises CUDA, which does not survive a fork.
-    os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"] = "1"
     for name in names:
         try:
             importlib.import_module(name)
@@ -217,10 +229,11 @@ def main(arguments: Sequence[str]) -> NoReturn:
     priority = _be_nice() if options.nice else None
     start = time.monotonic()
     sys.path[:0] = filter(None, [options.path])
-    preload([name for name in options.preload.split(",") if name])
+    with _ask_for_gpus_through_nvml():
+        preload([name for name in options.preload.split(",") if name])
     if priority is not None:
         os.setpriority(os.PRIO_PROCESS, 0, priority)
     keeper = Keeper(sock)
     seconds = time.monotonic() - start
-    keeper.send("ready", threads=processes.thread_count(), preload_seconds=seconds)
+    keeper.send("ready", threads=processes.count_threads(), preload_seconds=seconds)
     keeper.serve()

@@ -23,16 +23,16 @@ def die_with_parent(parent: int, signal: int) -> None:
         os.kill(os.getpid(), signal)
 
 
-def thread_count() -> int:
-    """Threads of this process; forking with more than one is not safe."""
+def count_threads() -> int:
+    """Return the threads of this process; forking with more than one is not safe."""
     return len(list(Path("/proc/self/task").iterdir()))
 
 
-def descendants(root: int) -> list[int]:
-    """Every process below `root`, whatever group or session it moved to."""
+def find_descendants(root: int) -> list[int]:
+    """Return every process below `root`, whatever group or session it moved to."""
     children: dict[int, list[int]] = {}
     for process in Path("/proc").glob("[0-9]*"):
-        parent = _parent(process)
+        parent = _read_parent(process)
         if parent is not None:
             children.setdefault(parent, []).append(int(process.name))
     found = list(children.get(root, ()))
@@ -41,8 +41,8 @@ def descendants(root: int) -> list[int]:
     return found
 
 
-def command_name(pid: int) -> str:
-    """The short name of a process, or `?` where it is gone."""
+def read_command_name(pid: int) -> str:
+    """Return the short name of a process, or `?` if it is gone."""
     try:
         return Path(f"/proc/{pid}/comm").read_text(errors="replace").strip()
     except OSError:
@@ -54,7 +54,7 @@ def _prctl(option: int, value: int) -> None:
         raise OSError(ctypes.get_errno(), f"prctl({option})")
 
 
-def _parent(process: Path) -> int | None:
+def _read_parent(process: Path) -> int | None:
     try:
         stat = (process / "stat").read_text(errors="replace")
     except OSError:

@@ -14,10 +14,11 @@ import pytest
 from harness.attempt.keeper import KeeperHandle, KeeperLost
 from harness.attempt.settings import SupervisorSettings
 from harness.attempt.spec import AttemptRecord, AttemptSpec, Isolation
+from harness.attempt.start_up import StartUp
 from harness.attempt.supervise import Supervisor
-from harness.attempt.zygotes import RECYCLE_AFTER
 from harness.core.events import Event
 
+SERVED = 4
 OUTCOMES = Path(__file__).parent.parent / "outcomes"
 MakeSpec = Callable[..., AttemptSpec]
 
@@ -29,7 +30,9 @@ def supervise(
     python: str = sys.executable,
 ) -> Supervisor:
     return Supervisor(
-        SupervisorSettings(python=python, isolation=isolation, cwd=cwd, preload=preload)
+        SupervisorSettings(
+            python=python, isolation=isolation, cwd=cwd, preload=preload, attempts_per_zygote=SERVED
+        )
     )
 
 
@@ -194,8 +197,8 @@ def test_a_zygote_is_recycled_and_the_attempts_name_theirs(
     forking: Supervisor, make_spec: MakeSpec
 ) -> None:
     spec = make_spec("passes.py::test_one")
-    ids = [forking.run(spec, ignore).keeper_id for _ in range(RECYCLE_AFTER + 2)]
-    assert len(set(ids[:RECYCLE_AFTER])) == 1
+    ids = [forking.run(spec, ignore).keeper_id for _ in range(SERVED + 2)]
+    assert len(set(ids[:SERVED])) == 1
     assert len(set(ids)) == 2 and ids[-1] == ids[-2] != ids[0]
 
 
@@ -226,17 +229,6 @@ def test_a_spec_for_another_interpreter_or_isolation_is_refused(
         forking.run(make_spec("passes.py", isolation="spawn"), ignore)
 
 
-def test_a_zygote_with_a_second_thread_refuses_to_fork(make_spec: MakeSpec, tmp_path: Path) -> None:
-    (tmp_path / "threaded.py").write_text(
-        "import threading, time\n"
-        "threading.Thread(target=time.sleep, args=(600,), daemon=True).start()\n"
-    )
-    supervisor = supervise("fork", ("threaded",), tmp_path)
-    record = supervisor.run(make_spec("passes.py"), ignore)
-    assert record.error is not None and "2 threads after preloading" in record.error
-    supervisor.close()
-
-
 def test_a_module_that_cannot_be_preloaded_is_the_suites_affair(make_spec: MakeSpec) -> None:
     supervisor = supervise("fork", ("pytest", "no_such_module"))
     assert passed(supervisor.run(make_spec("passes.py"), ignore))
@@ -245,7 +237,8 @@ def test_a_module_that_cannot_be_preloaded_is_the_suites_affair(make_spec: MakeS
 
 def test_waiting_for_a_keeper_has_an_end(tmp_path: Path) -> None:
     (tmp_path / "slow.py").write_text("import time\ntime.sleep(600)\n")
-    keeper = KeeperHandle.start(sys.executable, tmp_path, ("slow",))
+    start_up = StartUp(sys.executable, ())
+    keeper = KeeperHandle.start(start_up, tmp_path, ("slow",), hash_seed="0")
     with pytest.raises(KeeperLost, match="not ready"):
         keeper.wait_ready(0.5)
     keeper.close()

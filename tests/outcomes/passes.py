@@ -9,14 +9,6 @@ def test_one() -> None:
 
 
 def test_writes_what_it_sees_of_its_environment() -> None:
-    names = [
-        "HARNESS_ATTEMPT_ID",
-        "HARNESS_CELL",
-        "RANK",
-        "TMPDIR",
-        "COLOUR",
-        "CUDA_VISIBLE_DEVICES",
-    ]
-    seen = [f"{name}={os.environ.get(name)}" for name in names]
+    seen = [f"{name}={value}" for name, value in os.environ.items() if "\n" not in value]
     Path(os.environ["TMPDIR"], "seen").write_text("here")
     os.write(int(os.environ["HARNESS_LOG_FD"]), "\n".join(["", *seen, ""]).encode())
