@@ -9,6 +9,7 @@ from harness.core.plan import PlannedAttempt
 from harness.core.records import Lease
 from harness.core.result import Ending
 from harness.core.revision import AXIS
+from harness.core.suite import uses_engine
 from harness.driver.context import RunContext
 from harness.driver.revisions.place import place_of
 
@@ -67,6 +68,7 @@ def make_spec(
         device=devices[0].kind,
         visible_devices=tuple(d.id for d in devices if d.kind == "cuda"),
         in_ci=context.plan.in_ci,
+        uses_engine=uses_engine(planned.suite, place.cwd),
     )
 
 
@@ -79,6 +81,7 @@ def make_ending(record: AttemptRecord, spec: AttemptSpec) -> Ending:
         timeout_s=spec.timeout_s,
         infrastructure=record.error,
         left_behind=tuple(record.orphans),
+        notes=tuple(record.notes),
     )
 
 
@@ -88,7 +91,7 @@ def make_lease(attempt: AttemptInFlight, record: AttemptRecord | None) -> Lease:
         devices=tuple(member.device.id for member in attempt.gang.members),
         node=attempt.gang.members[0].host,
         zygote=record.keeper_id if record else "",
-        isolation=attempt.spec.isolation,
+        isolation=record.isolation if record else attempt.spec.isolation,
         started=attempt.started,
         wall_seconds=record.wall_seconds if record else 0.0,
         folder=str(attempt.spec.folder),

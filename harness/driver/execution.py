@@ -1,19 +1,13 @@
 """What `run`, `resume` and `report` share: work off a queue, then report what is stored."""
 
-import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from rich.console import Console
 
 from harness.analysis import build_report
-from harness.attempt.settings import SupervisorSettings
-from harness.attempt.spec import Isolation
 from harness.cluster.interface import DevicePool
-from harness.core.errors import UsageError
 from harness.core.plan import PlannedAttempt, schedule
 from harness.core.records import AttemptRow
-from harness.core.revision import Revision
 from harness.core.statuses import RunStatus
 from harness.driver.context import RunContext
 from harness.driver.export import make_export
@@ -23,34 +17,6 @@ from harness.driver.progress import Progress
 from harness.driver.stopping import Ended, Stopping
 from harness.report.terminal import print_report
 from harness.store.store import Store
-
-#: What a zygote imports before it forks: the cost of an attempt that repeats need not pay.
-_PRELOAD = ("pytest", "torch", "harness.engine.engine", "harness.engine.follower")
-#: The same for revisions: what every revision's engine stands on, and nothing of a revision.
-_TRUSTED_PRELOAD = ("pytest", "torch", "numpy", "safetensors", "tqdm")
-
-
-def choose_isolation(requested: str | None, device: str) -> Isolation:
-    """Return fork on CPU and spawn on CUDA, if nothing was requested.
-
-    Raise UsageError for fork on CUDA.
-    """
-    if requested == "fork" and device == "cuda":
-        raise UsageError("--isolation fork needs --device cpu: a CUDA context does not survive it")
-    chosen = requested or ("fork" if device == "cpu" else "spawn")
-    return "fork" if chosen == "fork" else "spawn"
-
-
-def make_supervisor_settings(
-    isolation: Isolation, revisions: Sequence[Revision]
-) -> SupervisorSettings:
-    """Return how device actors make their supervisors. No code of a revision runs in a keeper."""
-    return SupervisorSettings(
-        python=sys.executable,
-        isolation=isolation,
-        cwd=None if revisions else Path.cwd(),
-        preload=_TRUSTED_PRELOAD if revisions else _PRELOAD,
-    )
 
 
 def execute(

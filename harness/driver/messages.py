@@ -1,11 +1,19 @@
 """The sentences that commands print while they work. What a report says is in `analysis`."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 
 def say_starting(address: str | None) -> str:
     """Return the line before Ray answers."""
     return "starting Ray" if address is None else f"joining {address}"
+
+
+def say_withheld(names: Sequence[str]) -> str:
+    """Return the line that names the variables which measured programs do not get."""
+    return (
+        f"withheld from measured programs: {', '.join(names)}; "
+        "--pass-env NAME passes one on, its value may then appear in logs"
+    )
 
 
 def say_interrupted() -> str:

@@ -105,7 +105,11 @@ class RunOptions:
     )  # fmt: skip
     isolation: str | None = declare(
         None, "--isolation", group=ATTEMPTS,
-        help="spawn, or fork from a warm zygote (default: fork on CPU, spawn on CUDA).",
+        help="spawn, or fork from a warm zygote (default: fork if it is safe and as good).",
+    )  # fmt: skip
+    pass_env: tuple[str, ...] = declare(
+        (), "--pass-env", metavar="NAME", group=ATTEMPTS, beside_resume=True,
+        help="Pass this variable on although it looks like a secret; may be a pattern.",
     )  # fmt: skip
     in_process_reruns: int = declare(
         0, "--in-process-reruns", metavar="N", group=ATTEMPTS,

@@ -21,7 +21,7 @@ from harness.core.revision import AXIS
 from harness.core.statuses import AttemptStatus
 from harness.driver.attempts import make_ending, make_spec
 from harness.driver.context import RunContext
-from harness.driver.execution import make_supervisor_settings
+from harness.driver.processes import make_supervisor_settings
 from harness.driver.restoring import restore_context
 from harness.driver.revisions.worktrees import standing
 from harness.store.open import open_store
@@ -43,7 +43,9 @@ def rerun_attempt(name: str, location: str | None) -> int:
     # Only the attempt's own revision is needed.
     label = parse_cell_key(row.cell).get(AXIS)
     revisions = [one for one in context.plan.revisions if one.label == label]
-    settings = make_supervisor_settings(context.isolation, revisions)
+    settings = make_supervisor_settings(
+        context.options, context.device, context.isolation, revisions
+    )
     with standing(revisions), open_pool(context.device, slots, None, settings) as pool:
         result, folder = _run_once(context, row, pool)
     console = Console()

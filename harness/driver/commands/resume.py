@@ -10,9 +10,10 @@ from harness.core.records import RunRecord
 from harness.core.statuses import AttemptStatus
 from harness.driver import messages
 from harness.driver.context import RunContext
-from harness.driver.execution import execute, make_supervisor_settings, report_run, to_ended
+from harness.driver.execution import execute, report_run, to_ended
 from harness.driver.options import RunOptions
 from harness.driver.outputs import Outputs
+from harness.driver.processes import make_supervisor_settings
 from harness.driver.restoring import restore_context
 from harness.driver.revisions.worktrees import standing
 from harness.driver.stopping import Stopping
@@ -61,7 +62,7 @@ def _continue(
     from harness.cluster.pool import open_pool
 
     options, revisions = context.options, context.plan.revisions
-    settings = make_supervisor_settings(context.isolation, revisions)
+    settings = make_supervisor_settings(options, context.device, context.isolation, revisions)
     slots = options.slots or count_usable_cores()
     with (
         standing(revisions),

@@ -21,16 +21,16 @@ from harness.core.revision import Revision
 from harness.driver import messages
 from harness.driver.announce import print_plan
 from harness.driver.context import RunContext
-from harness.driver.execution import (
-    choose_isolation,
-    execute,
-    make_supervisor_settings,
-    report_run,
-)
+from harness.driver.execution import execute, report_run
 from harness.driver.fingerprint import fingerprint
 from harness.driver.options import DEFAULT_SUITE, RunOptions, store_options
 from harness.driver.outputs import Outputs
 from harness.driver.planning import make_plan
+from harness.driver.processes import (
+    choose_environment,
+    choose_isolation,
+    make_supervisor_settings,
+)
 from harness.driver.revisions.open import opened
 from harness.store.open import open_store
 from harness.store.store import Store
@@ -84,12 +84,11 @@ def _choose_suites(options: RunOptions) -> RunOptions:
 
 def _make_request(options: RunOptions, revisions: tuple[Revision, ...]) -> _Request:
     device = choose_kind(options.device)
-    wanted = options.isolation or ("spawn" if options.rev_pythons else None)
     return _Request(
         options=options,
         revisions=revisions,
         device=device,
-        isolation=choose_isolation(wanted, device),
+        isolation=choose_isolation(options, device),
         slots=options.slots or count_usable_cores(),
         seed=options.seed if options.seed is not None else secrets.randbelow(1 << 31),
         in_ci=is_in_ci(os.environ),
@@ -105,7 +104,11 @@ def _measure(request: _Request, store: Store, outputs: Outputs, verbose: bool) -
 
     console, options = Console(stderr=True), request.options
     console.print(messages.say_starting(options.address))
-    settings = make_supervisor_settings(request.isolation, request.revisions)
+    if withheld := choose_environment(options, request.revisions).withheld:
+        console.print(messages.say_withheld(withheld), soft_wrap=True)
+    settings = make_supervisor_settings(
+        options, request.device, request.isolation, request.revisions
+    )
     with open_pool(request.device, request.slots, options.address, settings) as pool:
         plan = request.make_plan(pool.largest_gang())
         record = _make_record(request, plan, pool.members)

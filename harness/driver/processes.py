@@ -1,0 +1,77 @@
+"""How the processes of a run's attempts are made: forked or spawned, and with what environment."""
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from harness.attempt.environment import EnvironmentRule, RankEnvironment, select_environment
+from harness.attempt.settings import SupervisorSettings
+from harness.attempt.spec import Isolation
+from harness.core.revision import Revision
+from harness.core.suite import uses_engine
+from harness.driver.options import RunOptions
+
+#: What a zygote imports before it forks: the cost of an attempt that repeats need not pay.
+_ENGINE_PRELOAD = ("pytest", "torch", "harness.engine.engine", "harness.engine.follower")
+#: The same for revisions: what every revision's engine stands on, and nothing of a revision.
+_TRUSTED_PRELOAD = ("pytest", "torch", "numpy", "safetensors", "tqdm")
+#: For suites without our engine: they do not pay for torch.
+_PLAIN_PRELOAD = ("pytest",)
+
+_ATTEMPTS_PER_ZYGOTE = 10
+_MOST_ZYGOTES_AHEAD = 4
+
+
+def use_engine(suites: Sequence[str]) -> bool:
+    """Return whether every suite of a run builds this project's engine."""
+    return all(uses_engine(suite, Path.cwd()) for suite in suites)
+
+
+def choose_isolation(options: RunOptions, device: str) -> Isolation:
+    """Return how attempts are isolated: as the options say, else by fork if it is as good as spawn.
+
+    Forks of one zygote share its hash seed. This project's engine does not depend on it; of another
+    suite nobody knows, so its attempts are spawned, or on CUDA, where imports take most of an
+    attempt's time, forked from one zygote each.
+    """
+    if options.isolation is not None:
+        return "fork" if options.isolation == "fork" else "spawn"
+    if options.rev_pythons:
+        return "spawn"
+    return "fork" if device == "cuda" or use_engine(options.suites) else "spawn"
+
+
+def make_supervisor_settings(
+    options: RunOptions, device: str, isolation: Isolation, revisions: Sequence[Revision]
+) -> SupervisorSettings:
+    """Return how device actors make their supervisors. No code of a revision runs in a keeper."""
+    ours = use_engine(options.suites)
+    single = device == "cuda" and not ours
+    return SupervisorSettings(
+        python=sys.executable,
+        isolation=isolation,
+        cwd=None if revisions else Path.cwd(),
+        environment=choose_environment(options, revisions).values,
+        attempts_per_zygote=1 if single else _ATTEMPTS_PER_ZYGOTE,
+        zygotes_ahead=_count_zygotes_ahead() if single else 1,
+        uses_engine=ours,
+        preload=_choose_preload(ours, revisions),
+    )
+
+
+def choose_environment(options: RunOptions, revisions: Sequence[Revision]) -> RankEnvironment:
+    """Return what of this process's environment reaches ranks, and what is withheld."""
+    rule = EnvironmentRule(allow_list_only=bool(revisions), passed=options.pass_env)
+    return select_environment(os.environ, rule)
+
+
+def _choose_preload(ours: bool, revisions: Sequence[Revision]) -> tuple[str, ...]:
+    if not ours:
+        return _PLAIN_PRELOAD
+    return _TRUSTED_PRELOAD if revisions else _ENGINE_PRELOAD
+
+
+def _count_zygotes_ahead() -> int:
+    """Return how many zygotes may preload at once: each keeps one core busy."""
+    return min(_MOST_ZYGOTES_AHEAD, max(1, len(os.sched_getaffinity(0)) // 4))
