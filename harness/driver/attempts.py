@@ -1,12 +1,11 @@
 """One attempt between plan, supervisor and store: its specification, its ending, its lease."""
 
 from dataclasses import dataclass
-from typing import Any
 
 from harness.attempt.spec import AttemptRecord, AttemptSpec
 from harness.cluster.members import Gang
 from harness.core.plan import PlannedAttempt
-from harness.core.records import Lease
+from harness.core.records import AttemptIdentity, Lease
 from harness.core.result import Ending
 from harness.core.revision import AXIS
 from harness.core.suite import uses_engine
@@ -26,18 +25,18 @@ class AttemptInFlight:
     spec: AttemptSpec
     started: float
 
-    def identity(self) -> dict[str, Any]:
+    def identify(self) -> AttemptIdentity:
         """Return what the store knows the attempt by."""
-        return {
-            "id": self.spec.attempt_id,
-            "run_id": self.spec.run_id,
-            "position": self.planned.position,
-            "replaces": self.replaces,
-            "suite": self.planned.suite,
-            "cell": self.planned.cell.key,
-            "repeat": self.planned.repeat,
-            "seed": self.planned.seed,
-        }
+        return AttemptIdentity(
+            id=self.spec.attempt_id,
+            run_id=self.spec.run_id,
+            position=self.planned.position,
+            replaces=self.replaces,
+            suite=self.planned.suite,
+            cell=self.planned.cell.key,
+            repeat=self.planned.repeat,
+            seed=self.planned.seed,
+        )
 
 
 def make_spec(
