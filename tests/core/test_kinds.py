@@ -24,7 +24,11 @@ ACCELERATOR = ("torch.AcceleratorError", *RUNTIME)
         (("builtins.MemoryError",), "", "out-of-memory"),
         (RUNTIME, "[gloo/x.cc:1] Connection closed by peer [127.0.0.1]:5", "collective-timeout"),
         (RUNTIME, "Timed out waiting 60000ms for recv operation", "collective-timeout"),
-        (("harness.engine.parallel.CaptureBarrierTimeout",), "ranks [1]", "collective-timeout"),
+        (
+            ("harness.engine.capture.barrier.CaptureBarrierTimeout",),
+            "ranks [1]",
+            "collective-timeout",
+        ),
         (("x.NanDetected", "builtins.FloatingPointError"), "verify logits", "nan"),
         (("x.WrongOutput", "builtins.AssertionError"), "token 5 for 6", "wrong-output"),
         (("x.CaptureError",), "item() in capture", "capture-error"),
