@@ -9,8 +9,8 @@ import torch
 from harness.core.backends import BACKENDS, misfit, unavailable
 from harness.engine.attention.base import AttentionBackend, AttentionShape
 from harness.engine.attention.factories import make_backend
+from harness.engine.capture.graph import Outputs
 from harness.engine.config import EngineConfig
-from harness.engine.graphs.base import Outputs
 from tests.engine.attention_cases import Step, make_step
 
 pytestmark = [

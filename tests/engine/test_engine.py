@@ -184,16 +184,6 @@ def test_all_graphs_write_their_logits_to_one_buffer_outside_the_pool(
     assert not shared & others
 
 
-def test_more_rows_of_logits_than_reserved_are_refused(engine_args: dict[str, object]) -> None:
-    with Engine.from_cell({**engine_args, "graphs": False}) as engine:
-        decode = engine.ranks.worker.runner.roles["verify"]
-        decode.inputs["tokens"] = torch.zeros(21, 5, dtype=torch.int64)
-        decode.inputs["positions"] = torch.zeros(21, 5, dtype=torch.int64)
-        decode.inputs["page_table"] = torch.zeros(4, 44, dtype=torch.int64)
-        with pytest.raises(ValueError, match="do not fit the 20 reserved"):
-            decode.forward(21)
-
-
 def test_sampling_follows_the_targets_distribution(
     engine_args: dict[str, object], reference: Reference
 ) -> None:

@@ -11,7 +11,7 @@ from harness.engine.attention.base import AttentionShape
 from harness.engine.attention.torch_native import TorchNative
 from harness.engine.cache.pool import LayerCache, allocate_pool, find_slots, split_layers
 from harness.engine.distributed.tensor_parallel import TensorParallel
-from harness.engine.model import checkpoint
+from harness.engine.model import checkpoint, shape
 from harness.engine.model.llama import Llama, Rotary
 from harness.engine.oracles.reference import Reference
 from tests.engine.conftest import save_target
@@ -66,11 +66,11 @@ def test_paged_attention_is_attention_term_by_term(page_size: int) -> None:
 
 def build(folder: Path, positions: int) -> tuple[Llama, TorchNative, list[LayerCache]]:
     """The engine's model at float64, one rank."""
-    config = checkpoint.read_config(str(folder))
+    config = shape.read_config(str(folder))
     weights = checkpoint.load_target(str(folder), config, checkpoint.Shard(0, 1, CPU, DOUBLE))
     heads = (config.num_attention_heads, config.num_key_value_heads, config.head_dim)
-    shape = (config.num_hidden_layers, 2, positions + 1, *heads[1:])
-    cache = split_layers(allocate_pool(shape, CPU, DOUBLE))
+    pool = allocate_pool((config.num_hidden_layers, 2, positions + 1, *heads[1:]), CPU, DOUBLE)
+    cache = split_layers(pool)
     backend = TorchNative()
     backend.init_static_state(AttentionShape(1, *heads, positions, 1, CPU, DOUBLE))
     rotary = Rotary(config, positions, CPU, DOUBLE)
@@ -101,7 +101,7 @@ def test_the_ranks_shares_of_a_checkpoint_join_to_the_whole(
 ) -> None:
     monkeypatch.setattr("harness.engine.model.shape.SPLIT_VOCABULARY", 1)
     folder = str(models / "target")
-    config = checkpoint.read_config(folder)
+    config = shape.read_config(folder)
     whole, *parts = (
         checkpoint.load_target(folder, config, checkpoint.Shard(rank, size, CPU, DOUBLE))
         for rank, size in ((0, 1), (0, 2), (1, 2))
@@ -111,3 +111,10 @@ def test_the_ranks_shares_of_a_checkpoint_join_to_the_whole(
     joined = torch.cat([part.lm_head for part in parts])
     assert torch.equal(joined[:29], whole.lm_head)
     assert not joined[29:].any()
+
+
+def test_more_rows_of_logits_than_reserved_are_refused(models: Path) -> None:
+    model, _, _ = build(models / "target", 4)
+    model.reserve_logits(20)
+    with pytest.raises(ValueError, match="21 rows of logits do not fit the 20 reserved"):
+        model.shared_logits(torch.zeros(21, 1, 32, dtype=DOUBLE))
