@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from harness.attempt.spec import AttemptRecord, AttemptSpec
 from harness.cluster.members import Gang
+from harness.core.kinds import KindScope
 from harness.core.plan import PlannedAttempt
 from harness.core.records import AttemptIdentity, Lease
 from harness.core.result import Ending
@@ -80,6 +81,7 @@ def make_ending(record: AttemptRecord, spec: AttemptSpec) -> Ending:
         timeout_s=spec.timeout_s,
         infrastructure=record.error,
         left_behind=tuple(record.orphans),
+        scope=KindScope(graphs=spec.uses_engine or spec.device == "cuda", collectives=spec.tp > 1),
         notes=tuple(record.notes),
     )
 
