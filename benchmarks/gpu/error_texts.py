@@ -174,8 +174,8 @@ def one_device_twice_in_nccl() -> None:
     import torch.distributed as dist
 
     rank = int(os.environ["RANK"])
-    store = dist.FileStore(os.environ["STORE"], 2)
-    dist.init_process_group("nccl", store=store, rank=rank, world_size=2)
+    method = f"file://{os.environ['STORE']}"
+    dist.init_process_group("nccl", init_method=method, rank=rank, world_size=2)
     dist.all_reduce(torch.ones(1, device="cuda"))
     torch.cuda.synchronize()
 
