@@ -35,7 +35,7 @@ def start_actors(
     starting = [
         (node, device, _start_actor(node.id, device, settings))
         for node in _live_nodes()
-        for device in _devices_of_node(node, kind, slots)
+        for device in _list_devices_of_node(node, kind, slots)
     ]
     if not starting:
         raise NoDeviceError(f"the cluster offers no {kind} device; see `harness doctor`")
@@ -50,7 +50,7 @@ def _live_nodes() -> Iterator[_Node]:
             yield _Node(node["NodeID"], cpus, gpu_count)
 
 
-def _devices_of_node(node: _Node, kind: DeviceKind, slots: int) -> list[Device]:
+def _list_devices_of_node(node: _Node, kind: DeviceKind, slots: int) -> list[Device]:
     if kind == "cpu":
         return make_cpu_slots(min(slots, node.cpus))
     remote = ray.remote(num_cpus=0)(find_gpus).options(scheduling_strategy=_on_node(node.id))

@@ -1,11 +1,19 @@
 """Every link within the documents leads somewhere, and so does every page that a source names."""
 
+import re
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
 
-from tests.docs.pages import PROJECT, find_anchors, find_links, find_named_pages, list_tracked_files
+from tests.docs.pages import (
+    PROJECT,
+    find_anchors,
+    find_code,
+    find_links,
+    find_named_pages,
+    list_tracked_files,
+)
 
 PAGES = list_tracked_files("*.md")
 
@@ -58,3 +66,15 @@ def test_every_page_of_the_site_is_reached_from_its_home() -> None:
     readme = set(find_links(PROJECT / "README.md"))
     pages = {str(path.relative_to(PROJECT)) for path in list_tracked_files("docs/*.md")}
     assert sorted(pages - readme - {"docs/index.md"}) == []
+
+
+def test_every_path_that_a_page_names_as_code_exists() -> None:
+    path_of_ours = re.compile(r"(harness|tests|docs|suites|benchmarks|tools|\.ci)/[\w./-]*")
+    named = {
+        (str(page.relative_to(PROJECT)), code)
+        for page in PAGES
+        if "reference/gpu" not in str(page)  # These say what was there on their day.
+        for code in find_code(page)
+        if path_of_ours.fullmatch(code)
+    }
+    assert sorted((page, path) for page, path in named if not (PROJECT / path).exists()) == []
