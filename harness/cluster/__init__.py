@@ -1,6 +1,5 @@
-"""The devices of a run: Ray, one actor per device, gangs leased for attempts."""
+"""The devices of a run: Ray, one actor per device, gangs leased for attempts.
 
-import os
-
-# Ray reads it once, as it is imported: set later it has no effect.
-os.environ.setdefault("RAY_AUTH_MODE", "token")
+The driver never speaks to Ray itself. A process of its own, the broker, does, so that a part of
+Ray that stops or aborts can be noticed, named and started again while the run goes on.
+"""

@@ -1,33 +1,61 @@
 """The device actor: owns one device for the run, supervises the attempts it leads.
 
-A plain class that `placement.py` wraps for Ray, so that a test can use it as it is. It never
-imports torch and never creates a CUDA context: an illegal access poisons a context for good.
+A plain class that `actors.py` wraps for Ray, so that a test can use it as it is. It never imports
+torch and never creates a CUDA context: an illegal access poisons a context for good.
 """
 
 import os
+import shutil
 import socket
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from harness.attempt.settings import SupervisorSettings
 from harness.attempt.spec import AttemptRecord, AttemptSpec
 from harness.attempt.supervise import Supervisor
-from harness.cluster.devices import Device, GpuHealth
+from harness.cluster.devices import Device, GpuHealth, find_assigned_gpu
+from harness.cluster.files import read_files
 from harness.cluster.members import ActorDescription
+from harness.cluster.place import find_place_fault
 from harness.core.events import Event
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptOutcome:
+    """A record, with the attempt's files if they were asked for; or why this node made none."""
+
+    record: AttemptRecord | None = None
+    files: Mapping[str, bytes] = field(default_factory=dict)
+    unusable: str | None = None
+    before_start: bool = True
+    """Without a record: no process of the suite can have started."""
 
 
 class DeviceActor:
     """Supervisor of one device."""
 
-    def __init__(self, device: Device, settings: SupervisorSettings) -> None:
-        self._device = device
+    def __init__(
+        self,
+        device: Device | None,
+        settings: SupervisorSettings,
+        baseline_bytes: int | None = None,
+        shares: int = 1,
+    ) -> None:
+        """device: None for the GPU that Ray assigns. baseline_bytes: None to measure it now."""
+        self._device = device or find_assigned_gpu()
         self._settings = settings
         self._supervisor: Supervisor | None = None
-        self._health = GpuHealth(device) if device.kind == "cuda" else None
+        self._health = (
+            GpuHealth(self._device, baseline_bytes, shares) if self._device.kind == "cuda" else None
+        )
         self._events: list[tuple[int, Event]] = []
 
     def describe(self) -> ActorDescription:
         """Return where this actor lives."""
-        return ActorDescription(self._device, socket.gethostname(), os.getpid())
+        baseline = self._health.baseline_bytes if self._health else None
+        return ActorDescription(self._device, socket.gethostname(), os.getpid(), baseline)
 
     def check_device(self) -> str | None:
         """Return why the device may not be used, None if it is clean. Called before each lease."""
@@ -37,10 +65,20 @@ class DeviceActor:
         """Have a zygote ready. Called before the first lease, of actors that may lead."""
         self._supervise().warm()
 
-    def run_attempt(self, spec: AttemptSpec) -> AttemptRecord:
-        """Run one attempt that this actor leads, to its end."""
+    def run_attempt(self, spec: AttemptSpec, is_remote: bool) -> AttemptOutcome:
+        """Run one attempt that this actor leads, to its end.
+
+        is_remote: the attempt's folder is on another machine, so its files are returned.
+        """
         self._events = []
-        return self._supervise().run(spec, lambda rank, event: self._events.append((rank, event)))
+        if not is_remote:
+            return self._run(spec)
+        folder = Path(tempfile.mkdtemp(prefix="harness-files-"))
+        try:
+            outcome = self._run(replace(spec, folder=folder / spec.attempt_id))
+            return replace(outcome, files=read_files(folder / spec.attempt_id))
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
 
     def read_events(self, start: int) -> list[tuple[int, Event]]:
         """Return the attempt's events from number `start` on. Called while it runs."""
@@ -56,6 +94,20 @@ class DeviceActor:
         if self._supervisor:
             self._supervisor.close()
             self._supervisor = None
+
+    def _run(self, spec: AttemptSpec) -> AttemptOutcome:
+        fault = find_place_fault(spec)
+        if fault is not None:
+            return AttemptOutcome(unusable=fault)
+        try:
+            record = self._supervise().run(
+                spec, lambda rank, event: self._events.append((rank, event))
+            )
+        except OSError as error:
+            # The attempt's own files: a full disk, a folder that was taken away.
+            fault = f"the attempt's files cannot be written: {error}"
+            return AttemptOutcome(unusable=fault, before_start=False)
+        return AttemptOutcome(record)
 
     def _supervise(self) -> Supervisor:
         if self._supervisor is None:

@@ -1,17 +1,15 @@
-"""Start a Ray of this run's own, or join a cluster."""
+"""Start a Ray of this run's own, or join a cluster. Runs in the broker only."""
 
-import contextlib
 import logging
-import os
-import secrets
 import socket
 from pathlib import Path
 
 import ray
-from ray.exceptions import RayError
+from ray.exceptions import AuthenticationError, RayError
 
-from harness.cluster.calls import first_line
 from harness.cluster.devices import DeviceKind, find_gpus
+from harness.cluster.messages import PoolSettings
+from harness.cluster.wording import clean_line, explain_token
 from harness.core.errors import UsageError
 
 #: How long a Ray address may take to accept a connection.
@@ -21,30 +19,18 @@ ADDRESS_WAIT_S = 10.0
 _OBJECT_STORE_BYTES = 100 << 20
 
 
-def connect(kind: DeviceKind, slots: int, address: str | None) -> None:
-    """Join the Ray at `address`, or start a private one if it is None.
+def connect(settings: PoolSettings, folder: Path) -> None:
+    """Join the Ray at the settings' address, or start a private one that keeps to `folder`.
 
     Raise UsageError if the address is not one, does not answer, or refuses us.
     """
-    # Ray puts the working directory first on its workers' import path. It may be a checkout under
-    # test with a `harness` of its own, and the actors must run this one.
-    with contextlib.chdir(Path(__file__).resolve().parents[2]):
-        if address is None:
-            _start_private(kind, slots)
-        else:
-            _join(address)
+    if settings.address is None:
+        _start_private(settings.kind, settings.slots, folder)
+    else:
+        _join(settings.address)
 
 
-def disconnect() -> None:
-    """Leave the cluster, and end it if it is private."""
-    ray.shutdown()
-
-
-def _start_private(kind: DeviceKind, slots: int) -> None:
-    # Ray starts its workers at nice 15, and the ranks below them would inherit it.
-    os.environ.setdefault("RAY_worker_niceness", "0")
-    # A token of this run's own: nothing is written to the home folder, and nobody else has it.
-    os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
+def _start_private(kind: DeviceKind, slots: int, folder: Path) -> None:
     ray.init(
         address="local",  # a bare init would join whatever RAY_ADDRESS names
         num_cpus=max(slots, 1),
@@ -53,6 +39,7 @@ def _start_private(kind: DeviceKind, slots: int) -> None:
         object_store_memory=_OBJECT_STORE_BYTES,
         log_to_driver=False,
         logging_level=logging.ERROR,
+        _temp_dir=str(folder),
     )
 
 
@@ -61,8 +48,10 @@ def _join(address: str) -> None:
         _check_answers(address)
     try:
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+    except AuthenticationError as error:
+        raise UsageError(f"--address {address}: {explain_token(error)}") from None
     except (ConnectionError, RayError, RuntimeError, ValueError) as error:
-        raise UsageError(f"--address {address}: {first_line(error)}") from None
+        raise UsageError(f"--address {address}: {clean_line(str(error))}") from None
 
 
 def _check_answers(address: str) -> None:

@@ -65,6 +65,26 @@ def find_gpus() -> tuple[list[Device], str]:
     return found, "CUDA_VISIBLE_DEVICES hides all" if not found else ""
 
 
+def find_assigned_gpu() -> Device:
+    """Return the GPU that Ray has assigned to this actor. Raise NoDeviceError if it is not here.
+
+    Ray counts the GPUs that its node was started with, and names each by index or by UUID.
+    """
+    import ray  # here only: the driver asks this module for devices, and must not import ray
+
+    assigned = ray.get_runtime_context().get_accelerator_ids()["GPU"]
+    found, reason = find_gpus()
+    return match_gpu(assigned[0] if assigned else "", found, reason)
+
+
+def match_gpu(assigned: str, found: list[Device], reason: str = "") -> Device:
+    """Return the GPU that Ray's name means. Raise NoDeviceError if none does."""
+    for device in found:
+        if assigned in (str(device.index), device.id):
+            return device
+    raise NoDeviceError(f"Ray assigned GPU {assigned!r}, which this node does not show ({reason})")
+
+
 def _read_gpu(index: int) -> Device:
     handle = pynvml.nvmlDeviceGetHandleByIndex(index)
     return Device("cuda", _decode(pynvml.nvmlDeviceGetUUID(handle)), _read_name(handle), index)
@@ -89,12 +109,25 @@ def count_usable_cores() -> int:
 
 
 class GpuHealth:
-    """One GPU's baseline and the checks against it."""
+    """One GPU's memory before the run, and the checks against it."""
 
-    def __init__(self, device: Device, sleep: Callable[[float], None] = time.sleep) -> None:
+    def __init__(
+        self,
+        device: Device,
+        baseline_bytes: int | None = None,
+        shares: int = 1,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        """baseline_bytes: what a predecessor measured before the run; None to measure it now.
+
+        shares: gangs that use this GPU at once, each with an equal part of its memory.
+        """
         pynvml.nvmlInit()
         self._handle = pynvml.nvmlDeviceGetHandleByUUID(device.id)
-        self._baseline = self._read_used_bytes()
+        memory = pynvml.nvmlDeviceGetMemoryInfo(self._handle)
+        self.baseline_bytes = int(memory.used) if baseline_bytes is None else baseline_bytes
+        # What the other shares may hold is not ours to wait for.
+        self._others_bytes = int(memory.total) * (shares - 1) // shares
         self._sleep = sleep
 
     def find_fault(self) -> str | None:
@@ -109,7 +142,7 @@ class GpuHealth:
 
     def _await_release(self) -> str | None:
         deadline = time.monotonic() + CLEAN_WAIT_S
-        while (extra := self._read_used_bytes() - self._baseline) > CLEAN_TOLERANCE_BYTES:
+        while (extra := self._read_excess_bytes()) > CLEAN_TOLERANCE_BYTES:
             if time.monotonic() > deadline:
                 return f"{extra >> 20} MiB above its baseline after {CLEAN_WAIT_S:g} s"
             self._sleep(0.1)
@@ -126,5 +159,6 @@ class GpuHealth:
             return None
         return f"{errors} uncorrected ECC errors since boot" if errors else None
 
-    def _read_used_bytes(self) -> int:
-        return int(pynvml.nvmlDeviceGetMemoryInfo(self._handle).used)
+    def _read_excess_bytes(self) -> int:
+        used = int(pynvml.nvmlDeviceGetMemoryInfo(self._handle).used)
+        return used - self.baseline_bytes - self._others_bytes

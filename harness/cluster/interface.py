@@ -17,18 +17,30 @@ class StartedAttempt:
     spec: AttemptSpec
 
 
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """An attempt without a record, because a part of the cluster failed."""
+
+    reason: str
+    """One line: what was lost, and why."""
+    before_start: bool
+    """No process of its suite can have started: it may be leased again."""
+    detail: str = ""
+    """The whole text of an error, for the store."""
+
+
 class DevicePool(Protocol):
-    """The devices of a run."""
+    """The devices of a run. No method waits without a deadline."""
 
     @property
     def members(self) -> Sequence[Member]:
         """Every device, quarantined ones included."""
 
     def largest_gang(self) -> int:
-        """Return the greatest tp that one node's healthy devices allow."""
+        """Return the greatest tp that one node's devices allow, quarantined ones left out."""
 
     def warm(self, tp: int) -> None:
-        """Start the zygotes of the actors that lead gangs of `tp`, and wait for them."""
+        """Have the actors that lead gangs of `tp` start their zygotes."""
 
     def lease(self, tp: int) -> Gang | None:
         """Lease `tp` free, healthy devices of one node. Return None while there are too few."""
@@ -39,20 +51,20 @@ class DevicePool(Protocol):
     def release(self, gang: Gang) -> None:
         """Give the gang's devices back."""
 
-    def check_devices(self, gang: Gang) -> dict[str, str]:
-        """Return device id and reason for each device that is not clean, and quarantine these."""
-
     def start(self, gang: Gang, spec: AttemptSpec) -> StartedAttempt:
-        """Start an attempt on the gang."""
+        """Have every member prove its device clean, then start the attempt."""
 
     def wait(self, started: Sequence[StartedAttempt], timeout_s: float) -> list[StartedAttempt]:
         """Return those that have ended; wait up to `timeout_s` for the first one."""
 
-    def collect(self, started: StartedAttempt) -> AttemptRecord | str:
-        """Return the ended attempt's record, or why there is none."""
+    def collect(self, started: StartedAttempt) -> AttemptRecord | Loss:
+        """Return the record of an attempt that has ended, or how it was lost."""
 
-    def read_events(self, started: StartedAttempt, start: int) -> list[tuple[int, Event]]:
-        """Return rank and event of what the attempt has sent so far, from number `start` on."""
+    def take_events(self, started: StartedAttempt) -> list[tuple[int, Event]]:
+        """Return rank and event of what the attempt has sent since the last call."""
+
+    def take_notices(self) -> list[str]:
+        """Return what happened to devices, actors and nodes since the last call, for people."""
 
     def cancel(self, started: StartedAttempt) -> None:
         """End the attempt in flight. Its record arrives as usual."""

@@ -9,10 +9,10 @@ class Leases:
     """The leases of a pool's members."""
 
     def __init__(self, members: Sequence[Member]) -> None:
-        self.members = members
+        self.members = list(members)
 
     def largest_gang(self) -> int:
-        """Return the greatest number of healthy devices on one node."""
+        """Return the greatest number of devices on one node that are not quarantined."""
         healthy = [m for m in self.members if not m.quarantined]
         return max((len(group) for group in _group_by_node(healthy)), default=0)
 
@@ -22,7 +22,7 @@ class Leases:
 
     def lease(self, size: int) -> Gang | None:
         """Lease `size` free, healthy devices of one node. Return None if no node has as many."""
-        for free in _group_by_node([m for m in self.members if _is_free(m)]):
+        for free in _group_by_node([m for m in self.members if m.is_free]):
             if len(free) >= size:
                 return _take(free[:size])
         return None
@@ -30,7 +30,7 @@ class Leases:
     def lease_devices(self, ids: Sequence[str]) -> Gang | None:
         """Lease the devices with these ids. Return None if one is unknown or not free."""
         found = [m for wanted in ids for m in self.members if m.device.id == wanted]
-        if len(found) != len(ids) or not all(_is_free(m) for m in found):
+        if len(found) != len(ids) or not all(m.is_free for m in found):
             return None
         return _take(found)
 
@@ -38,10 +38,6 @@ class Leases:
         """Give the gang's devices back."""
         for member in gang.members:
             member.leased = False
-
-
-def _is_free(member: Member) -> bool:
-    return not member.leased and not member.quarantined
 
 
 def _take(members: Sequence[Member]) -> Gang:

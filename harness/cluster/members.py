@@ -13,6 +13,8 @@ class ActorDescription:
     host: str
     """Host name, for people. Two machines may have the same one."""
     pid: int
+    baseline_bytes: int | None
+    """Memory in use on a GPU before the run; None for a CPU slot."""
 
 
 @dataclass(slots=True, eq=False)
@@ -25,7 +27,16 @@ class Member:
     host: str
     quarantined: str | None = None
     """Why the device is leased no more."""
+    recovering: bool = False
+    """Its actor is being started again."""
     leased: bool = False
+    losses: int = 0
+    """How often in a row its actor was lost, without an attempt that ended between."""
+
+    @property
+    def is_free(self) -> bool:
+        """Whether the device may be leased now."""
+        return not (self.leased or self.recovering or self.quarantined)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,117 +1,241 @@
-"""The pool of a run's devices on Ray: leases in, records out."""
+"""The pool of a run's devices: leases here, everything about Ray in the broker."""
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import count
 
-from ray.exceptions import RayActorError, RayError
-
-from harness.attempt.settings import SupervisorSettings
 from harness.attempt.spec import AttemptRecord, AttemptSpec
-from harness.cluster.calls import (
-    ActorHandle,
-    Reference,
-    describe_loss,
-    first_line,
-    wait_for_all,
-    wait_for_any,
-)
-from harness.cluster.connection import connect, disconnect
-from harness.cluster.devices import DeviceKind
-from harness.cluster.interface import StartedAttempt
+from harness.cluster.broker_process import BrokerLostError, BrokerProcess
+from harness.cluster.files import write_files
+from harness.cluster.interface import Loss, StartedAttempt
 from harness.cluster.leases import Leases
 from harness.cluster.members import Gang, Member
-from harness.cluster.placement import ACTOR_WAIT_S, start_actors
+from harness.cluster.messages import (
+    ActorRestarted,
+    AttemptEnded,
+    AttemptEvents,
+    AttemptLost,
+    CancelAttempt,
+    MemberDescription,
+    PoolSettings,
+    RayLost,
+    Ready,
+    Refused,
+    Report,
+    RestartActor,
+    StartAttempt,
+    Warm,
+    Warmed,
+)
+from harness.cluster.recovery import MAX_RAY_RESTARTS, Recovery
+from harness.core.errors import NoDeviceError
 from harness.core.events import Event
 
-_EVENTS_WAIT_S = 1.0
-_CLOSE_WAIT_S = 10.0
+_WARM_WAIT_S = 210.0
 
 
-class RayPool(Leases):
-    """The devices of a run, one Ray actor each. A `DevicePool`."""
+@dataclass(slots=True)
+class _Flight:
+    """What is known of an attempt under way."""
 
-    def __init__(self, actors: Mapping[Member, ActorHandle]) -> None:
-        super().__init__(list(actors))
-        self._actors = actors
-        self._answers: dict[StartedAttempt, Reference[AttemptRecord]] = {}
+    number: int
+    events: list[tuple[int, Event]] = field(default_factory=list)
+    outcome: AttemptRecord | Loss | None = None
+
+
+class Pool(Leases):
+    """The devices of a run. A `DevicePool`."""
+
+    def __init__(self, settings: PoolSettings) -> None:
+        """Start the broker and return at once; `wait_until_ready` before anything else."""
+        super().__init__([])
+        self._settings = settings
+        self._recovery = Recovery(self.members)
+        self._posts: list[Member] = []
+        self._flights: dict[StartedAttempt, _Flight] = {}
+        self._numbers = count(1)
+        self._warming: tuple[int, ...] = ()
+        self._is_ready = False
+        self._ray_restarts = 0
+        self._broker: BrokerProcess | None = BrokerProcess(settings)
+
+    def wait_until_ready(self) -> None:
+        """Wait until every device has its actor.
+
+        Raise NoDeviceError if the cluster has no device or Ray does not start, UsageError if the
+        address is refused.
+        """
+        while not self._is_ready:
+            if self._broker is None:
+                raise NoDeviceError("; ".join(self._recovery.notices) or "Ray does not start")
+            self._listen(1.0)
+
+    def close(self) -> None:
+        """End the broker, and with it Ray, every actor and every attempt."""
+        if self._broker is not None:
+            self._broker.close()
 
     def warm(self, tp: int) -> None:
-        """Start the zygotes of the actors that lead gangs of `tp`, and wait for them."""
-        leaders = self.choose_leaders(tp)
-        wait_for_all([self._actors[leader].warm() for leader in leaders], ACTOR_WAIT_S)
-
-    def check_devices(self, gang: Gang) -> dict[str, str]:
-        """Return device id and reason for each device that is not clean, and quarantine these."""
-        asked = {member: self._actors[member].check_device() for member in gang.members}
-        for member, answer in asked.items():
-            try:
-                member.quarantined = answer.get(ACTOR_WAIT_S)
-            except RayError as error:
-                member.quarantined = describe_loss(error)
-        return {m.device.id: m.quarantined for m in gang.members if m.quarantined}
+        """Have the actors that lead gangs of `tp` start their zygotes, and wait for them."""
+        self._warming = tuple(self._posts.index(one) for one in self.choose_leaders(tp))
+        self._send(Warm(self._warming))
+        deadline = time.monotonic() + _WARM_WAIT_S
+        while self._warming and self._broker and time.monotonic() < deadline:
+            self._listen(1.0)
 
     def start(self, gang: Gang, spec: AttemptSpec) -> StartedAttempt:
-        """Start an attempt on the gang."""
+        """Have every member prove its device clean, then start the attempt."""
         started = StartedAttempt(gang, spec)
-        self._answers[started] = self._actors[gang.leader].run_attempt(spec)
+        flight = self._flights[started] = _Flight(next(self._numbers))
+        numbers = tuple(self._posts.index(member) for member in gang.members)
+        self._send(StartAttempt(flight.number, numbers, spec))
         return started
 
     def wait(self, started: Sequence[StartedAttempt], timeout_s: float) -> list[StartedAttempt]:
         """Return those that have ended; wait up to `timeout_s` for the first one."""
-        pending: list[Reference[Any]] = [self._answers[one] for one in started]
-        ready = wait_for_any(pending, timeout_s)
-        return [one for one in started if self._answers[one] in ready]
+        deadline = time.monotonic() + timeout_s
+        self._listen(0.0)
+        while not (ended := [one for one in started if self._flights[one].outcome]):
+            left = deadline - time.monotonic()
+            if left <= 0:
+                break
+            self._listen(left)
+        return ended
 
-    def collect(self, started: StartedAttempt) -> AttemptRecord | str:
-        """Wait for the attempt's record. Return why there is none, if its actor is lost.
+    def collect(self, started: StartedAttempt) -> AttemptRecord | Loss:
+        """Wait for the record of an attempt, or how it was lost."""
+        while (outcome := self._flights[started].outcome) is None:
+            self._listen(1.0)
+        del self._flights[started]
+        return outcome
 
-        A dead actor's device is quarantined.
-        """
-        answer = self._answers.pop(started)
-        try:
-            return answer.get(ACTOR_WAIT_S + started.spec.timeout_s)
-        except RayActorError as error:
-            reason = f"device actor lost: {first_line(error)}"
-            started.gang.leader.quarantined = reason
-            return reason
-        except RayError as error:
-            return f"supervisor failed: {first_line(error)}"
+    def take_events(self, started: StartedAttempt) -> list[tuple[int, Event]]:
+        """Return rank and event of what the attempt has sent since the last call."""
+        flight = self._flights[started]
+        events, flight.events = flight.events, []
+        return events
 
-    def read_events(self, started: StartedAttempt, start: int) -> list[tuple[int, Event]]:
-        """Return what the attempt has sent, from number `start` on; nothing if it cannot say."""
-        try:
-            return self._actors[started.gang.leader].read_events(start).get(_EVENTS_WAIT_S)
-        except RayError:
-            return []
+    def take_notices(self) -> list[str]:
+        """Return what happened to devices, actors and nodes since the last call."""
+        return self._recovery.take_notices()
 
     def cancel(self, started: StartedAttempt) -> None:
         """End the attempt in flight. Its record arrives as usual."""
-        with contextlib.suppress(RayError):
-            self._actors[started.gang.leader].cancel()
+        self._send(CancelAttempt(self._flights[started].number))
+
+    # --- what the broker reports ---
+
+    def _listen(self, timeout_s: float) -> None:
+        if self._broker is None:
+            time.sleep(min(timeout_s, 0.05))
+            return
+        try:
+            for report in self._broker.receive(timeout_s):
+                self._take(report)
+        except BrokerLostError as error:
+            self._lose_ray(str(error))
+
+    def _take(self, report: Report) -> None:
+        match report:
+            case Ready(members):
+                self._take_members(members)
+            case Refused(error):
+                raise error
+            case RayLost(reason):
+                self._lose_ray(reason)
+            case Warmed():
+                self._warming = ()
+            case AttemptEvents() | AttemptEnded() | AttemptLost():
+                self._take_attempt(report)
+            case ActorRestarted(number, fault):
+                self._recovery.end_restart(self._posts[number], fault)
+
+    def _take_attempt(self, report: AttemptEvents | AttemptEnded | AttemptLost) -> None:
+        found = [(s, f) for s, f in self._flights.items() if f.number == report.number]
+        for started, flight in found:  # none, if Ray was restarted meanwhile
+            match report:
+                case AttemptEvents(_, events):
+                    flight.events += events
+                case AttemptEnded():
+                    flight.outcome = self._accept_record(started, report)
+                case AttemptLost():
+                    flight.outcome = Loss(report.reason, report.before_start, report.detail)
+                    self._recover(started.gang, report)
+
+    def _accept_record(self, started: StartedAttempt, report: AttemptEnded) -> AttemptRecord | Loss:
+        for member in started.gang.members:
+            member.losses = 0
+        try:
+            write_files(started.spec.folder, report.files)
+        except (OSError, ValueError) as error:
+            return Loss(f"the attempt's files cannot be written here: {error}", before_start=False)
+        return report.record
+
+    def _recover(self, gang: Gang, lost: AttemptLost) -> None:
+        for number, reason in lost.unclean.items():
+            self._recovery.quarantine(self._posts[number], reason)
+        for number in lost.dead:
+            if self._recovery.begin_restart(self._posts[number], lost.reason):
+                self._send(RestartActor(number))
+        if lost.unusable:
+            self._recovery.quarantine_node(gang.leader, lost.unusable)
+
+    def _take_members(self, described: Sequence[MemberDescription]) -> None:
+        """Take the members of a first start, or match them to the known ones after a restart."""
+        is_private = self._settings.address is None
+        self._posts = []
+        for one in described:
+            known = self._recovery.match_member(one.device, one.node, is_private)
+            member = known or Member(one.device, one.node, one.host)
+            if known is None:
+                self.members.append(member)
+            self._posts.append(member)
+        for member in self.members:
+            if member.recovering:
+                self._recovery.quarantine(member, "it is not there any more")
+        self._is_ready = True
+
+    # --- a Ray that no longer works ---
+
+    def _send(self, request: Warm | StartAttempt | CancelAttempt | RestartActor) -> None:
+        if self._broker is None:
+            self._lose_attempts("Ray is gone")
+            return
+        try:
+            self._broker.send(request)
+        except BrokerLostError as error:
+            self._lose_ray(str(error))
+
+    def _lose_ray(self, reason: str) -> None:
+        """End this Ray, count its attempts as lost, and start another within bounds."""
+        if self._broker is not None:
+            self._broker.kill()
+            self._broker = None
+        self._lose_attempts(f"Ray was lost: {reason}")
+        self._warming = ()
+        self._ray_restarts += 1
+        again = self._ray_restarts <= MAX_RAY_RESTARTS
+        self._recovery.lose_ray(reason, again)
+        if again:
+            self._broker = BrokerProcess(self._settings)
+
+    def _lose_attempts(self, reason: str) -> None:
+        for started, flight in self._flights.items():
+            before_start = not started.spec.folder.exists()
+            flight.outcome = flight.outcome or Loss(reason, before_start)
 
 
 @contextlib.contextmanager
-def open_pool(
-    kind: DeviceKind, slots: int, address: str | None, settings: SupervisorSettings
-) -> Iterator[RayPool]:
+def open_pool(settings: PoolSettings) -> Iterator[Pool]:
     """Start or join Ray, start one actor per device, and take all down at the end.
 
-    Raise NoDeviceError if the cluster has no such device, UsageError if the address does not
-    answer.
+    Raise NoDeviceError if the cluster has no such device, UsageError if the address is refused.
     """
-    connect(kind, slots, address)
-    actors: dict[Member, ActorHandle] = {}
+    pool = Pool(settings)
     try:
-        actors.update(start_actors(kind, slots, settings))
-        yield RayPool(actors)
+        pool.wait_until_ready()
+        yield pool
     finally:
-        _close(list(actors.values()))
-        disconnect()
-
-
-def _close(actors: list[ActorHandle]) -> None:
-    wait_for_all([actor.close() for actor in actors], _CLOSE_WAIT_S)
-    for actor in actors:
-        with contextlib.suppress(RayError, ValueError):
-            actor.kill()
+        pool.close()

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from harness.attempt.spec import AttemptRecord
-from harness.cluster.interface import DevicePool, StartedAttempt
+from harness.cluster.interface import DevicePool, Loss, StartedAttempt
 from harness.cluster.members import Gang
 from harness.core.fold import fold
 from harness.core.kinds import Kind
@@ -28,7 +28,7 @@ from harness.store.store import Store
 _LOOK_S = 0.2
 
 #: How long attempts in flight may take to die after Ctrl-C.
-_CANCEL_WAIT_S = 15.0
+_CANCEL_WAIT_S = 2.5
 
 
 class RunLoop:
@@ -49,7 +49,6 @@ class RunLoop:
         self._stopping = stopping
         self._queue: deque[tuple[PlannedAttempt, int]] = deque()
         self._in_flight: dict[StartedAttempt, AttemptInFlight] = {}
-        self._seen: dict[StartedAttempt, int] = {}
         self._stopped_early = False
         self._without_tests: set[tuple[str, Any]] = set()
 
@@ -104,26 +103,17 @@ class RunLoop:
         attempt_id += f"r{replaces}" if replaces else ""
         spec = make_spec(self._context, attempt_id, planned, gang)
         attempt = AttemptInFlight(planned, replaces, gang, spec, time.time())
-        unclean = self._pool.check_devices(gang)
-        if unclean:
-            self._progress.say(messages.say_quarantined(unclean))
-            self._record_lost(attempt, f"device not clean: {messages.join_reasons(unclean)}")
-            self._pool.release(gang)
-            return
-        started = self._pool.start(gang, spec)
-        self._in_flight[started] = attempt
-        self._seen[started] = 0
+        self._in_flight[self._pool.start(gang, spec)] = attempt
 
     # --- recording ---
 
     def _end(self, started: StartedAttempt) -> None:
         attempt = self._in_flight.pop(started)
-        self._seen.pop(started)
         outcome = self._pool.collect(started)
         self._pool.release(attempt.gang)
-        if isinstance(outcome, str):
-            self._progress.say(f"{attempt.spec.attempt_id}: {outcome}")
-            self._record_lost(attempt, outcome)
+        if isinstance(outcome, Loss):
+            self._progress.say(f"{attempt.spec.attempt_id}: {outcome.reason}")
+            self._record_lost(attempt, outcome.reason)
         else:
             result = fold(outcome.events, make_ending(outcome, attempt.spec))
             self._record(attempt, result, outcome)
@@ -136,7 +126,7 @@ class RunLoop:
     ) -> None:
         planned = attempt.planned
         result = noted(result, self._context.plan.revisions, planned.cell)
-        self._store.add_attempt(attempt.identify(), result, make_lease(attempt, record))
+        self._store.add_attempt(attempt.identity(), result, make_lease(attempt, record))
         self._progress.ended(f"{attempt.spec.attempt_id} {planned.cell.label}", result)
         key = planned.suite, planned.cell.key
         self._stopping.add(Ended(planned.position, attempt.replaces, *key, result.status))
@@ -157,11 +147,11 @@ class RunLoop:
 
     def _watch(self) -> None:
         for started, attempt in self._in_flight.items():
-            events = self._pool.read_events(started, self._seen[started])
-            self._seen[started] += len(events)
-            for rank, event in events:
+            for rank, event in self._pool.take_events(started):
                 if rank == 0:
                     self._progress.event(attempt.spec.attempt_id, event)
+        for notice in self._pool.take_notices():
+            self._progress.say(notice)
         self._progress.tick()
 
     def _cancel_all(self) -> None:
@@ -175,7 +165,7 @@ class RunLoop:
                 waiting = [started for started in waiting if started not in ready]
             for attempt in self._in_flight.values():
                 lease = make_lease(attempt, None)
-                self._store.add_attempt(attempt.identify(), censored(), lease)
+                self._store.add_attempt(attempt.identity(), censored(), lease)
 
 
 @contextlib.contextmanager

@@ -1,6 +1,6 @@
 """The sentences that commands print while they work. What a report says is in `analysis`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 
 def say_starting(address: str | None) -> str:
@@ -35,16 +35,6 @@ def say_too_few_devices(tp: int, dropped: int) -> str:
         f"fewer than {tp} healthy devices are left on one node: "
         f"{dropped} attempts are not run; --resume can run them later"
     )
-
-
-def say_quarantined(reasons: Mapping[str, str]) -> str:
-    """Return the line for devices that are no longer used, with the reason of each."""
-    return f"quarantined: {join_reasons(reasons)}"
-
-
-def join_reasons(reasons: Mapping[str, str]) -> str:
-    """Return each device with why it is not used."""
-    return "; ".join(f"{device}: {why}" for device, why in reasons.items())
 
 
 def say_missing(run_id: str, count: int) -> str:

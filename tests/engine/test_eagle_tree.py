@@ -12,10 +12,8 @@ from torch import Tensor
 from harness.core.errors import UsageError
 from harness.core.speculation import SpecShape
 from harness.engine.engine import Engine
-from harness.engine.oracles.greedy import check_greedy
-from harness.engine.oracles.reference import Reference
-from harness.engine.serving.commands import Speculate
-from harness.engine.serving.ranks import Ranks
+from harness.engine.oracle import check_greedy
+from harness.engine.reference import Reference
 from tests.engine.conftest import save_draft, save_target
 from tests.engine.ranks import run_ranks
 from tests.engine.test_draft_tree import searched
@@ -68,17 +66,16 @@ class Speculated:
 def steps(monkeypatch: pytest.MonkeyPatch) -> list[Speculated]:
     """Every speculative step, as it happens."""
     seen: list[Speculated] = []
-    run = Ranks.run
+    command = Engine._command
 
-    def spy(self: Ranks, command: Any) -> Any:
-        result = run(self, command)
-        engine = Engine.get_open()
-        if isinstance(command, Speculate) and engine is not None:
-            texts = [[*request.prompt, *request.tokens] for request in engine.running]
-            seen.append(Speculated(texts, result))
+    def spying(self: Engine, op: str, **arguments: Any) -> Any:
+        result = command(self, op, **arguments)
+        if op == "speculate":
+            texts = [[*r.prompt, *r.tokens] for r in self._scheduler.running]
+            seen.append(Speculated(texts, result))  # type: ignore[arg-type]
         return result
 
-    monkeypatch.setattr(Ranks, "run", spy)
+    monkeypatch.setattr(Engine, "_command", spying)
     return seen
 
 

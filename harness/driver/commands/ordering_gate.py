@@ -30,6 +30,7 @@ from harness.core.suite import (
 )
 from harness.driver.planning import gate_order
 from harness.store.open import open_store
+from harness.store.store import Store
 
 _COLUMNS = ("class", "prefill, decode, draft", "not in CI", "in CI", "observed")
 #: Newest runs looked at for observations.
@@ -79,7 +80,7 @@ def _cells(one: EngineDeclaration) -> list[Cell]:
 def _captures(location: str | None) -> list[AttemptRow]:
     """Attempts of the newest runs that captured; none where there is no store."""
     try:
-        store = open_store(location, write=False)
+        store = Store(open_store(location, write=False))
     except StoreError:
         return []
     try:

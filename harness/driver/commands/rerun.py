@@ -8,8 +8,9 @@ from rich.markup import escape
 
 from harness.attempt.spec import Isolation
 from harness.cluster.devices import count_usable_cores
-from harness.cluster.interface import DevicePool
+from harness.cluster.interface import DevicePool, Loss
 from harness.cluster.members import Gang
+from harness.cluster.messages import PoolSettings
 from harness.core.cell import parse_cell_key
 from harness.core.errors import NoDeviceError
 from harness.core.exits import ExitCode
@@ -25,6 +26,7 @@ from harness.driver.processes import make_supervisor_settings
 from harness.driver.restoring import restore_context
 from harness.driver.revisions.worktrees import standing
 from harness.store.open import open_store
+from harness.store.store import Store
 
 _EXIT_CODES = {
     AttemptStatus.PASSED: ExitCode.OK,
@@ -45,7 +47,8 @@ def rerun_attempt(name: str, location: str | None) -> int:
     settings = make_supervisor_settings(
         context.options, context.device, context.isolation, revisions
     )
-    with standing(revisions), open_pool(context.device, slots, None, settings) as pool:
+    wanted = PoolSettings(kind=context.device, slots=slots, supervisor=settings)
+    with standing(revisions), open_pool(wanted) as pool:
         result, folder = _run_once(context, row, pool)
     console = Console()
     console.print(f"{row.id}, seed {row.seed}: {escape(parse_cell_key(row.cell).label)}")
@@ -56,7 +59,7 @@ def rerun_attempt(name: str, location: str | None) -> int:
 
 
 def _find(name: str, location: str | None) -> tuple[AttemptRow, RunContext]:
-    store = open_store(location, write=False)
+    store = Store(open_store(location, write=False))
     try:
         row = store.attempt(name)
         context = restore_context(store.run(row.run_id))
@@ -74,8 +77,8 @@ def _run_once(context: RunContext, row: AttemptRow, pool: DevicePool) -> tuple[A
     )
     spec = make_spec(context, f"{row.id}.rerun", planned, gang)
     outcome = pool.collect(pool.start(gang, spec))
-    if isinstance(outcome, str):
-        return fold([], Ending((), infrastructure=outcome)), str(spec.folder)
+    if isinstance(outcome, Loss):
+        return fold([], Ending((), infrastructure=outcome.reason)), str(spec.folder)
     return fold(outcome.events, make_ending(outcome, spec)), str(spec.folder)
 
 

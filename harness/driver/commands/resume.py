@@ -5,6 +5,7 @@ from dataclasses import replace
 from rich.console import Console
 
 from harness.cluster.devices import count_usable_cores
+from harness.cluster.messages import PoolSettings
 from harness.core.plan import PlannedAttempt, missing
 from harness.core.records import RunRecord
 from harness.core.statuses import AttemptStatus
@@ -13,7 +14,6 @@ from harness.driver.context import RunContext
 from harness.driver.execution import execute, report_run, to_ended
 from harness.driver.options import RunOptions
 from harness.driver.outputs import Outputs
-from harness.driver.ownership import identify_driver, own_run
 from harness.driver.processes import make_supervisor_settings
 from harness.driver.restoring import restore_context
 from harness.driver.revisions.worktrees import standing
@@ -30,7 +30,7 @@ def resume_run(
     `given`: options beside `--resume`, which say where to run.
     """
     outputs.check()
-    store = open_store(location, write=True)
+    store = Store(open_store(location, write=True))
     try:
         context = _restore(store.run(name), given)
         queue = _list_missing(context, store)
@@ -64,12 +64,16 @@ def _continue(
 
     options, revisions = context.options, context.plan.revisions
     settings = make_supervisor_settings(options, context.device, context.isolation, revisions)
-    slots = options.slots or count_usable_cores()
+    wanted = PoolSettings(
+        kind=context.device,
+        slots=options.slots or count_usable_cores(),
+        address=options.address,
+        supervisor=settings,
+    )
     with (
-        own_run(context.record, context.folder),
         standing(revisions),
-        open_pool(context.device, slots, options.address, settings) as pool,
+        open_pool(wanted) as pool,
     ):
-        store.reopen_run(context.run_id, identify_driver())
+        store.reopen_run(context.run_id)
         Console(stderr=True).print(messages.say_missing(context.run_id, len(queue)))
         execute(context, pool, store, queue, verbose)

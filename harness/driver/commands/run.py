@@ -13,6 +13,7 @@ from rich.console import Console
 from harness.attempt.spec import Isolation
 from harness.cluster.devices import DeviceKind, choose_kind, count_usable_cores, find_gpus
 from harness.cluster.members import Member
+from harness.cluster.messages import PoolSettings
 from harness.core.errors import UsageError
 from harness.core.order import is_in_ci
 from harness.core.plan import Plan, plan_to_dict, schedule
@@ -25,7 +26,6 @@ from harness.driver.execution import execute, report_run
 from harness.driver.fingerprint import fingerprint
 from harness.driver.options import DEFAULT_SUITE, RunOptions, store_options
 from harness.driver.outputs import Outputs
-from harness.driver.ownership import identify_driver, own_run
 from harness.driver.planning import make_plan
 from harness.driver.processes import (
     choose_environment,
@@ -65,7 +65,7 @@ def start_run(options: RunOptions, location: str | None, outputs: Outputs, verbo
         if options.address is None:
             # Every mistake is found before Ray's five seconds are spent.
             request.make_plan(_count_local_devices(request))
-        store = open_store(location, write=True)
+        store = Store(open_store(location, write=True))
         try:
             return _measure(request, store, outputs, verbose)
         finally:
@@ -110,14 +110,19 @@ def _measure(request: _Request, store: Store, outputs: Outputs, verbose: bool) -
     settings = make_supervisor_settings(
         options, request.device, request.isolation, request.revisions
     )
-    with open_pool(request.device, request.slots, options.address, settings) as pool:
+    wanted = PoolSettings(
+        kind=request.device,
+        slots=request.slots,
+        address=options.address,
+        supervisor=settings,
+    )
+    with open_pool(wanted) as pool:
         plan = request.make_plan(pool.largest_gang())
         record = _make_record(request, plan, pool.members)
         context = RunContext(record, plan, options, request.isolation)
         store.add_run(record)
         print_plan(console, context, store, len(pool.members))
-        with own_run(record, context.folder):
-            execute(context, pool, store, schedule(plan), verbose)
+        execute(context, pool, store, schedule(plan), verbose)
         return report_run(store, record.id, outputs)
 
 
@@ -133,5 +138,4 @@ def _make_record(request: _Request, plan: Plan, members: Sequence[Member]) -> Ru
         plan=plan_to_dict(plan),
         options=store_options(replace(request.options, isolation=request.isolation)),
         fingerprint=fingerprint(devices),
-        driver=identify_driver(),
     )
