@@ -5,6 +5,7 @@ import os
 import shutil
 import socket
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,9 @@ class Launch:
     only.
     """
 
-    def __init__(self, spec: AttemptSpec, hash_seed: str) -> None:
+    def __init__(self, spec: AttemptSpec, more: Mapping[str, str]) -> None:
         self._spec = spec
-        self._hash_seed = hash_seed
+        self._more = more
         self._temporary = Path(tempfile.mkdtemp(prefix="harness-"))
         self.fds: list[int] = []
         """The ranks' ends, as they are sent."""
@@ -71,7 +72,7 @@ class Launch:
         folder.mkdir()
         return {
             "rank": rank,
-            "env": {**make_environment(self._spec, self._hash_seed, rank), "TMPDIR": str(folder)},
+            "env": {**make_environment(self._spec, rank), **self._more, "TMPDIR": str(folder)},
             "cwd": str(self._spec.cwd),
             "python": self._spec.python,
             "log": str(make_log_path(self._spec.folder, rank).resolve()),
@@ -85,7 +86,7 @@ def make_log_path(folder: Path, rank: int) -> Path:
     return folder / f"rank{rank}.log"
 
 
-def make_environment(spec: AttemptSpec, hash_seed: str, rank: int) -> dict[str, str]:
+def make_environment(spec: AttemptSpec, rank: int) -> dict[str, str]:
     """Return what the rank's environment has beyond its keeper's. The spec's own extras lose."""
     given = {
         "HARNESS_RUN_ID": spec.run_id,
@@ -98,7 +99,6 @@ def make_environment(spec: AttemptSpec, hash_seed: str, rank: int) -> dict[str, 
         "HARNESS_DEVICE": spec.device,
         "HARNESS_IN_CI": str(int(spec.in_ci)),
         "HARNESS_RANK": str(rank),
-        "PYTHONHASHSEED": hash_seed,
         # Programs that trust it over getcwd(), as shells do, would see the driver's folder.
         "PWD": str(spec.cwd),
     }

@@ -30,3 +30,5 @@ class SupervisorSettings:
     """The run's suites build this project's engine; see `AttemptSpec.uses_engine`."""
     preload: tuple[str, ...] = ()
     """Modules that a zygote imports before it forks; a spawned rank never sees them."""
+    learn_preload: bool = False
+    """Preload also what the first attempt of a suite shows to be worth it (`preloading.py`)."""

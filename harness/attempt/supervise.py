@@ -7,6 +7,7 @@ from contextlib import closing, suppress
 
 from harness.attempt.keeper import KeeperLost, KeeperRefused, kill_marked
 from harness.attempt.launch import Launch, make_log_path, read_tail
+from harness.attempt.preloading import read_import_report
 from harness.attempt.settings import SupervisorSettings
 from harness.attempt.spec import AttemptRecord, AttemptSpec
 from harness.attempt.stream import OnEvent, Recorder
@@ -35,8 +36,9 @@ class Supervisor:
         try:
             return self._run_once(spec, on_event)
         except KeeperRefused as refusal:
+            # With less preloaded, or spawned: neither is refused for ever.
             self._zygotes.refuse(spec, str(refusal))
-            return self._run_once(spec, on_event)
+            return self.run(spec, on_event)
 
     def _run_once(self, spec: AttemptSpec, on_event: OnEvent) -> AttemptRecord:
         try:
@@ -86,7 +88,7 @@ class Supervisor:
         clean = False
         try:
             with (
-                closing(Launch(spec, place.hash_seed)) as launch,
+                closing(Launch(spec, place.environment)) as launch,
                 Recorder(spec.folder, record, on_event) as recorder,
             ):
                 self._start(launch, place, record)
@@ -97,6 +99,8 @@ class Supervisor:
                 record.wall_seconds = time.perf_counter() - start
                 recorder.write_trace()
             clean = record.error in (None, "cancelled")
+            if place.reports_imports and (report := read_import_report(record.events)):
+                self._zygotes.learn(spec, report)
         finally:
             if not clean:
                 self._zygotes.discard(place.keeper)

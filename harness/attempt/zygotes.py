@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.attempt.keeper import KeeperHandle, KeeperLost
+from harness.attempt.preloading import ImportReport, Learner
 from harness.attempt.settings import SupervisorSettings
 from harness.attempt.spec import AttemptSpec, Isolation
 from harness.attempt.start_up import (
@@ -38,7 +39,15 @@ class Place:
     isolation: Isolation
     hash_seed: str
     note: str | None = None
-    """Why the ranks are spawned although a fork was asked for."""
+    """What the user should know of this choice."""
+    reports_imports: bool = False
+    """Rank 0 is asked what it imports."""
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What every rank's environment has for it."""
+        report = {"HARNESS_REPORT_IMPORTS": "1"} if self.reports_imports else {}
+        return {"PYTHONHASHSEED": self.hash_seed, **report}
 
 
 class Zygotes:
@@ -57,14 +66,22 @@ class Zygotes:
         if spec.isolation == "spawn" or why:
             keeper = self._plain.take()
             return Place(keeper, "spawn", choose_hash_seed(self._settings, spec), why)
-        keeper = self._open_line(start_up).take()
-        return Place(keeper, "fork", keeper.hash_seed)
+        line = self._open_line(start_up)
+        keeper = line.take()
+        return Place(keeper, "fork", keeper.hash_seed, line.pop_note(), line.wants_imports)
 
     def refuse(self, spec: AttemptSpec, why: str) -> None:
         """Remember that this attempt's zygote cannot be forked: such attempts are spawned."""
         start_up = make_start_up(self._settings, spec)
-        self._unforkable[start_up] = why
-        self._lines.pop(start_up).close()
+        if not self._lines[start_up].unlearn():
+            self._unforkable[start_up] = why
+            self._lines.pop(start_up).close()
+
+    def learn(self, spec: AttemptSpec, report: ImportReport) -> None:
+        """Take what an attempt said of its imports, for the zygotes of its start-up environment."""
+        line = self._lines.get(make_start_up(self._settings, spec))
+        if line is not None:
+            line.learn(report)
 
     def warm(self) -> None:
         """Have the keeper ready that serves cells without variables. Raise KeeperLost."""
@@ -98,7 +115,9 @@ class Zygotes:
 
     def _open_line(self, start_up: StartUp) -> "KeeperLine":
         settings = self._settings
-        return self._lines.setdefault(start_up, KeeperLine(start_up, settings, settings.preload))
+        if start_up not in self._lines:
+            self._lines[start_up] = KeeperLine(start_up, settings, settings.preload)
+        return self._lines[start_up]
 
 
 class KeeperLine:
@@ -113,10 +132,18 @@ class KeeperLine:
         self._current: KeeperHandle | None = None
         self._ahead: list[KeeperHandle] = []
         self._served = 0
+        self._is_stale = False
+        self._note: str | None = None
+        self._learner: Learner | None = None
+        self.wants_imports = bool(preload) and settings.learn_preload
+        """No attempt has said yet what it imports."""
 
     def take(self) -> KeeperHandle:
         """Return the keeper for one more attempt, ready. Raise KeeperLost if none comes up."""
-        if self._preload and self._served >= self._settings.attempts_per_zygote:
+        self._adopt_learned()
+        spent = self._served >= self._settings.attempts_per_zygote
+        replaced = self._is_stale and bool(self._ahead) and self._ahead[0].is_ready()
+        if self._preload and (spent or replaced):
             self._retire()
         keeper = self._current or self._promote()
         self._served += 1
@@ -129,8 +156,10 @@ class KeeperLine:
 
     def prepare(self) -> None:
         """Start the next zygotes, niced, if it is time."""
+        self._adopt_learned()
         limit = self._settings.attempts_per_zygote
-        if not self._preload or self._served < min(_PREPARE_AFTER, limit):
+        due = self._is_stale or self._served >= min(_PREPARE_AFTER, limit)
+        if not self._preload or not due:
             return
         while len(self._ahead) < self._settings.zygotes_ahead:
             self._ahead.append(self._start(nice=True))
@@ -140,9 +169,46 @@ class KeeperLine:
         if self._current is keeper:
             self._retire()
 
+    def pop_note(self) -> str | None:
+        """Return what the user should know, once."""
+        note, self._note = self._note, None
+        return note
+
+    def learn(self, report: ImportReport) -> None:
+        """Find out in the background what of this a zygote should import; the first one counts."""
+        if self.wants_imports:
+            self.wants_imports = False
+            self._learner = Learner(self._settings, self._start_up, report)
+
+    def unlearn(self) -> bool:
+        """Go back to the base, if more than it is preloaded. Return whether that changes it."""
+        learned = self._preload != self._settings.preload
+        if learned:
+            self._set_preload(self._settings.preload)
+            self._retire()
+        return learned
+
     def close(self) -> None:
         """End all."""
         self._retire()
+        self._drop_ahead()
+        if self._learner is not None:
+            self._learner.close()
+
+    def _adopt_learned(self) -> None:
+        learned = self._learner.result if self._learner else None
+        if learned is not None:
+            self._learner = None
+            self._note = learned.note
+            if learned.modules:
+                self._set_preload((*self._settings.preload, *learned.modules))
+
+    def _set_preload(self, modules: tuple[str, ...]) -> None:
+        self._preload = modules
+        self._is_stale = True
+        self._drop_ahead()
+
+    def _drop_ahead(self) -> None:
         while self._ahead:
             self._ahead.pop().close()
 
@@ -153,7 +219,7 @@ class KeeperLine:
 
     def _promote(self) -> KeeperHandle:
         prepared = self._ahead.pop(0) if self._ahead else None
-        self._current, self._served = self._wait_for(prepared), 0
+        self._current, self._served, self._is_stale = self._wait_for(prepared), 0, False
         return self._current
 
     def _wait_for(self, prepared: KeeperHandle | None) -> KeeperHandle:

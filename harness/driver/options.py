@@ -107,6 +107,10 @@ class RunOptions:
         None, "--isolation", group=ATTEMPTS,
         help="spawn, or fork from a warm zygote (default: fork if it is safe and as good).",
     )  # fmt: skip
+    preload: tuple[str, ...] = declare(
+        (), "--preload", metavar="auto|none|A,B", listed=True, group=ATTEMPTS,
+        help="Imported before attempts are forked (default: auto, what the first one shows).",
+    )  # fmt: skip
     pass_env: tuple[str, ...] = declare(
         (), "--pass-env", metavar="NAME", group=ATTEMPTS, beside_resume=True,
         help="Pass this variable on although it looks like a secret; may be a pattern.",

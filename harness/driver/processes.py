@@ -19,6 +19,8 @@ _TRUSTED_PRELOAD = ("pytest", "torch", "numpy", "safetensors", "tqdm")
 #: For suites without our engine: they do not pay for torch.
 _PLAIN_PRELOAD = ("pytest",)
 
+_AUTO: tuple[tuple[str, ...], ...] = ((), ("auto",))
+
 _ATTEMPTS_PER_ZYGOTE = 10
 _MOST_ZYGOTES_AHEAD = 4
 
@@ -56,7 +58,9 @@ def make_supervisor_settings(
         attempts_per_zygote=1 if single else _ATTEMPTS_PER_ZYGOTE,
         zygotes_ahead=_count_zygotes_ahead() if single else 1,
         uses_engine=ours,
-        preload=_choose_preload(ours, revisions),
+        preload=_choose_preload(options, ours, revisions),
+        # Nobody vouches for a revision: what it says that it imports is not imported in a keeper.
+        learn_preload=options.preload in _AUTO and not revisions,
     )
 
 
@@ -66,7 +70,13 @@ def choose_environment(options: RunOptions, revisions: Sequence[Revision]) -> Ra
     return select_environment(os.environ, rule)
 
 
-def _choose_preload(ours: bool, revisions: Sequence[Revision]) -> tuple[str, ...]:
+def _choose_preload(
+    options: RunOptions, ours: bool, revisions: Sequence[Revision]
+) -> tuple[str, ...]:
+    if options.preload == ("none",):
+        return _PLAIN_PRELOAD
+    if options.preload not in _AUTO:
+        return (*_PLAIN_PRELOAD, *options.preload)
     if not ours:
         return _PLAIN_PRELOAD
     return _TRUSTED_PRELOAD if revisions else _ENGINE_PRELOAD

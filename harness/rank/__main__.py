@@ -1,4 +1,4 @@
-"""`python DIR/harness/rank keeper|entry ...`: this copy, run by path.
+"""`python DIR/harness/rank keeper|entry|imports ...`: this copy, run by path.
 
 It loads itself under a name of its own: the interpreter under test may have its own `harness`, and
 must not find ours in its place, nor this folder's `wire` or `plugin` as top-level modules.
@@ -29,8 +29,8 @@ if __name__ == "__main__":
     # Python put this folder first. Nothing of the working directory may stand in its place before
     # all of ours is imported: a checkout under test may hold a `json.py`.
     del sys.path[0]
-    if len(sys.argv) < 2 or sys.argv[1] not in ("keeper", "entry"):
-        sys.exit("usage: python harness/rank {keeper|entry} ...")
+    if len(sys.argv) < 2 or sys.argv[1] not in ("keeper", "entry", "imports"):
+        sys.exit("usage: python harness/rank {keeper|entry|imports} ...")
     role = _load(sys.argv[1])
     if sys.argv[1] == "entry":
         # Tests expect the working directory first, as under `python -m pytest`.

@@ -11,12 +11,17 @@ import tempfile
 import time
 import traceback
 from collections.abc import Sequence
-from typing import NoReturn
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
 
-from . import wire, worktree
+from . import imports, wire, worktree
 from .exceptions import describe
 
+if TYPE_CHECKING:
+    from .plugin import WirePlugin
+
 _DEFAULT_FOLLOWER = "harness.engine.follower:main"
+_NAMES_PER_EVENT = 2000
 _FD_VARIABLES = ("HARNESS_EVENTS_FD", "HARNESS_CONTROL_FDS", "HARNESS_BARRIER_FDS")
 
 
@@ -72,16 +77,29 @@ def _lead(arguments: Sequence[str]) -> int:
 
     from .plugin import WirePlugin
 
+    before, environ = {*sys.modules}, dict(os.environ)
     sys.argv = ["pytest", *arguments]
+    plugin = WirePlugin(environ)
     start = time.perf_counter()
     # The cache would carry one attempt's failures into the next.
     ours = ["-p", "no:cacheprovider", *worktree.make_pytest_arguments(os.environ)]
-    status = pytest.main([*arguments, *ours], plugins=[WirePlugin()])
+    status = pytest.main([*arguments, *ours], plugins=[plugin])
     seconds = time.perf_counter() - start
     for name in worktree.find_strays(os.environ):
         wire.emit("note", text=f"{name} was imported from the checkout, not from the revision")
+    if os.environ.get("HARNESS_REPORT_IMPORTS"):
+        _report_imports(before, plugin)
     wire.emit("finish", exitstatus=int(status), inside_seconds=seconds)
     return int(status)
+
+
+def _report_imports(before: set[str], plugin: "WirePlugin") -> None:
+    """Say what a zygote could have imported; a long list takes several events."""
+    names = imports.list_imported(before, {Path.cwd(), *plugin.own_folders})
+    for start in range(0, max(len(names), 1), _NAMES_PER_EVENT):
+        wire.emit("imports", modules=names[start : start + _NAMES_PER_EVENT])
+    packages = imports.fingerprint_packages()
+    wire.emit("imported", changed=plugin.changed_variables, packages=packages)
 
 
 def _follow() -> int:

@@ -31,11 +31,11 @@ import socket
 import sys
 import time
 import traceback
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, NoReturn
 
-from . import forking, launch, processes
+from . import forking, imports, launch, processes
 
 _MAX_MESSAGE = 8 << 20
 _MAX_FDS = 253  # the kernel's limit for one message
@@ -175,19 +175,6 @@ def _signal_name(number: int) -> str:
         return f"SIG{number}"
 
 
-@contextmanager
-def _ask_for_gpus_through_nvml() -> Iterator[None]:
-    """Otherwise asking torch whether there is a GPU initialises CUDA, which survives no fork."""
-    name = "PYTORCH_NVML_BASED_CUDA_CHECK"
-    before = os.environ.get(name)
-    os.environ[name] = "1"
-    yield
-    # A forked rank has the environment that a spawned one has.
-    del os.environ[name]
-    if before is not None:
-        os.environ[name] = before
-
-
 def preload(names: Sequence[str]) -> None:
     """Import what the ranks will need. One that fails here fails in the rank, where it counts."""
     for name in names:
@@ -229,7 +216,7 @@ def main(arguments: Sequence[str]) -> NoReturn:
     priority = _be_nice() if options.nice else None
     start = time.monotonic()
     sys.path[:0] = filter(None, [options.path])
-    with _ask_for_gpus_through_nvml():
+    with imports.ask_for_gpus_through_nvml():
         preload([name for name in options.preload.split(",") if name])
     if priority is not None:
         os.setpriority(os.PRIO_PROCESS, 0, priority)

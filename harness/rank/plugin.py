@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from .exceptions import ExcDict, describe, described_text
+from .imports import list_changed_variables
 from .wire import emit
 
 # A line of the wire is bounded; a suite's list of ids is not.
@@ -22,7 +23,12 @@ _IDS_PER_EVENT = 500
 class WirePlugin:
     """Register one instance with `pytest.main(plugins=[...])`."""
 
-    def __init__(self) -> None:
+    def __init__(self, environ: dict[str, str]) -> None:
+        self.own_folders: set[Path] = set()
+        """The folders of the suite: what they hold is never imported in advance."""
+        self.changed_variables: list[str] = []
+        """Environment variables that the suite changed while it was imported."""
+        self._environ = environ
         # Held, not only named by id(): pytest raises the same object again for each test of the
         # class, and an id must not be given to another exception in between.
         self._shared_failures: list[BaseException] = []
@@ -47,6 +53,8 @@ class WirePlugin:
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Called after collection and deselection."""
+        self.own_folders = {session.config.rootpath, *(i.path.parent for i in session.items)}
+        self.changed_variables = list_changed_variables(self._environ)
         ids = [item.nodeid for item in session.items]
         for start in range(0, max(len(ids), 1), _IDS_PER_EVENT):
             emit("collected", tests=ids[start : start + _IDS_PER_EVENT])
