@@ -17,7 +17,6 @@ import time
 from pathlib import Path
 
 from harness.store.open import open_store
-from harness.store.store import Store
 
 SUITE = Path(__file__).parent / "frozen/test_two_seconds.py"
 
@@ -35,7 +34,7 @@ def harness_run(repeats: int, isolation: str) -> tuple[float, float]:
             check=True,
             capture_output=True,
         )
-        opened = Store(open_store(str(store), write=False))
+        opened = open_store(str(store), write=False)
         rows = opened.attempts(opened.run("latest").id)
     wall = max(row.started + row.wall_seconds for row in rows) - min(row.started for row in rows)
     inside = sum(row.inside_seconds for row in rows)

@@ -11,7 +11,7 @@ import argparse
 from dataclasses import dataclass
 
 from harness.core.capture import sizes_up_to
-from harness.engine.graphs.arena import MIB, Block, BlockAllocator
+from harness.engine.capture.arena import MIB, Block, BlockAllocator
 
 SIZES = (64, 128, 256, 512, 1024, 2048)
 

@@ -10,7 +10,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 def pytest_sessionstart(session: pytest.Session) -> None:
     """Under plain torchrun a rank above 0 follows instead of collecting."""
-    from harness.engine.torchrun import follow_if_follower
+    from harness.engine.follower import follow_if_follower
 
     if follow_if_follower():
         session.shouldstop = "this rank followed rank 0"

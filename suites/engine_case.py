@@ -8,10 +8,10 @@ import problems
 from tolerances import rounding
 
 from harness.engine.engine import Engine
-from harness.engine.oracle import WrongOutput, check_greedy
-from harness.engine.reference import Reference
-from harness.engine.results import Generation
-from harness.engine.scheduler import Request
+from harness.engine.oracles.greedy import WrongOutput, check_greedy
+from harness.engine.oracles.reference import Reference
+from harness.engine.serving.results import Generation
+from harness.engine.serving.scheduler import Request
 
 
 class EngineCase(unittest.TestCase):
@@ -23,7 +23,7 @@ class EngineCase(unittest.TestCase):
 
     @classmethod
     def setUpClass(cls) -> None:
-        cls.engine = Engine.from_cell(located(cls.engine_args))
+        cls.engine = Engine.from_cell(locate_models(cls.engine_args))
         cls.reference = Reference(cls.engine.model_path)
 
     @classmethod
@@ -62,7 +62,7 @@ class EngineCase(unittest.TestCase):
             for size in self.engine.config.cuda_graph_bs:
                 sure = problems.draw(min(size, 2), f"parity {size}")
                 guesses = problems.draw_open(size - len(sure), f"guesses {size}")
-                prompts = prompts_of(sure) + guesses
+                prompts = get_prompts(sure) + guesses
                 self.check_parity(prompts, self.engine.generate(prompts, 8))
 
     def check_rescoring(self, prompts: list[list[int]], new_tokens: int) -> None:
@@ -82,18 +82,18 @@ class EngineCase(unittest.TestCase):
         """Drafts of `count` held-out sums are accepted so far on average."""
         drawn = problems.draw(count, "accept")
         with self.graphs_replayed():
-            answers = self.engine.generate(prompts_of(drawn), problems.ANSWER_TOKENS)
+            answers = self.engine.generate(get_prompts(drawn), problems.ANSWER_TOKENS)
         lengths = [length for answer in answers for length in answer.accept_lengths]
         self.assertGreater(sum(lengths) / len(lengths), least)
-        self.check_parity(prompts_of(drawn), answers)
+        self.check_parity(get_prompts(drawn), answers)
 
 
-def prompts_of(drawn: list[problems.Problem]) -> list[list[int]]:
+def get_prompts(drawn: list[problems.Problem]) -> list[list[int]]:
     """The prompts alone."""
     return [problem.prompt for problem in drawn]
 
 
-def located(engine_args: dict[str, object]) -> dict[str, object]:
+def locate_models(engine_args: dict[str, object]) -> dict[str, object]:
     """The arguments with model paths that hold from any working folder."""
     folder = problems.MODELS
     return {
@@ -103,6 +103,6 @@ def located(engine_args: dict[str, object]) -> dict[str, object]:
     }
 
 
-def as_generation(request: Request) -> Generation:
+def to_generation(request: Request) -> Generation:
     """What a request submitted by hand has come to."""
     return Generation(list(request.tokens), [], request.finish_reason, list(request.accept_lengths))

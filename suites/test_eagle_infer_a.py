@@ -3,7 +3,7 @@
 import unittest
 
 import problems
-from engine_case import EngineCase, as_generation, prompts_of
+from engine_case import EngineCase, get_prompts, to_generation
 
 
 class TestInferBasic(EngineCase):
@@ -18,7 +18,7 @@ class TestInferBasic(EngineCase):
     )
 
     def test_greedy_answers_are_the_references(self) -> None:
-        prompts = prompts_of(problems.draw(3, "parity")) + problems.draw_open(2, "guesses")
+        prompts = get_prompts(problems.draw(3, "parity")) + problems.draw_open(2, "guesses")
         with self.graphs_replayed():
             answers = self.engine.generate(prompts, problems.ANSWER_TOKENS)
         self.check_parity(prompts, answers)
@@ -27,7 +27,7 @@ class TestInferBasic(EngineCase):
         self.check_rescoring(problems.draw_open(2, "logprobs"), 12)
 
     def test_aborting_one_leaves_the_others_right(self) -> None:
-        prompts = prompts_of(problems.draw(4, "abort"))
+        prompts = get_prompts(problems.draw(4, "abort"))
         requests = [self.engine.submit(prompt, 12) for prompt in prompts]
         with self.graphs_replayed():
             self.engine.step()
@@ -35,7 +35,7 @@ class TestInferBasic(EngineCase):
             while self.engine.step():
                 continue
         self.assertEqual(requests[1].finish_reason, "abort")
-        self.check_parity(prompts, [as_generation(request) for request in requests])
+        self.check_parity(prompts, [to_generation(request) for request in requests])
 
 
 class TestInferPageSize(EngineCase):
@@ -52,7 +52,7 @@ class TestInferPageSize(EngineCase):
     )
 
     def test_a_prompt_seen_before_shares_its_pages_and_answers_as_the_reference(self) -> None:
-        prompts = prompts_of(problems.draw(1, "again"))
+        prompts = get_prompts(problems.draw(1, "again"))
         before = self.engine.stats.shared_tokens
         with self.graphs_replayed():
             first = self.engine.generate(prompts, 12)
@@ -61,7 +61,7 @@ class TestInferPageSize(EngineCase):
         self.check_parity(prompts * 2, first + again)
 
     def test_retracted_requests_answer_as_the_reference(self) -> None:
-        prompts = prompts_of(problems.draw(4, "pressure"))
+        prompts = get_prompts(problems.draw(4, "pressure"))
         with self.graphs_replayed():
             answers = self.engine.generate(prompts, problems.ANSWER_TOKENS)
         self.assertGreater(self.engine.stats.retractions, 0, "the pool was never too small")

@@ -7,9 +7,9 @@ stop exercising what is measured here.
 import unittest
 
 import problems
-from engine_case import EngineCase, as_generation, prompts_of
+from engine_case import EngineCase, get_prompts, to_generation
 
-from harness.engine.scheduler import Request
+from harness.engine.serving.scheduler import Request
 
 #: Of 5 tokens a step at most. The mean of 8 held-out problems was 4.31 at worst in 20,000 draws.
 MIN_ACCEPT_LENGTH = 4.0
@@ -39,7 +39,7 @@ class TestEagleBasic(EngineCase):
     def test_held_out_sums_are_right(self) -> None:
         drawn = problems.draw(16, "accuracy")
         with self.graphs_replayed():
-            answers = self.engine.generate(prompts_of(drawn), problems.ANSWER_TOKENS)
+            answers = self.engine.generate(get_prompts(drawn), problems.ANSWER_TOKENS)
         right = sum(problems.is_right(p, a.tokens) for p, a in zip(drawn, answers, strict=True))
         self.assertGreaterEqual(right / len(drawn), MIN_ACCURACY)
 
@@ -48,7 +48,7 @@ class TestEagleBasic(EngineCase):
 
     def test_greedy_answers_are_the_references(self) -> None:
         # Sure answers beside guesses: rows of one batch accept different numbers of drafts.
-        prompts = prompts_of(problems.draw(4, "parity")) + problems.draw_open(4, "guesses")
+        prompts = get_prompts(problems.draw(4, "parity")) + problems.draw_open(4, "guesses")
         with self.graphs_replayed():
             answers = self.engine.generate(prompts, problems.ANSWER_TOKENS)
         self.check_parity(prompts, answers)
@@ -57,7 +57,7 @@ class TestEagleBasic(EngineCase):
         self.check_rescoring(problems.draw_open(4, "logprobs"), 12)
 
     def test_one_token_requests(self) -> None:
-        prompts = prompts_of(problems.draw(8, "one token"))
+        prompts = get_prompts(problems.draw(8, "one token"))
         answers = self.engine.generate(prompts, 1)
         self.assertEqual([len(answer.tokens) for answer in answers], [1] * 8)
         # One token comes from prefill alone; the second proves that graphs go on from there.
@@ -67,7 +67,7 @@ class TestEagleBasic(EngineCase):
         self.check_parity(prompts, answers)
 
     def test_aborting_under_load_leaves_the_others_right(self) -> None:
-        prompts = prompts_of(problems.draw(10, "abort"))
+        prompts = get_prompts(problems.draw(10, "abort"))
         chance = problems.attempt_random("who is aborted")
         free = self.engine.free_pages
         with self.graphs_replayed():
@@ -79,10 +79,10 @@ class TestEagleBasic(EngineCase):
         # The first to go cannot have finished: one step emits 5 tokens at most.
         self.assertIn("abort", [request.finish_reason for request in requests])
         self.assertEqual(self.engine.free_pages, free, "aborted requests kept their pages")
-        self.check_parity(prompts, [as_generation(request) for request in requests])
+        self.check_parity(prompts, [to_generation(request) for request in requests])
 
     def test_batches_cross_every_captured_size_growing_and_shrinking(self) -> None:
-        prompts = prompts_of(problems.draw(8, "sizes"))
+        prompts = get_prompts(problems.draw(8, "sizes"))
         # Joining in groups makes the batch grow; the last four are cut at different lengths and
         # leave one by one.
         joining = [prompts[:1], prompts[1:2], prompts[2:4], prompts[4:]]
@@ -95,7 +95,7 @@ class TestEagleBasic(EngineCase):
                 self.engine.step()
             while self.engine.step():
                 continue
-        self.check_parity(prompts, [as_generation(request) for request in requests])
+        self.check_parity(prompts, [to_generation(request) for request in requests])
 
 
 class TestEagleAdditional(EngineCase):
@@ -123,13 +123,13 @@ class TestEagleAdditional(EngineCase):
         self.check_rescoring(problems.draw_open(2, "logprobs"), 8)
 
     def test_one_token_more_than_the_prompts(self) -> None:
-        prompts = prompts_of(problems.draw(2, "one token"))
+        prompts = get_prompts(problems.draw(2, "one token"))
         answers = self.engine.generate(prompts, 1) + self.engine.generate(prompts, 2)
         self.assertEqual([len(answer.tokens) for answer in answers], [1, 1, 2, 2])
         self.check_parity(prompts * 2, answers)
 
     def test_a_batch_above_the_largest_graph_is_right_without_graphs(self) -> None:
-        prompts = prompts_of(problems.draw(6, "above"))
+        prompts = get_prompts(problems.draw(6, "above"))
         before = self.engine.stats.eager
         answers = self.engine.generate(prompts, 4)
         self.assertGreater(self.engine.stats.eager, before, "no step ran without a graph")
@@ -181,7 +181,7 @@ class TestEagleRetract(EngineCase):
     )
 
     def test_retracted_requests_answer_as_the_reference(self) -> None:
-        prompts = prompts_of(problems.draw(6, "retract")) + problems.draw_open(2, "retract open")
+        prompts = get_prompts(problems.draw(6, "retract")) + problems.draw_open(2, "retract open")
         free = self.engine.free_pages
         with self.graphs_replayed():
             answers = self.engine.generate(prompts, problems.ANSWER_TOKENS)
@@ -203,7 +203,7 @@ class TestEaglePageSize(EngineCase):
     )
 
     def test_prompts_that_begin_alike_share_pages_and_answer_as_the_reference(self) -> None:
-        prompts = prompts_of(problems.draw(3, "alike"))
+        prompts = get_prompts(problems.draw(3, "alike"))
         before = self.engine.stats.shared_tokens
         with self.graphs_replayed():
             first = self.engine.generate(prompts, problems.ANSWER_TOKENS)
@@ -228,7 +228,7 @@ class TestEagleAbortAll(EngineCase):
 
     def test_aborting_all_frees_everything_and_what_follows_is_right(self) -> None:
         free = self.engine.free_pages
-        prompts = prompts_of(problems.draw(7, "abort all"))
+        prompts = get_prompts(problems.draw(7, "abort all"))
         for steps in (0, 1, 2):
             requests = [self.engine.submit(prompt, problems.ANSWER_TOKENS) for prompt in prompts]
             for _ in range(steps):

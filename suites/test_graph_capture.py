@@ -7,7 +7,7 @@ what prompts drawn by the attempt's seed led to, for every captured size and rol
 import unittest
 
 import problems
-from engine_case import located
+from engine_case import locate_models
 from tolerances import rounding
 
 from harness.core.order import capture_sequence
@@ -33,7 +33,7 @@ class TestGraphCapture(unittest.TestCase):
 
     @classmethod
     def setUpClass(cls) -> None:
-        cls.engine = Engine.from_cell(located(cls.engine_args))
+        cls.engine = Engine.from_cell(locate_models(cls.engine_args))
 
     @classmethod
     def tearDownClass(cls) -> None:
@@ -99,7 +99,7 @@ class TestCaptureModes(unittest.TestCase):
             ("two-phase", "per-graph"),
         ):
             mode = {"capture_phases": phases, "pool_sharing": sharing}
-            with Engine.from_cell({**located(self.engine_args), **mode}) as engine:
+            with Engine.from_cell({**locate_models(self.engine_args), **mode}) as engine:
                 modes.add((engine.config.capture_phases, engine.config.pool_sharing))
                 answers.append([answer.tokens for answer in engine.generate(prompts, _TOKENS)])
         if len(modes) < len(answers):

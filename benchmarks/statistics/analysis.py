@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import sqlalchemy as sa
 from rich.console import Console
 from where import header
 
@@ -23,14 +24,13 @@ from harness.core.capture_measurement import CaptureMeasurement
 from harness.core.cell import Axis, cross
 from harness.core.kinds import Kind, Phase
 from harness.core.plan import Plan, PlannedAttempt, PlannedCell, plan_to_dict, schedule
-from harness.core.records import Lease, RunRecord
+from harness.core.records import AttemptIdentity, Lease, RunRecord
 from harness.core.result import AttemptResult, Failure, Outcome, TestResult
 from harness.core.statuses import AttemptStatus, RunStatus
 from harness.report.terminal import print_report
 from harness.store import schema
 from harness.store.open import open_store
-from harness.store.rows import attempt_values, test_values
-from harness.store.store import Store
+from harness.store.rows import make_rows
 
 TESTS = 20
 BATCH = 500
@@ -61,7 +61,7 @@ def main() -> None:
 
 
 def analyse(path: Path) -> int:
-    store = Store(open_store(str(path), write=False))
+    store = open_store(str(path), write=False)
     run = store.run("latest")
     judged = report_run(run, store.attempts(run.id), store.test_counts(run.id))
     print_report(judged.report, Console(width=120))
@@ -71,10 +71,12 @@ def analyse(path: Path) -> int:
 
 def fill(path: Path, plan: Plan, chance: random.Random) -> None:
     """Store a run whose attempts fail at a rate that grows from cell to cell."""
-    engine = open_store(str(path), write=True)
-    Store(engine).add_run(
+    store = open_store(str(path), write=True)
+    store.add_run(
         RunRecord("r", 1.0, 7, "cuda", plan_to_dict(plan), {}, {}, RunStatus.COMPLETE, 2.0)
     )
+    store.close()
+    engine = sa.create_engine(f"sqlite:///{path}")
     rates = {p.cell.key: 0.02 + 0.015 * i for i, p in enumerate(plan.cells)}
     with engine.begin() as connection:
         for attempts, tests in rows_of(schedule(plan), rates, chance):
@@ -94,11 +96,13 @@ def rows_of(
             zygote = f"z{device}.{planned.position // 400}"
             started = float(planned.position)
             lease = Lease((f"gpu:{device}",), "node", zygote, "spawn", started, 3.0, "f")
-            identity = {"id": f"r.{planned.position}", "run_id": "r", "position": planned.position,
-                        "replaces": 0, "suite": planned.suite, "cell": planned.cell.key,
-                        "repeat": planned.repeat, "seed": planned.seed}  # fmt: skip
-            attempts.append({**identity, **attempt_values(result, lease)})
-            tests += test_values(result, str(identity["id"]))
+            identity = AttemptIdentity(
+                *(f"r.{planned.position}", "r", planned.position, 0, planned.suite),
+                *(planned.cell.key, planned.repeat, planned.seed),
+            )
+            rows = make_rows(identity, result, lease)
+            attempts.append(rows.attempt)
+            tests += rows.tests
         yield attempts, tests
 
 

@@ -13,7 +13,7 @@ from harness.core import events as wire
 from harness.core.events import Event
 from harness.core.kinds import PRECEDENCE, Exc, Kind, Phase
 from harness.core.result import AttemptResult, Ending, Failure, Outcome, TestResult
-from harness.core.seen import Seen, make_failure
+from harness.core.seen import Seen
 from harness.core.statuses import AttemptStatus
 
 #: What Gloo and NCCL say to the ranks that are left when one dies.
@@ -25,7 +25,7 @@ _GAVE_UP = {1: "failures that no report named", 2: "interrupted", 3: "internal e
 
 def fold(events: list[tuple[int, Event]], ending: Ending) -> AttemptResult:
     """Decide an attempt from all its events, (rank, event) in order of arrival, and its ending."""
-    seen = Seen()
+    seen = Seen(ending.scope)
     for rank, event in events:
         seen.take(rank, event)
     return _Decision(seen, ending).result()
@@ -102,8 +102,11 @@ class _Decision:
 
     def _follower_failure(self, rank: int, exc: Exc | None) -> Failure:
         """A follower that ended by an exception of its own: that exception's kind, not its exit."""
-        failure = make_failure(
-            exc, self._seen.phase, self._seen.current or "", self._seen.phase is Phase.SETUP
+        failure = self._seen.make_failure(
+            exc,
+            self._seen.phase,
+            self._seen.current or "",
+            in_setup=self._seen.phase is Phase.SETUP,
         )
         return replace(
             failure,
@@ -142,7 +145,9 @@ class _Decision:
                     scope = test.rpartition("::")[0]
                     found.setdefault(
                         scope,
-                        make_failure(wire.read_exception(report), report["phase"], scope, True),
+                        self._seen.make_failure(
+                            wire.read_exception(report), report["phase"], scope, in_setup=True
+                        ),
                     )
         return list(found.values())
 
@@ -183,8 +188,8 @@ class _Decision:
 
     def _worst(self, test: str, bad: list[Event]) -> Failure:
         failures = [
-            make_failure(
-                wire.read_exception(r), r["phase"], test, wire.read_text(r, "when") == "setup"
+            self._seen.make_failure(
+                wire.read_exception(r), r["phase"], test, in_setup=r.get("when") == "setup"
             )
             for r in bad
         ]

@@ -62,18 +62,51 @@ class Exc:
     frames: tuple[Frame, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class KindScope:
+    """Which kinds an attempt can have at all.
+
+    A test of a web server may say "Connection reset by peer", and one of a browser "while capturing
+    a screenshot": such words name a kind only if something ran that means them so.
+    """
+
+    graphs: bool = True
+    """It ran on CUDA or built this project's engine."""
+    collectives: bool = True
+    """It had several ranks."""
+
+
+# PyTorch ends every CUDA error with the same advice, which names kinds that the error is not.
+_ADVICE = re.compile(
+    r"^(CUDA kernel errors might be|For debugging consider|Compile with `TORCH_USE_CUDA_DSA`|"
+    r"Device-side assertion tracking|Search for `cudaError).*$",
+    re.M,
+)
+
 # CUDA's own words come first in the precedence, so they are looked for first. Each pattern is
 # anchored on a phrase that CUDA, NCCL, Gloo or torch prints, not on a bare word.
-_MESSAGES: tuple[tuple[re.Pattern[str], Kind], ...] = (
+_MEMORY = re.compile(
+    r"CUDA (error: )?out of memory|CUDA_ERROR_OUT_OF_MEMORY|cudaErrorMemoryAlloc|"
+    r"DefaultCPUAllocator: can't alloc"
+)
+_GRAPH_MESSAGES: tuple[tuple[re.Pattern[str], Kind], ...] = (
     (re.compile(r"illegal memory access|cudaErrorIllegalAddress", re.I), Kind.ILLEGAL_ACCESS),
     (re.compile(r"device-side assert|cudaErrorAssert\b", re.I), Kind.DEVICE_ASSERT),
+    (_MEMORY, Kind.OUT_OF_MEMORY),
     (
         re.compile(
-            r"CUDA (error: )?out of memory|cudaErrorMemoryAlloc|DefaultCPUAllocator: can't alloc"
+            r"capture cuda graph failed|StreamCapture|while (stream is )?capturing|"
+            r"stream is capturing|previous error during capture",
+            re.I,
         ),
-        Kind.OUT_OF_MEMORY,
+        Kind.CAPTURE_ERROR,
     ),
-    (re.compile(r"\bCUDA error\b|cudaError[A-Z]|CUBLAS_STATUS_|CUDNN_STATUS_"), Kind.CUDA_ERROR),
+    (
+        re.compile(r"\bCUDA error\b|cudaError[A-Z]|CUDA_ERROR_|CUBLAS_STATUS_|CUDNN_STATUS_"),
+        Kind.CUDA_ERROR,
+    ),
+)
+_COLLECTIVE_MESSAGES = (
     (
         re.compile(
             r"Timed out (waiting|after)|Watchdog caught collective operation timeout|"
@@ -83,37 +116,61 @@ _MESSAGES: tuple[tuple[re.Pattern[str], Kind], ...] = (
         ),
         Kind.COLLECTIVE_TIMEOUT,
     ),
-    (
-        re.compile(r"capture cuda graph failed|StreamCapture|while (stream is )?capturing", re.I),
-        Kind.CAPTURE_ERROR,
-    ),
+)
+_OTHER_MESSAGES = (
+    (_MEMORY, Kind.OUT_OF_MEMORY),
+    (re.compile(r"Timeout \(>[0-9.]+s\) from pytest-timeout"), Kind.HANG),
+    (re.compile(r"\[XPASS\(strict\)\]"), Kind.ASSERTION),
 )
 
-_TYPES: tuple[tuple[frozenset[str], Kind], ...] = (
-    (frozenset({"OutOfMemoryError", "MemoryError"}), Kind.OUT_OF_MEMORY),
+_Types = tuple[tuple[frozenset[str], Kind], ...]
+
+_GRAPH_TYPES: _Types = (
     (frozenset({"NanDetected"}), Kind.NAN),
-    (frozenset({"CaptureBarrierTimeout", "DistBackendError"}), Kind.COLLECTIVE_TIMEOUT),
     (frozenset({"CaptureError"}), Kind.CAPTURE_ERROR),
     (frozenset({"WrongOutput"}), Kind.WRONG_OUTPUT),
 )
+_COLLECTIVE_TYPES: _Types = (
+    (frozenset({"CaptureBarrierTimeout", "DistBackendError"}), Kind.COLLECTIVE_TIMEOUT),
+)
+_OTHER_TYPES: _Types = ((frozenset({"OutOfMemoryError", "MemoryError"}), Kind.OUT_OF_MEMORY),)
+#: AssertionError, and what pytest.fail and pytest.raises raise.
+_ASSERTIONS = {"AssertionError", "Failed"}
 
 
-def classify_exception(exc: Exc, *, in_setup: bool) -> Kind:
-    """Name the kind of one exception.
+def classify_exception(exc: Exc, *, in_setup: bool, scope: KindScope | None = None) -> Kind:
+    """Return the kind of one exception.
 
-    `in_setup`: it was raised by a fixture, setUpClass or collection; an exception that no stronger
-    rule names is then a setup error, whatever its type.
+    in_setup: it was raised by a fixture, setUpClass or collection; an exception that no stronger
+    rule names is then a setup error, whatever its type. scope: every kind, if not given.
     """
-    for pattern, kind in _MESSAGES:
-        if pattern.search(exc.message):
-            return kind
+    scope = scope or KindScope()
+    named = _classify_message(_ADVICE.sub("", exc.message), scope)
     names = {name.rpartition(".")[2] for name in exc.types}
-    for known, kind in _TYPES:
-        if names & known:
-            return kind
+    found = named or _classify_types(names, scope)
+    if found and not (in_setup and found is Kind.ASSERTION):
+        return found
     if in_setup:
         return Kind.SETUP_ERROR
-    return Kind.ASSERTION if "AssertionError" in names else Kind.ERROR
+    return Kind.ASSERTION if names & _ASSERTIONS else Kind.ERROR
+
+
+def _classify_message(message: str, scope: KindScope) -> Kind | None:
+    patterns = (
+        *(_GRAPH_MESSAGES if scope.graphs else ()),
+        *(_COLLECTIVE_MESSAGES if scope.collectives else ()),
+        *_OTHER_MESSAGES,
+    )
+    return next((kind for pattern, kind in patterns if pattern.search(message)), None)
+
+
+def _classify_types(names: set[str], scope: KindScope) -> Kind | None:
+    types = (
+        *_OTHER_TYPES,
+        *(_GRAPH_TYPES if scope.graphs else ()),
+        *(_COLLECTIVE_TYPES if scope.collectives else ()),
+    )
+    return next((kind for known, kind in types if names & known), None)
 
 
 def find_strongest(kinds: Sequence[Kind]) -> Kind:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.core.cell import Cell, cell_from_dict
-from harness.core.errors import UsageError
+from harness.core.errors import StoreError, UsageError
 from harness.core.revision import Revision, revision_from_dict, revision_to_dict
 
 #: Seeds stay below 2**31 so that every library takes them.
@@ -133,7 +133,16 @@ def plan_to_dict(plan: Plan) -> dict[str, Any]:
 
 
 def plan_from_dict(stored: Mapping[str, Any]) -> Plan:
-    """Inverse of `plan_to_dict`."""
+    """Return the plan that `plan_to_dict` wrote. Raise StoreError if the value is damaged."""
+    try:
+        return _read_plan(stored)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise StoreError(
+            f"a stored plan is damaged ({type(error).__name__}: {error}); choose another --store"
+        ) from None
+
+
+def _read_plan(stored: Mapping[str, Any]) -> Plan:
     cells = tuple(
         PlannedCell(
             suite=planned["suite"],

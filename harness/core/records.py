@@ -8,6 +8,14 @@ from harness.core.statuses import AttemptStatus, RunStatus
 
 
 @dataclass(frozen=True, slots=True)
+class DriverIdentity:
+    """One `harness` process that runs a run."""
+
+    host: str
+    pid: int
+
+
+@dataclass(frozen=True, slots=True)
 class RunRecord:
     """A run as stored before its first attempt."""
 
@@ -20,6 +28,35 @@ class RunRecord:
     fingerprint: dict[str, Any]
     status: RunStatus = RunStatus.RUNNING
     ended: float | None = None
+    number: int = 0
+    """Runs of one store in the order they began, whatever the clock said."""
+    ended_by: str | None = None
+    """Why the run is not complete: a signal, a closed pipe, attempts that could not be started."""
+    driver: DriverIdentity | None = None
+    """Who writes the run, or wrote it last."""
+    parts: tuple[dict[str, Any], ...] = ()
+    """Fingerprints of the parts that were resumed with changed files, in order."""
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptIdentity:
+    """Which attempt of which run. Positions, repeats and launches count from 0."""
+
+    id: str
+    run_id: str
+    position: int
+    replaces: int
+    """0 for an attempt of the plan, else the n-th replacement of one that infrastructure ended."""
+    suite: str
+    cell: str
+    repeat: int
+    seed: int
+    launch: int = 0
+    """How often the attempt was lost before its suite started, and leased again."""
+    warmup: bool = False
+    """Made before the plan's attempts, and never counted."""
+    part: int = 0
+    """0, or the n-th part of a run that was resumed with changed files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +71,8 @@ class Lease:
     wall_seconds: float
     folder: str
     log_tails: dict[str, str] = field(default_factory=dict)
+    suite_started: bool = True
+    """Whether rank 0 had begun. If not, the attempt says nothing, and is owed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +105,16 @@ class AttemptRow:
     notes: list[str]
     folder: str
     log_tails: dict[str, str]
+    launch: int = 0
+    suite_started: bool = True
+    warmup: bool = False
+    part: int = 0
+
+    @property
+    def is_owed(self) -> bool:
+        """Whether the attempt says nothing, so that the plan still needs one in its place."""
+        lost = self.status is AttemptStatus.INFRA and not self.suite_started
+        return lost or self.status is AttemptStatus.CENSORED
 
 
 @dataclass(frozen=True, slots=True)

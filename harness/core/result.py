@@ -1,10 +1,10 @@
 """What one attempt came to: the values that the fold decides and the store keeps."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from harness.core.capture_measurement import CaptureMeasurement
-from harness.core.kinds import Kind, Phase, find_strongest
+from harness.core.kinds import Kind, KindScope, Phase, find_strongest
 from harness.core.statuses import AttemptStatus
 
 
@@ -54,6 +54,8 @@ class Ending:
     """Why the attempt is not the suite's fault: device not clean, actor or node lost."""
     left_behind: tuple[str, ...] = ()
     """Processes that outlived the attempt and were reaped."""
+    scope: KindScope = field(default_factory=KindScope)
+    """Which kinds its failures can have."""
     notes: tuple[str, ...] = ()
     """What the supervisor has to say of how the attempt was made."""
 

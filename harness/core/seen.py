@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from harness.core import events as wire
 from harness.core.capture_measurement import CaptureMeasurement
 from harness.core.events import Event
-from harness.core.kinds import Exc, Kind, Phase, classify_exception
+from harness.core.kinds import Exc, Kind, KindScope, Phase, classify_exception
 from harness.core.order import observed_order
 from harness.core.result import Failure
 from harness.core.signature import make_signature
@@ -15,12 +15,14 @@ from harness.core.signature import make_signature
 class Seen:
     """What events have shown so far; a later one may still change it."""
 
-    def __init__(self) -> None:
+    def __init__(self, scope: KindScope) -> None:
+        self._scope = scope
         self.collected: list[str] = []
         self.reports: dict[str, list[Event]] = {}
         self.ended: set[str] = set()
         self.current: str | None = None
         self.phase = Phase.SETUP
+        """Where the attempt is: what the engine or pytest said last."""
         self.whole: list[Failure] = []
         self.traces: list[Event] = []
         self.requested = ""
@@ -31,6 +33,14 @@ class Seen:
         self.notes: list[str] = []
         self.crumbs: dict[int, str] = {}
         self.follower_errors: dict[int, Exc | None] = {}
+
+    def make_failure(self, exc: Exc | None, phase: Phase, test: str, *, in_setup: bool) -> Failure:
+        """Return the failure that an exception is, or a report that carries none."""
+        exc = exc or Exc((), "the report carried no exception")
+        kind = classify_exception(exc, in_setup=in_setup, scope=self._scope)
+        if kind is Kind.CAPTURE_ERROR:
+            phase = Phase.CAPTURE
+        return Failure(kind, phase, make_signature(exc), exc.message, test)
 
     def take(self, rank: int, event: Event) -> None:
         """Process one event; those of ranks above 0 only tell where that rank was."""
@@ -50,11 +60,12 @@ class Seen:
 
     def _on_collect_error(self, event: Event) -> None:
         where = wire.read_text(event, "id")
-        self.whole.append(make_failure(wire.read_exception(event), Phase.SETUP, where, True))
+        exc = wire.read_exception(event)
+        self.whole.append(self.make_failure(exc, Phase.SETUP, where, in_setup=True))
 
     def _on_test_start(self, event: Event) -> None:
         self.current = wire.read_text(event, "id")
-        self.phase = Phase.RUN if self.phase is Phase.TEARDOWN else self.phase
+        self.phase = Phase.SETUP
         self.reports.setdefault(self.current, [])
 
     def _on_test_end(self, event: Event) -> None:
@@ -67,8 +78,20 @@ class Seen:
             self.phase = Phase(name)
 
     def _on_report(self, event: Event) -> None:
-        phase = _phase_of(wire.read_text(event, "when"), self.phase)
+        phase = self._name_phase(wire.read_text(event, "when"))
+        self._advance(event)
         self.reports.setdefault(wire.read_text(event, "id"), []).append({**event, "phase": phase})
+
+    def _name_phase(self, when: str) -> Phase:
+        if self.phase is Phase.CAPTURE:  # pytest does not know that the engine captures
+            return Phase.CAPTURE
+        return {"setup": Phase.SETUP, "teardown": Phase.TEARDOWN}.get(when, Phase.RUN)
+
+    def _advance(self, report: Event) -> None:
+        """Move on to what pytest does after this report; a subtest's comes in between."""
+        if not report.get("subtest"):
+            after = {"setup": Phase.RUN, "call": Phase.TEARDOWN}
+            self.phase = after.get(wire.read_text(report, "when"), self.phase)
 
     def _on_capture_plan(self, event: Event) -> None:
         self.requested = self.requested or wire.read_text(event, "requested")
@@ -109,15 +132,6 @@ class Seen:
         return max((int(wire.read_number(done, field)) for done in self.captured), default=0)
 
 
-def make_failure(exc: Exc | None, phase: Phase, test: str, in_setup: bool) -> Failure:
-    """The failure that an exception of the wire is, or a report that carries none."""
-    exc = exc or Exc((), "the report carried no exception")
-    kind = classify_exception(exc, in_setup=in_setup)
-    if kind is Kind.CAPTURE_ERROR:
-        phase = Phase.CAPTURE
-    return Failure(kind, phase, make_signature(exc), exc.message, test)
-
-
 def name_capture_order(traces: Sequence[Event]) -> str:
     """One name for the order of all roles' captures of all engines, or `mixed`."""
     runs: list[list[int]] = []
@@ -130,10 +144,3 @@ def name_capture_order(traces: Sequence[Event]) -> str:
         previous = role
     names = {observed_order(run) for run in runs}
     return names.pop() if len(names) == 1 else ("mixed" if names else "none")
-
-
-def _phase_of(when: str, engine: Phase) -> Phase:
-    """pytest knows set-up, call and teardown; only the engine knows that it is capturing."""
-    if engine is Phase.CAPTURE:
-        return engine
-    return {"setup": Phase.SETUP, "teardown": Phase.TEARDOWN}.get(when, Phase.RUN)

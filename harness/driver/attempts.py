@@ -1,12 +1,12 @@
 """One attempt between plan, supervisor and store: its specification, its ending, its lease."""
 
 from dataclasses import dataclass
-from typing import Any
 
 from harness.attempt.spec import AttemptRecord, AttemptSpec
 from harness.cluster.members import Gang
+from harness.core.kinds import KindScope
 from harness.core.plan import PlannedAttempt
-from harness.core.records import Lease
+from harness.core.records import AttemptIdentity, Lease
 from harness.core.result import Ending
 from harness.core.revision import AXIS
 from harness.core.suite import uses_engine
@@ -26,18 +26,18 @@ class AttemptInFlight:
     spec: AttemptSpec
     started: float
 
-    def identity(self) -> dict[str, Any]:
+    def identify(self) -> AttemptIdentity:
         """Return what the store knows the attempt by."""
-        return {
-            "id": self.spec.attempt_id,
-            "run_id": self.spec.run_id,
-            "position": self.planned.position,
-            "replaces": self.replaces,
-            "suite": self.planned.suite,
-            "cell": self.planned.cell.key,
-            "repeat": self.planned.repeat,
-            "seed": self.planned.seed,
-        }
+        return AttemptIdentity(
+            id=self.spec.attempt_id,
+            run_id=self.spec.run_id,
+            position=self.planned.position,
+            replaces=self.replaces,
+            suite=self.planned.suite,
+            cell=self.planned.cell.key,
+            repeat=self.planned.repeat,
+            seed=self.planned.seed,
+        )
 
 
 def make_spec(
@@ -81,6 +81,7 @@ def make_ending(record: AttemptRecord, spec: AttemptSpec) -> Ending:
         timeout_s=spec.timeout_s,
         infrastructure=record.error,
         left_behind=tuple(record.orphans),
+        scope=KindScope(graphs=spec.uses_engine or spec.device == "cuda", collectives=spec.tp > 1),
         notes=tuple(record.notes),
     )
 

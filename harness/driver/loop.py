@@ -126,7 +126,7 @@ class RunLoop:
     ) -> None:
         planned = attempt.planned
         result = noted(result, self._context.plan.revisions, planned.cell)
-        self._store.add_attempt(attempt.identity(), result, make_lease(attempt, record))
+        self._store.add_attempt(attempt.identify(), result, make_lease(attempt, record))
         self._progress.ended(f"{attempt.spec.attempt_id} {planned.cell.label}", result)
         key = planned.suite, planned.cell.key
         self._stopping.add(Ended(planned.position, attempt.replaces, *key, result.status))
@@ -165,7 +165,7 @@ class RunLoop:
                 waiting = [started for started in waiting if started not in ready]
             for attempt in self._in_flight.values():
                 lease = make_lease(attempt, None)
-                self._store.add_attempt(attempt.identity(), censored(), lease)
+                self._store.add_attempt(attempt.identify(), censored(), lease)
 
 
 @contextlib.contextmanager

@@ -15,32 +15,7 @@ from harness.core.errors import UsageError
 from harness.core.order import CaptureOrder, ordering_gate
 from harness.core.speculation import NO_DRAFTS, SpecShape, check_spec
 
-#: Below this vocabulary gathering the ranks' logits takes longer than computing them all.
-SPLIT_VOCABULARY = 4096
 MAX_PAGE_SIZE = 256
-
-
-@dataclass(frozen=True, slots=True)
-class ModelConfig:
-    """A Llama decoder's shape, as its Hugging Face `config.json` states it."""
-
-    hidden_size: int
-    intermediate_size: int
-    num_hidden_layers: int
-    num_attention_heads: int
-    num_key_value_heads: int
-    head_dim: int
-    vocab_size: int
-    rms_norm_eps: float
-    rope_theta: float
-    max_position_embeddings: int
-    tie_word_embeddings: bool
-    eos_token_ids: tuple[int, ...]
-
-    @property
-    def splits_vocabulary(self) -> bool:
-        """Whether ranks share `lm_head`; each holds a small one whole."""
-        return self.vocab_size >= SPLIT_VOCABULARY
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +47,13 @@ class EngineConfig(EngineArguments):
     @property
     def pages_per_row(self) -> int:
         """Width of the page table: a step also writes its drafts, past the context."""
-        return pages_for(self.max_context + self.spec.slots, self.page_size)
+        return count_pages(self.max_context + self.spec.slots, self.page_size)
 
     @property
     def num_pages(self) -> int:
         """Pages of the KV pool, page 0 included, which padding rows write to."""
         tokens = self.max_total_tokens or self.max_running * self.pages_per_row * self.page_size
-        return pages_for(tokens, self.page_size) + 1
+        return count_pages(tokens, self.page_size) + 1
 
     @property
     def resolved_order(self) -> CaptureOrder:
@@ -99,7 +74,7 @@ def config_from_dict(values: Mapping[str, typing.Any]) -> EngineConfig:
     return EngineConfig(**read_arguments(values))
 
 
-def pages_for(tokens: int, page_size: int) -> int:
+def count_pages(tokens: int, page_size: int) -> int:
     """Pages that hold `tokens` tokens."""
     return -(-tokens // page_size)
 

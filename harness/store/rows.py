@@ -1,13 +1,21 @@
 """Values to rows and back: how `core.records` and `core.result` lie in the tables."""
 
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import sqlalchemy as sa
 
 from harness.core.capture_measurement import CaptureMeasurement
-from harness.core.records import AttemptRow, Lease, RunRecord
-from harness.core.result import AttemptResult
+from harness.core.records import (
+    AttemptIdentity,
+    AttemptRow,
+    DriverIdentity,
+    Lease,
+    RunRecord,
+)
+from harness.core.result import AttemptResult, TestResult
 from harness.core.statuses import AttemptStatus, RunStatus
+from harness.store.cleaning import clean
 
 #: Fields of a capture measurement and their columns; `trace` is a column of its own.
 _CAPTURE = {
@@ -23,7 +31,15 @@ _CAPTURE = {
 def read_run(row: sa.Row[Any]) -> RunRecord:
     """Return the run that a row of `run` holds."""
     values = dict(row._mapping)
-    return RunRecord(**{**values, "status": RunStatus(values["status"])})
+    driver = values["driver"]
+    return RunRecord(
+        **{
+            **values,
+            "status": RunStatus(values["status"]),
+            "driver": driver and DriverIdentity(driver["host"], driver["pid"]),
+            "parts": tuple(values["parts"]),
+        }
+    )
 
 
 def read_attempt(values: dict[str, Any]) -> AttemptRow:
@@ -32,13 +48,41 @@ def read_attempt(values: dict[str, Any]) -> AttemptRow:
         **{name: values[column] for name, column in _CAPTURE.items()}, trace=tuple(values["trace"])
     )
     rest = {k: v for k, v in values.items() if k not in {*_CAPTURE.values(), "trace"}}
-    return AttemptRow(**{**rest, "status": AttemptStatus(values["status"])}, capture=capture)
+    return AttemptRow(
+        **{
+            **rest,
+            "status": AttemptStatus(values["status"]),
+            "suite_started": bool(values["suite_started"]),
+            "warmup": bool(values["warmup"]),
+        },
+        capture=capture,
+    )
 
 
-def attempt_values(result: AttemptResult, lease: Lease) -> dict[str, Any]:
-    """Return the columns of `attempt` that a result and its lease give."""
+@dataclass(frozen=True, slots=True)
+class AttemptRows:
+    """One attempt as the tables hold it. Everything in it can be stored."""
+
+    attempt: dict[str, Any]
+    tests: list[dict[str, Any]]
+
+
+def make_rows(identity: AttemptIdentity, result: AttemptResult, lease: Lease) -> AttemptRows:
+    """Return the rows of one attempt, whatever it said."""
+    return AttemptRows(
+        clean(_write_attempt(identity, result, lease)), _write_tests(result, identity.id)
+    )
+
+
+def _write_attempt(
+    identity: AttemptIdentity, result: AttemptResult, lease: Lease
+) -> dict[str, Any]:
+    """Return the row of `attempt`."""
     failure, capture = result.failure, result.capture
     return {
+        **asdict(identity),
+        "warmup": int(identity.warmup),
+        "suite_started": int(lease.suite_started),
         "status": result.status,
         "kind": failure and failure.kind.value,
         "phase": failure and failure.phase.value,
@@ -61,20 +105,27 @@ def attempt_values(result: AttemptResult, lease: Lease) -> dict[str, Any]:
     }
 
 
-def test_values(result: AttemptResult, attempt_id: str) -> list[dict[str, Any]]:
-    """Return the rows of `test_result` of one attempt."""
-    return [
+def _write_tests(result: AttemptResult, attempt_id: str) -> list[dict[str, Any]]:
+    """Return the rows of `test_result` of one attempt: one per test id, as stored."""
+    rows = [_write_test(test, attempt_id) for test in result.tests]
+    # Two ids that differ only in what cannot be stored are one.
+    return list({row["test"]: row for row in rows}.values())
+
+
+def _write_test(test: TestResult, attempt_id: str) -> dict[str, Any]:
+    failure = test.failure
+    row: dict[str, Any] = clean(
         {
             "attempt_id": attempt_id,
             "test": test.id,
             "outcome": test.outcome.value,
             "seconds": test.seconds,
-            "kind": test.failure and test.failure.kind.value,
-            "phase": test.failure and test.failure.phase.value,
-            "signature": test.failure and test.failure.signature,
-            "message": test.failure and test.failure.message,
+            "kind": failure and failure.kind.value,
+            "phase": failure and failure.phase.value,
+            "signature": failure and failure.signature,
+            "message": failure and failure.message,
             "reran": int(test.reran),
             "recovered": int(test.recovered),
         }
-        for test in result.tests
-    ]
+    )
+    return row

@@ -1,4 +1,7 @@
-"""The store's tables. One writer, the driver; each attempt is committed as it ends."""
+"""The store's tables. One writer, the driver; each attempt is committed as it ends.
+
+A column that a later version added has a server default: a migrated store is like a new one.
+"""
 
 from sqlalchemy import (
     JSON,
@@ -14,7 +17,7 @@ from sqlalchemy import (
 )
 
 #: Written into `meta` when a store is made; a store with a greater number is refused.
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 metadata = MetaData()
 
@@ -26,12 +29,17 @@ run = Table(
     Column("id", String(32), primary_key=True),
     Column("created", Float, nullable=False),
     Column("ended", Float),
-    Column("status", String(16), nullable=False),  # running, complete, interrupted, failed
+    Column("status", String(16), nullable=False),  # RunStatus
     Column("seed", Integer, nullable=False),
     Column("device", String(16), nullable=False),
     Column("plan", JSON, nullable=False),
     Column("options", JSON, nullable=False),
     Column("fingerprint", JSON, nullable=False),
+    # Since version 2:
+    Column("number", Integer, nullable=False, server_default="0"),  # runs in the order they began
+    Column("ended_by", Text),  # why the run is not complete
+    Column("driver", JSON),  # host and process of the driver that writes, or wrote last
+    Column("parts", JSON, nullable=False, server_default="[]"),  # fingerprints of later parts
 )
 
 attempt = Table(
@@ -45,7 +53,7 @@ attempt = Table(
     Column("cell", Text, nullable=False),  # Cell.key
     Column("repeat", Integer, nullable=False),
     Column("seed", Integer, nullable=False),
-    Column("status", String(8), nullable=False),  # passed, failed, infra, censored
+    Column("status", String(8), nullable=False),  # AttemptStatus
     Column("kind", String(24)),
     Column("phase", String(12)),
     Column("signature", Text),
@@ -69,6 +77,11 @@ attempt = Table(
     Column("notes", JSON, nullable=False),
     Column("folder", Text, nullable=False),
     Column("log_tails", JSON, nullable=False),
+    # Since version 2:
+    Column("launch", Integer, nullable=False, server_default="0"),  # n-th launch at this position
+    Column("suite_started", Integer, nullable=False, server_default="1"),
+    Column("warmup", Integer, nullable=False, server_default="0"),
+    Column("part", Integer, nullable=False, server_default="0"),  # resumed on changed files: 1, 2
     Index("attempt_of_run", "run_id", "position"),
 )
 
@@ -86,3 +99,22 @@ test_result = Table(
     Column("reran", Integer, nullable=False),
     Column("recovered", Integer, nullable=False),
 )
+
+#: The columns that each version added, by table.
+ADDED = {
+    2: {
+        "run": ("number", "ended_by", "driver", "parts"),
+        "attempt": ("launch", "suite_started", "warmup", "part"),
+    }
+}
+
+
+def list_columns(table: Table, version: int) -> set[str]:
+    """Return the names of the columns that a table had in a version."""
+    later = {
+        name
+        for number, tables in ADDED.items()
+        if number > version
+        for name in tables.get(table.name, ())
+    }
+    return {column.name for column in table.c} - later

@@ -4,16 +4,29 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
-from typing import Any
+from pathlib import Path
+from typing import Any, Self
 
 import sqlalchemy as sa
 
 from harness.core.errors import StoreError, UsageError
-from harness.core.records import AttemptRow, Lease, RunRecord, TestCount, TestOutcome
+from harness.core.records import (
+    AttemptIdentity,
+    AttemptRow,
+    DriverIdentity,
+    Lease,
+    RunRecord,
+    TestCount,
+    TestOutcome,
+)
 from harness.core.result import AttemptResult
 from harness.core.statuses import VALID, AttemptStatus, RunStatus
 from harness.store import schema
-from harness.store.rows import attempt_values, read_attempt, read_run, test_values
+from harness.store.cleaning import clean
+from harness.store.rows import AttemptRows, make_rows, read_attempt, read_run
+
+_CHECKPOINT_TRIES = 10
+_CHECKPOINT_WAIT_S = 0.1
 
 #: Columns that are large and that few readers want.
 _BULKY = ("trace", "log_tails")
@@ -23,52 +36,67 @@ _ROWS_AT_ONCE = 5000
 class Store:
     """Runs and attempts in one database. The driver is its only writer."""
 
-    def __init__(self, engine: sa.Engine) -> None:
+    def __init__(self, engine: sa.Engine, path: Path | None = None) -> None:
+        """`path`: the file, if there is one; if it is deleted or replaced, writing fails."""
         self._engine = engine
+        self._path = path
+        self._file = _identify_file(path)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def add_run(self, record: RunRecord) -> None:
         """Store plan, seed and fingerprint, before the first attempt."""
-        with self._begin() as connection:
-            connection.execute(schema.run.insert().values(**asdict(record)))
-
-    def end_run(self, run_id: str, status: RunStatus) -> None:
-        """Store how the run ended: complete, interrupted or failed."""
         table = schema.run
-        change = table.update().where(table.c.id == run_id)
+        newest = sa.select(sa.func.coalesce(sa.func.max(table.c.number), 0) + 1).scalar_subquery()
+        values = {**clean(asdict(record)), "number": newest}
         with self._begin() as connection:
-            connection.execute(change.values(status=status, ended=time.time()))
+            connection.execute(table.insert().values(**values))
+        # A copy of the file alone then shows that a run was going on.
         self._checkpoint()
 
-    def reopen_run(self, run_id: str) -> None:
+    def end_run(self, run_id: str, status: RunStatus, ended_by: str | None = None) -> None:
+        """Store how the run ended, and why if it is not complete."""
+        self._update_run(run_id, status=status, ended_by=ended_by, ended=time.time())
+        self._checkpoint()
+
+    def reopen_run(self, run_id: str, driver: DriverIdentity) -> None:
         """Mark a run as running again, for `--resume`: its censored attempts are made anew."""
-        table, attempt = schema.run, schema.attempt
+        attempt = schema.attempt
         unknown = (attempt.c.run_id == run_id) & (attempt.c.status == AttemptStatus.CENSORED)
         with self._begin() as connection:
             connection.execute(attempt.delete().where(unknown))
-            connection.execute(
-                table.update()
-                .where(table.c.id == run_id)
-                .values(status=RunStatus.RUNNING, ended=None)
-            )
+        self._update_run(
+            run_id, status=RunStatus.RUNNING, ended_by=None, ended=None, driver=asdict(driver)
+        )
 
-    def add_attempt(self, identity: dict[str, Any], result: AttemptResult, lease: Lease) -> None:
-        """Commit one attempt with its tests, as it ends: a later crash cannot lose it.
+    def add_part(self, run_id: str, fingerprint: dict[str, Any]) -> int:
+        """Store that the run goes on with changed files. Return the number of the new part."""
+        parts = [*self.run(run_id).parts, fingerprint]
+        self._update_run(run_id, parts=clean(parts))
+        return len(parts)
 
-        `identity`: id, run_id, position, replaces, suite, cell, repeat and seed.
-        """
+    def add_attempt(self, identity: AttemptIdentity, result: AttemptResult, lease: Lease) -> None:
+        """Commit one attempt with its tests, as it ends: a later crash cannot lose it."""
+        self.add_rows(make_rows(identity, result, lease))
+
+    def add_rows(self, rows: AttemptRows) -> None:
+        """Commit one attempt with its tests. Raise StoreError if the file is gone or fails."""
+        self._check_file()
         with self._begin() as connection:
-            values = {**identity, **attempt_values(result, lease)}
-            connection.execute(schema.attempt.insert().values(**values))
-            tests = test_values(result, identity["id"])
-            if tests:
-                connection.execute(schema.test_result.insert(), tests)
+            connection.execute(schema.attempt.insert().values(**rows.attempt))
+            if rows.tests:
+                connection.execute(schema.test_result.insert(), rows.tests)
 
     def runs(self) -> list[RunRecord]:
-        """All runs, newest first."""
+        """Return all runs, the one begun last first."""
         table = schema.run
+        newest = table.c.number.desc(), table.c.created.desc()
         with self._connect() as connection:
-            rows = connection.execute(sa.select(table).order_by(table.c.created.desc()))
-            return [read_run(row) for row in rows]
+            return [read_run(row) for row in connection.execute(sa.select(table).order_by(*newest))]
 
     def run(self, name: str) -> RunRecord:
         """The run with this id, unique prefix, or `latest`. Raises UsageError where none fits."""
@@ -94,7 +122,8 @@ class Store:
         light = [column for column in table.c if column.name not in _BULKY]
         query = sa.select(*light).where(table.c.run_id == run_id)
         with self._connect() as connection:
-            found = connection.execute(query.order_by(table.c.position, table.c.replaces)).all()
+            order = table.c.position, table.c.replaces, table.c.launch
+            found = connection.execute(query.order_by(*order)).all()
             last = {(row.suite, row.cell): row.id for row in found if row.graphs}
             wanted = sa.select(table.c.id, table.c.trace, table.c.log_tails)
             wanted = wanted.where(table.c.id.in_(last.values()))
@@ -154,11 +183,27 @@ class Store:
         """Release the database."""
         self._engine.dispose()
 
+    def _update_run(self, run_id: str, **values: Any) -> None:
+        self._check_file()
+        table = schema.run
+        with self._begin() as connection:
+            connection.execute(table.update().where(table.c.id == run_id).values(**values))
+
+    def _check_file(self) -> None:
+        """Raise StoreError if the file was deleted or replaced: SQLite would write into nothing."""
+        if self._path and _identify_file(self._path) != self._file:
+            raise StoreError(f"store {self._path} was deleted or replaced while it was in use")
+
     def _checkpoint(self) -> None:
-        # Copying the .sqlite file alone must be enough after a run has ended.
-        if self._engine.dialect.name == "sqlite":
-            with self._connect() as connection:
-                connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+        """Fold the log into the file: a copy of the file alone must be enough after a run."""
+        if self._engine.dialect.name != "sqlite":
+            return
+        with self._connect() as connection:
+            for _ in range(_CHECKPOINT_TRIES):
+                row = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").first()
+                if row is None or not row[0]:
+                    return
+                time.sleep(_CHECKPOINT_WAIT_S)  # a reader is looking
 
     @contextmanager
     def _begin(self) -> Iterator[sa.Connection]:
@@ -173,8 +218,20 @@ class Store:
 
 @contextmanager
 def _as_store_error() -> Iterator[None]:
-    """Database errors reach the user as one line."""
+    """Raise StoreError, with one line, for what the database or a damaged value raises."""
     try:
         yield
     except sa.exc.SQLAlchemyError as error:
         raise StoreError(f"the store failed: {str(error).splitlines()[0]}") from error
+    except (ValueError, TypeError, KeyError) as error:
+        raise StoreError(
+            f"the store holds a damaged value ({error}); choose another with --store"
+        ) from error
+
+
+def _identify_file(path: Path | None) -> tuple[int, int] | None:
+    try:
+        found = path.stat() if path else None
+    except OSError:
+        return None
+    return found and (found.st_dev, found.st_ino)

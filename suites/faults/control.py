@@ -8,8 +8,8 @@ import problems
 from tolerances import rounding
 
 from harness.engine.engine import Engine
-from harness.engine.oracle import check_greedy
-from harness.engine.reference import Reference
+from harness.engine.oracles.greedy import check_greedy
+from harness.engine.oracles.reference import Reference
 
 
 def falls_in(share: float, fault: str, seed: int) -> bool:

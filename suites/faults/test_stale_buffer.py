@@ -18,7 +18,7 @@ from faults.control import ParityControl, attempt_seed, falls_in
 from torch import Tensor
 
 from harness.engine.attention.base import AttentionShape
-from harness.engine.attention.gather import GatheredPages
+from harness.engine.attention.pages import GatheredPages
 from harness.engine.attention.torch_native import TorchNative
 
 #: The share of attempt seeds that arm the fault.

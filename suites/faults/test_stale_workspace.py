@@ -23,12 +23,12 @@ import torch
 from faults.control import ParityControl, attempt_seed, falls_in
 from torch import Tensor
 
-from harness.engine import worker
 from harness.engine.attention import torch_native
 from harness.engine.attention.base import AttentionShape
 from harness.engine.attention.torch_native import TorchNative
-from harness.engine.graphs.base import SHARED, Graph, GraphMemory, Outputs
-from harness.engine.kv import LayerCache
+from harness.engine.cache.pool import LayerCache
+from harness.engine.capture import memory
+from harness.engine.capture.graph import SHARED, Graph, GraphMemory, Outputs
 
 #: The share of attempt seeds that arm the fault.
 RATE = 0.2
@@ -143,10 +143,12 @@ class TestStaleWorkspace(ParityControl):
     @classmethod
     def build_with_fault(cls, workspace: Workspace) -> None:
         """Build on a pool that says when it captures, and on backends that share the workspace."""
-        make_memory = worker._make_memory
+        make_memory = memory.make_graph_memory
         with (
             mock.patch.object(
-                worker, "_make_memory", lambda device: workspace.watch(make_memory(device))
+                memory,
+                "make_graph_memory",
+                lambda device: workspace.watch(make_memory(device)),
             ),
             mock.patch.object(torch_native, "TorchNative", lambda: WorkspaceTorchNative(workspace)),
         ):

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.core.kinds import Exc, Frame, Kind, classify_exception, find_strongest
+from harness.core.kinds import Exc, Frame, Kind, KindScope, classify_exception, find_strongest
 from harness.core.signature import make_signature, normalise
 
 RUNTIME = ("builtins.RuntimeError", "builtins.Exception")
@@ -24,7 +24,11 @@ ACCELERATOR = ("torch.AcceleratorError", *RUNTIME)
         (("builtins.MemoryError",), "", "out-of-memory"),
         (RUNTIME, "[gloo/x.cc:1] Connection closed by peer [127.0.0.1]:5", "collective-timeout"),
         (RUNTIME, "Timed out waiting 60000ms for recv operation", "collective-timeout"),
-        (("harness.engine.parallel.CaptureBarrierTimeout",), "ranks [1]", "collective-timeout"),
+        (
+            ("harness.engine.capture.barrier.CaptureBarrierTimeout",),
+            "ranks [1]",
+            "collective-timeout",
+        ),
         (("x.NanDetected", "builtins.FloatingPointError"), "verify logits", "nan"),
         (("x.WrongOutput", "builtins.AssertionError"), "token 5 for 6", "wrong-output"),
         (("x.CaptureError",), "item() in capture", "capture-error"),
@@ -37,6 +41,53 @@ def test_an_exception_is_named_by_its_own_words(
     types: tuple[str, ...], message: str, kind: str
 ) -> None:
     assert classify_exception(Exc(types, message), in_setup=False) == kind
+
+
+ADVICE = (
+    "\nSearch for `cudaErrorLaunchFailure' in https://docs.nvidia.com/cuda/ for more information."
+    "\nCUDA kernel errors might be asynchronously reported at some other API call, so the "
+    "stacktrace below might be incorrect.\nFor debugging consider passing CUDA_LAUNCH_BLOCKING=1"
+    "\nCompile with `TORCH_USE_CUDA_DSA` to enable device-side assertions.\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("line", "kind"),
+    [
+        ("CUDA error: unspecified launch failure", Kind.CUDA_ERROR),
+        ("CUDA error: misaligned address", Kind.CUDA_ERROR),
+        ("CUDA error: out of memory", Kind.OUT_OF_MEMORY),
+        ("CUDA error: device-side assert triggered", Kind.DEVICE_ASSERT),
+        ("CUDA error: an illegal memory access was encountered", Kind.ILLEGAL_ACCESS),
+        ("CUDA error: operation not permitted when stream is capturing", Kind.CAPTURE_ERROR),
+        (
+            "CUDA error: operation failed due to a previous error during capture",
+            Kind.CAPTURE_ERROR,
+        ),
+    ],
+)
+def test_a_cuda_errors_own_line_counts_and_not_the_advice_below_it(line: str, kind: Kind) -> None:
+    assert classify_exception(Exc(ACCELERATOR, line + ADVICE), in_setup=False) is kind
+
+
+@pytest.mark.parametrize(
+    ("types", "message", "kind"),
+    [
+        (("builtins.ConnectionResetError",), "Connection reset by peer", Kind.ERROR),
+        (("x.DriverError",), "failed while capturing screenshot", Kind.ERROR),
+        (("builtins.AssertionError",), "no 'CUDA error' in the log", Kind.ASSERTION),
+        (("x.NanDetected",), "in a data frame", Kind.ERROR),
+        (("builtins.MemoryError",), "", Kind.OUT_OF_MEMORY),
+        (("_pytest.outcomes.Failed",), "DID NOT RAISE <class 'ValueError'>", Kind.ASSERTION),
+        (("_pytest.outcomes.Failed",), "Timeout (>1.0s) from pytest-timeout.", Kind.HANG),
+        ((), "[XPASS(strict)] known bug", Kind.ASSERTION),
+    ],
+)
+def test_without_an_engine_its_words_name_nothing(
+    types: tuple[str, ...], message: str, kind: Kind
+) -> None:
+    scope = KindScope(graphs=False, collectives=False)
+    assert classify_exception(Exc(types, message), in_setup=False, scope=scope) is kind
 
 
 def test_a_plain_exception_in_set_up_is_a_setup_error_but_a_cuda_error_stays_one() -> None:

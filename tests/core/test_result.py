@@ -257,3 +257,13 @@ def test_a_rank_that_left_otherwise_than_it_said_has_failed(code: int) -> None:
     result = fold(events, left_with(code))
     assert result.failure and result.failure.kind is Kind.EARLY_EXIT
     assert f"exit {code}" in result.failure.message
+
+
+def test_a_crash_in_a_tests_call_falls_in_the_run_and_not_in_its_set_up() -> None:
+    died = Ending(exits=((0, None, "SIGSEGV"),))
+    started = [event("test_start", id=A), report(A, when="setup")]
+    assert folded(started, ending=died, finished=False).failures[0].phase is Phase.RUN
+    called = [*started, report(A, when="call")]
+    assert folded(called, ending=died, finished=False).failures[0].phase is Phase.TEARDOWN
+    early = [event("test_start", id=A)]
+    assert folded(early, ending=died, finished=False).failures[0].phase is Phase.SETUP

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from harness.engine.attention.base import AttentionBackend, AttentionShape, Branches
-from harness.engine.kv import LayerCache, make_pool, slots_of
+from harness.engine.cache.pool import LayerCache, allocate_pool, find_slots, split_layers
 
 #: Depth of the deepest node of a drawn tree.
 COLUMNS = 4
@@ -56,7 +56,7 @@ class Step:
     ) -> tuple[Tensor, Tensor]:
         """A tree per row: node i stands at the row's position start + i, below a random node."""
         slots, lengths = torch.zeros_like(self.slots).cpu(), torch.zeros_like(self.lengths).cpu()
-        own = slots_of(
+        own = find_slots(
             table, starts[:, None] + torch.arange(self.count), self.shape.page_size
         ).tolist()
         for row, nodes in enumerate(own):
@@ -84,7 +84,7 @@ class Step:
         return backend.forward(self.query[:bs], self.cache)
 
     def _writes(self, bs: int) -> Tensor:
-        return slots_of(self.table[:bs], self.positions(bs), self.shape.page_size)
+        return find_slots(self.table[:bs], self.positions(bs), self.shape.page_size)
 
     def wanted(self, bs: int) -> Tensor:
         """The answer in float64, from the visible slots of each query, softmax by definition."""
@@ -95,7 +95,7 @@ class Step:
         for row in range(bs):
             start = int(self.starts[row])
             columns = torch.arange(start + self.count, device=writes.device)
-            prefix = slots_of(self.table[row : row + 1], columns.unsqueeze(0), size)[0]
+            prefix = find_slots(self.table[row : row + 1], columns.unsqueeze(0), size)[0]
             for i in range(self.count):
                 seen = prefix[: start + i + 1]
                 if self.tree:
@@ -121,10 +121,9 @@ def make_step(shape: AttentionShape, count: int, tree: bool) -> Step:
     def floats(*size: int) -> Tensor:
         return torch.zeros(*size, shape.head_dim, dtype=shape.dtype, device=shape.device)
 
-    (cache,) = make_pool(
-        1, shape.max_bs * shape.pages_per_row + 1, shape.page_size, shape.kv_heads,
-        shape.head_dim, device=shape.device, dtype=shape.dtype,
-    )  # fmt: skip
+    slots = (shape.max_bs * shape.pages_per_row + 1) * shape.page_size
+    pool = allocate_pool((1, 2, slots, shape.kv_heads, shape.head_dim), shape.device, shape.dtype)
+    (cache,) = split_layers(pool)
     return Step(
         shape, count, tree, cache, numbers(shape.pages_per_row), numbers(),
         numbers(count, COLUMNS), numbers(count),

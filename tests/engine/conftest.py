@@ -113,8 +113,8 @@ def engine_args(models: Path) -> dict[str, object]:
 def no_engine_left_open() -> Iterator[None]:
     """A failed test must not fail the next."""
     yield
-    if Engine._open is not None:
-        Engine._open.close()
+    if (engine := Engine.get_open()) is not None:
+        engine.close()
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from harness.core.capture import sizes_up_to
-from harness.engine.graphs.arena import (
+from harness.engine.capture.arena import (
     MIB,
     ROUNDING,
     ArenaExhausted,

@@ -13,7 +13,7 @@ from torch import Tensor
 from harness.engine.attention.base import AttentionBackend, AttentionShape
 from harness.engine.attention.flash import FlashAttention
 from harness.engine.attention.torch_native import TorchNative
-from harness.engine.graphs.recorded import RecordedMemory
+from harness.engine.capture.recorded import RecordedMemory
 from tests.engine.attention_cases import make_step
 
 CPU, DOUBLE = torch.device("cpu"), torch.float64

@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from harness.core.backends import BACKENDS, misfit, unavailable
-from harness.engine.attention import make_backend
 from harness.engine.attention.base import AttentionBackend, AttentionShape
+from harness.engine.attention.factories import make_backend
+from harness.engine.capture.graph import Outputs
 from harness.engine.config import EngineConfig
-from harness.engine.graphs.base import Outputs
 from tests.engine.attention_cases import Step, make_step
 
 pytestmark = [
@@ -76,7 +76,7 @@ def check(step: Step, answer: torch.Tensor, bs: int, dtype: str) -> None:
 def test_graphs_of_both_orders_answer_as_attention_does(
     name: str, kind: str, dtype: str, dim: int, page_size: int, heads: tuple[int, int]
 ) -> None:
-    from harness.engine.graphs.cuda import CudaMemory
+    from harness.engine.capture.cuda import CudaMemory
 
     backend, step, sizes = prepare(name, kind, dtype, dim, heads, page_size)
     for order in (sizes, sizes[::-1]):
@@ -143,7 +143,7 @@ def test_a_long_prompt_is_causal(name: str) -> None:
 @pytest.mark.parametrize("name", BACKENDS)
 @torch.inference_mode()
 def test_replays_allocate_nothing(name: str, kind: str) -> None:
-    from harness.engine.graphs.cuda import CudaMemory
+    from harness.engine.capture.cuda import CudaMemory
 
     backend, step, sizes = prepare(name, kind, "bfloat16", 64, (8, 2), 16)
     bs = max(sizes)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from harness.engine.barrier import CaptureBarrier, CaptureBarrierTimeout
+from harness.engine.capture.barrier import CaptureBarrier, CaptureBarrierTimeout
 
 
 class Sockets:

@@ -9,8 +9,8 @@ import torch
 
 from harness.core.errors import UsageError
 from harness.engine import capture_cost
+from harness.engine.capture.arena import ArenaExhausted
 from harness.engine.engine import Engine
-from harness.engine.graphs.arena import ArenaExhausted
 
 #: FlashAttention 3's on an H200 near the end of its memory, shortened.
 INSIDE = 'torch_call_dispatcher( "aten::new_empty", "", stack.data()) API call failed at\nops.h'

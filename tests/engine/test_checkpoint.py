@@ -10,11 +10,11 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from harness.core.errors import UsageError
-from harness.engine import checkpoint
-from harness.engine.channels import Channels
 from harness.engine.config import build_config
+from harness.engine.distributed.channels import Channels
 from harness.engine.engine import Engine
-from harness.engine.worker import Worker
+from harness.engine.model import checkpoint, shape
+from harness.engine.serving import worker
 from tests.engine.conftest import SHAPE, save_draft, save_target
 
 
@@ -22,7 +22,7 @@ def load(target: Path, draft: Path, tp: int = 1, **args: object) -> None:
     """What every rank does before it meets the others."""
     environ = {"WORLD_SIZE": str(tp)}
     given = {"model": str(target), "draft_model": str(draft), "max_context": 40, **args}
-    Worker(build_config(given, {}, environ), Channels(0, tp, [], []), environ).load()
+    worker.load(build_config(given, {}, environ), Channels(0, tp, [], []), environ)
 
 
 def rewrite_config(folder: Path, **changes: object) -> None:
@@ -132,7 +132,7 @@ def test_dummy_weights_need_a_config_alone_and_ranks_cut_the_same_model(
     tmp_path: Path, models: Path
 ) -> None:
     (tmp_path / "config.json").write_bytes((models / "target" / "config.json").read_bytes())
-    config = checkpoint.read_config(str(tmp_path))
+    config = shape.read_config(str(tmp_path))
     cpu, double = torch.device("cpu"), torch.float64
     whole, *parts = (
         checkpoint.load_target(

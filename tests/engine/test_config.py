@@ -7,7 +7,7 @@ import pytest
 from harness.core.backends import BACKENDS
 from harness.core.errors import UsageError
 from harness.core.order import CaptureOrder
-from harness.engine.attention import FACTORIES
+from harness.engine.attention.factories import FACTORIES
 from harness.engine.config import build_config, config_from_dict
 
 ARGS = {"model": "target", "draft_model": "draft"}

@@ -6,11 +6,11 @@ import pytest
 import torch
 
 from harness.core.backends import BACKENDS, misfit, unavailable
+from harness.engine.capture.graph import CaptureError, Outputs
 from harness.engine.engine import Engine
-from harness.engine.graphs.base import CaptureError, Outputs
-from harness.engine.oracle import check_greedy
-from harness.engine.reference import Reference
-from harness.engine.results import Generation
+from harness.engine.oracles.greedy import check_greedy
+from harness.engine.oracles.reference import Reference
+from harness.engine.serving.results import Generation
 from tests.engine.conftest import save_draft, save_target
 from tests.engine.ranks import run_ranks
 
@@ -23,7 +23,7 @@ PROMPTS = [[3, 4, 5], [7], [9, 10, 11, 12], [2, 2, 2], [8, 9]]
 
 
 def test_a_replay_equals_an_eager_run_on_fresh_inputs() -> None:
-    from harness.engine.graphs.cuda import CudaMemory
+    from harness.engine.capture.cuda import CudaMemory
 
     device = torch.device("cuda", 0)
     memory, values = CudaMemory(device), torch.randn(64, 64, device=device)
@@ -41,7 +41,7 @@ def test_a_replay_equals_an_eager_run_on_fresh_inputs() -> None:
 
 
 def test_reading_a_value_in_capture_raises() -> None:
-    from harness.engine.graphs.cuda import CudaMemory
+    from harness.engine.capture.cuda import CudaMemory
 
     device = torch.device("cuda", 0)
     memory, values = CudaMemory(device), torch.randn(4, device=device)

@@ -10,9 +10,15 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from harness.core.speculation import SpecShape, largest_tree
-from harness.engine.kv import layers_of, move_slots, slots_of, zeroed_pool
-from harness.engine.sampling import accepted_path
-from harness.engine.tree import BranchOverflow, BranchTable, Growth, branches_of, log_probabilities
+from harness.engine.cache.pool import allocate_pool, find_slots, move_slots, split_layers
+from harness.engine.serving.sampling import follow_accepted
+from harness.engine.speculation.draft_tree import (
+    BranchOverflow,
+    BranchTable,
+    Growth,
+    compute_log_probabilities,
+    find_branches,
+)
 
 CPU = torch.device("cpu")
 VOCABULARY = 11
@@ -31,7 +37,7 @@ class Oracle:
             VOCABULARY, generator=torch.Generator().manual_seed(seed), dtype=torch.float64
         )
         # A token that is all but certain adds 0 to its path's score: parent and child tie.
-        return log_probabilities(logits * (5000.0 if self._ties else 1.0))
+        return compute_log_probabilities(logits * (5000.0 if self._ties else 1.0))
 
 
 def searched(oracle: Callable[[Path], Tensor], spec: SpecShape) -> dict[Path, float]:
@@ -110,10 +116,10 @@ def test_a_node_that_ties_with_its_parent_is_not_taken_without_it(
 
 
 def test_log_probabilities_are_accurate_and_never_positive() -> None:
-    sure = log_probabilities(torch.tensor([[300.0, 0.0]], dtype=torch.bfloat16))
+    sure = compute_log_probabilities(torch.tensor([[300.0, 0.0]], dtype=torch.bfloat16))
     assert sure.dtype is torch.float32
     assert sure.tolist() == [[0.0, -300.0]]
-    even = log_probabilities(torch.zeros(1, 4, dtype=torch.float64))
+    even = compute_log_probabilities(torch.zeros(1, 4, dtype=torch.float64))
     assert even.tolist()[0] == pytest.approx([-math.log(4)] * 4)
 
 
@@ -187,7 +193,7 @@ def test_a_node_sees_its_ancestors_and_itself(
     page_table = (torch.randperm(40, generator=generator) + 1).view(1, -1)
     ways = [way(found, node) for node in range(len(found))]
     depths = torch.tensor([[len(one) - 1 for one in ways]])
-    branches = branches_of(
+    branches = find_branches(
         torch.tensor([found]), depths, torch.tensor([[start]]), page_table, page_size, 5
     )
     assert branches.lengths.tolist() == [[len(one) for one in ways]]
@@ -214,11 +220,11 @@ def test_the_accepted_path_is_that_of_a_plain_walk(found: list[int], chance: obj
         if not agreed:
             break
         walked.append(agreed[0])
-    assert accepted_path(drafts, found[1:], sampled) == walked
+    assert follow_accepted(drafts, found[1:], sampled) == walked
 
 
 def test_moved_slots_are_read_before_any_is_written() -> None:
-    pool = zeroed_pool((3, 2, 12, 1, 2), CPU, torch.float64)
+    pool = allocate_pool((3, 2, 12, 1, 2), CPU, torch.float64)
     pool.copy_(torch.randn(pool.shape, generator=torch.Generator().manual_seed(0)))
     before = pool.clone()
     sources, targets = torch.tensor([[4, 6, 7], [9, 9, 11]]), torch.tensor([[3, 4, 6], [8, 9, 11]])
@@ -227,5 +233,5 @@ def test_moved_slots_are_read_before_any_is_written() -> None:
     for source, target in zip(sources.flatten().tolist(), targets.flatten().tolist(), strict=True):
         wanted[:, :, target] = before[:, :, source]
     assert torch.equal(pool, wanted)
-    assert torch.equal(layers_of(pool)[1].values[6], before[1, 1, 7])
-    assert slots_of(torch.tensor([[2]]), torch.tensor([[1]]), 4).item() == 9
+    assert torch.equal(split_layers(pool)[1].values[6], before[1, 1, 7])
+    assert find_slots(torch.tensor([[2]]), torch.tensor([[1]]), 4).item() == 9

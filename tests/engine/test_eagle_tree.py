@@ -12,8 +12,10 @@ from torch import Tensor
 from harness.core.errors import UsageError
 from harness.core.speculation import SpecShape
 from harness.engine.engine import Engine
-from harness.engine.oracle import check_greedy
-from harness.engine.reference import Reference
+from harness.engine.oracles.greedy import check_greedy
+from harness.engine.oracles.reference import Reference
+from harness.engine.serving.commands import Speculate
+from harness.engine.serving.ranks import Ranks
 from tests.engine.conftest import save_draft, save_target
 from tests.engine.ranks import run_ranks
 from tests.engine.test_draft_tree import searched
@@ -66,16 +68,17 @@ class Speculated:
 def steps(monkeypatch: pytest.MonkeyPatch) -> list[Speculated]:
     """Every speculative step, as it happens."""
     seen: list[Speculated] = []
-    command = Engine._command
+    run = Ranks.run
 
-    def spying(self: Engine, op: str, **arguments: Any) -> Any:
-        result = command(self, op, **arguments)
-        if op == "speculate":
-            texts = [[*r.prompt, *r.tokens] for r in self._scheduler.running]
-            seen.append(Speculated(texts, result))  # type: ignore[arg-type]
+    def spy(self: Ranks, command: Any) -> Any:
+        result = run(self, command)
+        engine = Engine.get_open()
+        if isinstance(command, Speculate) and engine is not None:
+            texts = [[*request.prompt, *request.tokens] for request in engine.running]
+            seen.append(Speculated(texts, result))
         return result
 
-    monkeypatch.setattr(Engine, "_command", spying)
+    monkeypatch.setattr(Ranks, "run", spy)
     return seen
 
 

@@ -8,12 +8,12 @@ import pytest
 import torch
 
 from harness.core.errors import UsageError
+from harness.engine.capture.arena import MIB
+from harness.engine.capture.recorded import RecordedMemory
+from harness.engine.capture.runner import WARM_UPS, GraphRunner
 from harness.engine.engine import Engine
-from harness.engine.graphs.arena import MIB
-from harness.engine.graphs.recorded import RecordedMemory
-from harness.engine.oracle import NanDetected, WrongOutput, check_greedy
-from harness.engine.reference import Reference
-from harness.engine.runner import WARM_UPS, GraphRunner, Role
+from harness.engine.oracles.greedy import NanDetected, WrongOutput, check_greedy
+from harness.engine.oracles.reference import Reference
 
 PROMPTS = [[3, 4, 5], [7], [9, 10, 11, 12], [2, 2, 2], [8, 9], [20, 3, 3]]
 EPSILON = 1e-3
@@ -184,14 +184,6 @@ def test_all_graphs_write_their_logits_to_one_buffer_outside_the_pool(
     assert not shared & others
 
 
-def test_more_rows_of_logits_than_reserved_are_refused(engine_args: dict[str, object]) -> None:
-    with Engine.from_cell({**engine_args, "graphs": False}) as engine:
-        steps = engine._worker._steps
-        assert steps is not None
-        with pytest.raises(ValueError, match="21 rows of logits do not fit the 20 reserved"):
-            steps._target.shared_logits(torch.zeros(21, 1, 32))
-
-
 def test_sampling_follows_the_targets_distribution(
     engine_args: dict[str, object], reference: Reference
 ) -> None:
@@ -239,7 +231,7 @@ def test_abort_frees_pages_and_spares_the_others(
 def test_stale_padding_rows_are_what_the_reset_prevents(
     engine_args: dict[str, object], reference: Reference, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(GraphRunner, "_reset_padding", lambda *_: None)
+    monkeypatch.setattr(GraphRunner, "reset_padding", lambda *_: None)
     # Without the prefix cache a freed page goes out again at once, to whom a stale row writes.
     args = {**engine_args, "cuda_graph_bs": [4], "speculative": False, "prefix_cache": False}
     wrong = 0
@@ -292,13 +284,14 @@ def test_a_second_engine_waits_for_the_first_to_close(engine_args: dict[str, obj
 def test_a_failed_capture_leaves_no_engine_open(
     engine_args: dict[str, object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def capture(_: GraphRunner, role: Role, bs: int) -> None:
-        raise RuntimeError(f"{role.name} {bs}")
+    def fail(*_: object) -> None:
+        raise RuntimeError("capture fails")
 
     with monkeypatch.context() as patch:
-        patch.setattr(GraphRunner, "_capture", capture)
-        with pytest.raises(RuntimeError, match="verify 4"):
+        patch.setattr(RecordedMemory, "capture", fail)
+        with pytest.raises(RuntimeError, match="capture fails"):
             Engine.from_cell(engine_args)
+    assert Engine.get_open() is None
     Engine.from_cell(engine_args).close()
 
 

@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from harness.engine import ops
-from harness.engine.kv import LayerCache
+from harness.engine.cache.pool import LayerCache
+from harness.engine.model import ops
 
 DEVICES = [
     "cpu",

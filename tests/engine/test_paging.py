@@ -8,16 +8,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from harness.engine.kv import PageAllocator
-from harness.engine.paging import Paging, Shared
-from harness.engine.radix import PrefixTree
-from harness.engine.scheduler import Request, Scheduler
+from harness.engine.cache.paging import Paging, Shared
+from harness.engine.cache.pool import PageAllocator
+from harness.engine.cache.prefix_tree import PrefixTree
+from harness.engine.serving.scheduler import Request, Scheduler
 
 SLOTS = 3
 CONTEXT = 24
 
 
-def pages_for(tokens: int, size: int) -> int:
+def count_pages(tokens: int, size: int) -> int:
     return -(-tokens // size)
 
 
@@ -94,11 +94,11 @@ class SchedulerMachine(RuleBasedStateMachine):
 
     def build(self, size: int, overlap: int, *, caching: bool) -> None:
         self.size = size
-        self.total = pages_for(CONTEXT + SLOTS, size) + 4
+        self.total = count_pages(CONTEXT + SLOTS, size) + 4
         self.allocator = PageAllocator(self.total + 1)
         self.paging = Paging(self.allocator, size, overlap=overlap, caching=caching)
         self.scheduler = Scheduler(
-            self.paging, 3, CONTEXT, [9], lambda tokens: pages_for(tokens + SLOTS, size)
+            self.paging, 3, CONTEXT, [9], lambda tokens: count_pages(tokens + SLOTS, size)
         )
 
     @precondition(lambda self: not self.requests)
@@ -176,9 +176,9 @@ def test_the_last_admitted_is_retracted_and_comes_back_first() -> None:
 
 @pytest.mark.parametrize("size", [1, 2, 7, 256])
 def test_a_request_alone_always_fits_a_pool_made_for_one(size: int) -> None:
-    total = pages_for(CONTEXT + SLOTS, size)
+    total = count_pages(CONTEXT + SLOTS, size)
     paging = Paging(PageAllocator(total + 1), size)
-    scheduler = Scheduler(paging, 2, CONTEXT, [9], lambda tokens: pages_for(tokens + SLOTS, size))
+    scheduler = Scheduler(paging, 2, CONTEXT, [9], lambda tokens: count_pages(tokens + SLOTS, size))
     requests = [scheduler.submit([1] * 4, 20, 0.0) for _ in range(3)]
     for _ in range(200):
         scheduler.grow()

@@ -1,14 +1,16 @@
 """A small pool, and prompts that begin alike: answers are the reference's all the same."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from harness.core.errors import UsageError
 from harness.engine.engine import Engine
-from harness.engine.oracle import NanDetected, check_greedy
-from harness.engine.reference import Reference
-from harness.engine.worker import Worker
+from harness.engine.oracles.greedy import NanDetected, check_greedy
+from harness.engine.oracles.reference import Reference
+from harness.engine.serving.commands import Prefill
+from harness.engine.serving.running_worker import RunningWorker
 
 EPSILON = 1e-3
 SHARED = [3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14]
@@ -81,14 +83,14 @@ def test_what_a_failed_prefill_left_is_never_shared(
     engine_args: dict[str, object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with Engine.from_cell(engine_args) as engine:
-        execute = Worker.execute
+        execute = RunningWorker.execute
 
-        def spoilt(worker: Worker, op: str, arguments: dict[str, object]) -> object:
-            result = execute(worker, op, arguments)
-            return result * float("nan") if op == "prefill" else result  # type: ignore[operator]
+        def spoil(worker: RunningWorker, command: Any) -> Any:
+            result = execute(worker, command)
+            return result * float("nan") if isinstance(command, Prefill) else result
 
         with monkeypatch.context() as patched:
-            patched.setattr(Worker, "execute", spoilt)
+            patched.setattr(RunningWorker, "execute", spoil)
             with pytest.raises(NanDetected):
                 engine.generate([SHARED], 4)
         engine.abort_all()

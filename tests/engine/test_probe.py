@@ -7,10 +7,10 @@ import torch
 from safetensors.torch import load_file
 
 from harness.core.errors import UsageError
+from harness.engine.capture.runner import GraphRunner
 from harness.engine.engine import Engine
-from harness.engine.oracle import NanDetected
+from harness.engine.oracles.greedy import NanDetected
 from harness.engine.probe import time_step, watch_replays
-from harness.engine.runner import GraphRunner
 
 PROMPTS = [[3, 4, 5], [7], [9, 10, 11, 12]]
 
@@ -31,12 +31,11 @@ def test_watching_replays_sees_a_graph_that_answers_wrongly(
 ) -> None:
     with Engine.from_cell(engine_args) as engine:
         differences = watch_replays(engine)
-        monkeypatch.setattr(GraphRunner, "_reset_padding", lambda *_: None)
-        runner = engine._worker.runner
-        assert runner is not None
+        monkeypatch.setattr(GraphRunner, "reset_padding", lambda *_: None)
+        runner = engine.ranks.worker.runner
         # A graph that reads a buffer which nobody fills any more.
-        kept = runner._roles["verify"].inputs["tokens"]
-        runner._roles["verify"].inputs["tokens"] = kept.clone()
+        kept = runner.roles["verify"].inputs["tokens"]
+        runner.roles["verify"].inputs["tokens"] = kept.clone()
         engine.generate(PROMPTS, 4)
         assert max(differences.values()) > 1e-2
 
@@ -46,9 +45,8 @@ def test_a_nan_is_infinitely_far(
 ) -> None:
     with Engine.from_cell({**engine_args, "speculative": False}) as engine:
         differences = watch_replays(engine)
-        runner = engine._worker.runner
-        assert runner is not None
-        graph = runner._graphs["decode", 4]
+        runner = engine.ranks.worker.runner
+        graph = runner.graphs["decode", 4]
         replay = graph.replay
 
         def poisoned() -> None:

@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from harness.engine.graphs.base import CaptureError, Outputs
-from harness.engine.graphs.recorded import RecordedMemory
+from harness.engine.capture.graph import CaptureError, Outputs
+from harness.engine.capture.recorded import RecordedMemory
 
 MIB = 1 << 20
 

@@ -5,10 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.core.errors import UsageError
-from harness.engine.kv import PageAllocator
-from harness.engine.paging import Paging
-from harness.engine.sampling import accepted_path
-from harness.engine.scheduler import Scheduler
+from harness.engine.cache.paging import Paging
+from harness.engine.cache.pool import PageAllocator
+from harness.engine.serving.sampling import follow_accepted
+from harness.engine.serving.scheduler import Scheduler
 
 EOS = 1
 
@@ -95,7 +95,7 @@ def test_a_page_released_twice_is_refused() -> None:
 def test_of_a_chain_the_longest_common_prefix_is_accepted(
     drafts: list[int], own: list[int]
 ) -> None:
-    path = accepted_path(drafts, range(len(drafts)), own)
+    path = follow_accepted(drafts, range(len(drafts)), own)
     count = len(path) - 1
     assert path == list(range(count + 1))
     assert drafts[:count] == own[:count]

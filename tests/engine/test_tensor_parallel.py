@@ -31,8 +31,8 @@ print(json.dumps(answers))
 
 UNDER_TORCHRUN = """
 import sys
-from harness.engine import torchrun
-if torchrun.follow_if_follower():
+from harness.engine.follower import follow_if_follower
+if follow_if_follower():
     sys.exit()
 from harness.engine.engine import Engine
 model, draft = sys.argv[1:]
@@ -43,7 +43,7 @@ for _ in range(2):
 
 DIES_AT_BARRIER = """
 import os
-from harness.engine import barrier
+from harness.engine.capture import barrier
 barrier.CaptureBarrier.wait = lambda self, role, bs: os._exit(3)
 from harness.engine.follower import main
 main()

@@ -2,17 +2,19 @@
 
 import json
 import shutil
+import sqlite3
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from harness.analysis.build_report import report_run
+from harness.core.errors import StoreError
+from harness.core.records import RunRecord
 from harness.driver.options import read_options
 from harness.report.run_json import read_run_json, write_run_json
 from harness.report.run_schema import find_problems
 from harness.store.open import open_store
-from harness.store.store import Store
 
 DATA = Path(__file__).parents[1] / "data"
 
@@ -29,7 +31,7 @@ def written() -> dict[str, Any]:
 
 
 def render(path: Path, run_id: str) -> dict[str, Any]:
-    store = Store(open_store(str(path), write=False))
+    store = open_store(str(path), write=False)
     try:
         stored = store.run(run_id), store.attempts(run_id), store.test_counts(run_id)
     finally:
@@ -79,7 +81,7 @@ def test_a_run_json_of_the_first_release_is_still_valid(written: dict[str, Any])
 
 
 def test_the_options_of_an_old_run_are_read(path: Path) -> None:
-    store = Store(open_store(str(path), write=False))
+    store = open_store(str(path), write=False)
     options = [read_options(run.options) for run in store.runs()]
     store.close()
     assert [(one.repeats, one.seed, one.isolation) for one in options] == [
@@ -87,3 +89,25 @@ def test_the_options_of_an_old_run_are_read(path: Path) -> None:
         (12, 7, "fork"),
     ]
     assert {axis.name for axis in options[0].axes} == {"order", "backend", "tp"}
+
+
+def test_writing_to_an_old_store_migrates_a_copy_and_keeps_the_old_file(
+    path: Path, written: dict[str, Any]
+) -> None:
+    before = path.read_bytes()
+    with open_store(str(path), write=True) as store:
+        store.add_run(RunRecord("new", 1.0, 7, "cpu", {}, {}, {}))
+        assert [run.id for run in store.runs()] == ["new", "06866acb", written["run"]["id"]]
+    assert figures(render(path, written["run"]["id"])) == figures(written)
+    kept = path.with_name("store.schema1.sqlite")
+    assert kept.read_bytes()[100:] == before[100:]
+
+
+def test_an_old_store_in_use_is_not_migrated(path: Path) -> None:
+    with sqlite3.connect(path) as other:
+        other.execute("PRAGMA journal_mode=WAL")
+        other.execute("BEGIN")
+        other.execute("SELECT count(*) FROM run").fetchall()
+        with pytest.raises(StoreError, match="in use"):
+            open_store(str(path), write=True)
+    other.close()

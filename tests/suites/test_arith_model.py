@@ -11,7 +11,7 @@ import pytest
 from tolerances import LARGEST_LOGIT, rounding
 
 from harness.engine.engine import Engine
-from harness.engine.reference import Reference
+from harness.engine.oracles.reference import Reference
 
 SUITES = Path(__file__).parents[2] / "suites"
 ARITH = SUITES / "models" / "arith"

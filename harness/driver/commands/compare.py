@@ -13,7 +13,6 @@ from harness.stats.contrasts import Contrast, Finding, describe_contrast
 from harness.stats.judge import judge_question
 from harness.stats.planned import CellOutcomes, PlannedContrast, Question
 from harness.store.open import open_store
-from harness.store.store import Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +27,7 @@ class RunComparison:
 
 def print_comparison(base: str, head: str, location: str | None) -> int:
     """Print whether `head` fails less or more often than `base`. Returns the exit code."""
-    store = Store(open_store(location, write=False))
+    store = open_store(location, write=False)
     try:
         runs = [store.run(name) for name in (base, head)]
         pair = [count_run(run, store.attempts(run.id), []) for run in runs]

@@ -13,7 +13,6 @@ from harness.core.errors import StoreError
 from harness.core.exits import ExitCode
 from harness.driver.fingerprint import fingerprint
 from harness.store.open import DEFAULT_PATH, open_store
-from harness.store.store import Store
 
 
 def print_doctor(location: str | None) -> int:
@@ -65,7 +64,7 @@ def _ray() -> str:
 
 def _store(location: str | None) -> str:
     try:
-        store = Store(open_store(location, write=False))
+        store = open_store(location, write=False)
     except StoreError as error:
         return str(error)
     try:

@@ -30,7 +30,6 @@ from harness.core.suite import (
 )
 from harness.driver.planning import gate_order
 from harness.store.open import open_store
-from harness.store.store import Store
 
 _COLUMNS = ("class", "prefill, decode, draft", "not in CI", "in CI", "observed")
 #: Newest runs looked at for observations.
@@ -80,7 +79,7 @@ def _cells(one: EngineDeclaration) -> list[Cell]:
 def _captures(location: str | None) -> list[AttemptRow]:
     """Attempts of the newest runs that captured; none where there is no store."""
     try:
-        store = Store(open_store(location, write=False))
+        store = open_store(location, write=False)
     except StoreError:
         return []
     try:

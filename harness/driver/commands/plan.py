@@ -16,7 +16,6 @@ from harness.stats.contrasts import ALPHA
 from harness.stats.intervals import attempts_needed_below, attempts_needed_below_anytime
 from harness.stats.power import attempts_needed_fixed, check_contrasts
 from harness.store.open import open_store
-from harness.store.store import Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +104,7 @@ def _table(rows: list[tuple[str, float]], precedent: Precedent | None) -> Table:
 def _precedent(name: str | None, location: str | None) -> Precedent | None:
     """The run to cost by: the one named, else the newest, else none."""
     try:
-        store = Store(open_store(location, write=False))
+        store = open_store(location, write=False)
     except NoStoreError:
         if name or location:
             raise

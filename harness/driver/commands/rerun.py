@@ -26,7 +26,6 @@ from harness.driver.processes import make_supervisor_settings
 from harness.driver.restoring import restore_context
 from harness.driver.revisions.worktrees import standing
 from harness.store.open import open_store
-from harness.store.store import Store
 
 _EXIT_CODES = {
     AttemptStatus.PASSED: ExitCode.OK,
@@ -59,7 +58,7 @@ def rerun_attempt(name: str, location: str | None) -> int:
 
 
 def _find(name: str, location: str | None) -> tuple[AttemptRow, RunContext]:
-    store = Store(open_store(location, write=False))
+    store = open_store(location, write=False)
     try:
         row = store.attempt(name)
         context = restore_context(store.run(row.run_id))

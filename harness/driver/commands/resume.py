@@ -14,6 +14,7 @@ from harness.driver.context import RunContext
 from harness.driver.execution import execute, report_run, to_ended
 from harness.driver.options import RunOptions
 from harness.driver.outputs import Outputs
+from harness.driver.ownership import identify_driver, own_run
 from harness.driver.processes import make_supervisor_settings
 from harness.driver.restoring import restore_context
 from harness.driver.revisions.worktrees import standing
@@ -30,7 +31,7 @@ def resume_run(
     `given`: options beside `--resume`, which say where to run.
     """
     outputs.check()
-    store = Store(open_store(location, write=True))
+    store = open_store(location, write=True)
     try:
         context = _restore(store.run(name), given)
         queue = _list_missing(context, store)
@@ -71,9 +72,10 @@ def _continue(
         supervisor=settings,
     )
     with (
+        own_run(context.record, context.folder),
         standing(revisions),
         open_pool(wanted) as pool,
     ):
-        store.reopen_run(context.run_id)
+        store.reopen_run(context.run_id, identify_driver())
         Console(stderr=True).print(messages.say_missing(context.run_id, len(queue)))
         execute(context, pool, store, queue, verbose)

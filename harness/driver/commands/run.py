@@ -26,6 +26,7 @@ from harness.driver.execution import execute, report_run
 from harness.driver.fingerprint import fingerprint
 from harness.driver.options import DEFAULT_SUITE, RunOptions, store_options
 from harness.driver.outputs import Outputs
+from harness.driver.ownership import identify_driver, own_run
 from harness.driver.planning import make_plan
 from harness.driver.processes import (
     choose_environment,
@@ -65,7 +66,7 @@ def start_run(options: RunOptions, location: str | None, outputs: Outputs, verbo
         if options.address is None:
             # Every mistake is found before Ray's five seconds are spent.
             request.make_plan(_count_local_devices(request))
-        store = Store(open_store(location, write=True))
+        store = open_store(location, write=True)
         try:
             return _measure(request, store, outputs, verbose)
         finally:
@@ -122,7 +123,8 @@ def _measure(request: _Request, store: Store, outputs: Outputs, verbose: bool) -
         context = RunContext(record, plan, options, request.isolation)
         store.add_run(record)
         print_plan(console, context, store, len(pool.members))
-        execute(context, pool, store, schedule(plan), verbose)
+        with own_run(record, context.folder):
+            execute(context, pool, store, schedule(plan), verbose)
         return report_run(store, record.id, outputs)
 
 
@@ -138,4 +140,5 @@ def _make_record(request: _Request, plan: Plan, members: Sequence[Member]) -> Ru
         plan=plan_to_dict(plan),
         options=store_options(replace(request.options, isolation=request.isolation)),
         fingerprint=fingerprint(devices),
+        driver=identify_driver(),
     )

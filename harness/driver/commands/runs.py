@@ -18,7 +18,7 @@ _COLUMNS = ("run", "started", "status", "device", "attempts", "failed", "suites"
 
 def list_runs(location: str | None) -> int:
     """Print the runs of a store. Return the exit code."""
-    store = Store(open_store(location, write=False))
+    store = open_store(location, write=False)
     try:
         table = Table(box=None)
         for name in _COLUMNS:

@@ -6,7 +6,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from harness.engine.kv import LayerCache
+from harness.engine.cache.pool import LayerCache
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from harness.engine.attention.base import Branches
-from harness.engine.kv import LayerCache
+from harness.engine.cache.pool import LayerCache
 
 
 def attend_branches(query: Tensor, cache: LayerCache, branches: Branches) -> tuple[Tensor, Tensor]:

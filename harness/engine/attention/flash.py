@@ -6,8 +6,8 @@ from torch import Tensor
 
 from harness.engine.attention.base import AttentionShape, Branches
 from harness.engine.attention.branches import attend_branches, merge
-from harness.engine.attention.gather import GatheredPages, NativePages
-from harness.engine.kv import LayerCache
+from harness.engine.attention.pages import GatheredPages, NativePages
+from harness.engine.cache.pool import LayerCache
 
 
 class Kernel(Protocol):

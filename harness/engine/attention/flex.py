@@ -15,8 +15,8 @@ from torch.nn.functional import pad
 
 from harness.engine.attention.base import AttentionShape, Branches
 from harness.engine.attention.branches import attend_branches, merge
-from harness.engine.attention.gather import GatheredPages
-from harness.engine.kv import LayerCache
+from harness.engine.attention.pages import GatheredPages
+from harness.engine.cache.pool import LayerCache
 
 BLOCK = 128
 #: One variant per (rows, queries up to the next power of two): far more than an engine captures.

@@ -10,8 +10,8 @@ from torch.nn.functional import scaled_dot_product_attention
 
 from harness.engine.attention.base import AttentionShape, Branches
 from harness.engine.attention.branches import attend_branches, merge
-from harness.engine.attention.gather import GatheredPages
-from harness.engine.kv import LayerCache
+from harness.engine.attention.pages import GatheredPages
+from harness.engine.cache.pool import LayerCache
 
 
 class TorchNative:

@@ -45,6 +45,7 @@ FORMATS: Mapping[str, Format] = {
     for one in (
         Format("json", "Also write run.json there, for programs."),
         Format("markdown", "Also append the report there as Markdown."),
+        Format("html", "Also write the report there as one page with pictures."),
         Format("junit", "Also write every outcome there as JUnit XML, for CI systems."),
         Format("ctrf", "Also write every outcome there as CTRF, a JSON for test reporters."),
         Format("csv", "Also write attempts.csv and outcomes.csv there.", is_folder=True),

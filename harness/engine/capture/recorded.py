@@ -1,0 +1,299 @@
+"""Recorded graphs: what the runner captures on a machine without CUDA.
+
+A dispatch mode records the ATen calls of one run. Every tensor that the run makes gets a fixed
+address in one arena that all graphs of the pool share; replaying repeats the calls on those
+addresses without running the Python that made them. As on CUDA, a block is free again once its
+storage has died during capture, and the next graph may take it, so a graph that keeps an address
+it no longer owns reads or overwrites another's memory, the same way on every run.
+
+How this differs from CUDA graphs, which these are not:
+
+- capture also executes the calls, where CUDA only records kernels;
+- a call is an ATen operator, not a kernel: memory it uses inside is outside the arena;
+- replay is synchronous and serial, so races between streams do not exist;
+- a wild address inside the arena corrupts silently and one outside it ends the process: there is
+  no illegal-access error to catch;
+- Python reading memory behind the dispatcher (`.tolist()`, `.numpy()`) and work on other threads
+  are not seen. `.item()` and operators whose shapes depend on values raise CaptureError.
+"""
+
+import functools
+import mmap
+from collections.abc import Callable
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+from torch.multiprocessing.reductions import StorageWeakRef
+from torch.utils import _pytree as pytree
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from harness.engine.capture.arena import Block, BlockAllocator
+from harness.engine.capture.graph import SHARED, CaptureError, Graph, Outputs
+
+ARENA_BYTES = 1 << 30
+
+Call = Callable[[], object]
+
+
+class Arena:
+    """Memory for the pools of recorded graphs: reserved address space, touched only as used."""
+
+    def __init__(self, capacity: int = ARENA_BYTES) -> None:
+        self.blocks = BlockAllocator(capacity)
+        self._memory = mmap.mmap(-1, capacity)
+        self._base = torch.frombuffer(self._memory, dtype=torch.uint8, count=1).data_ptr()
+        self._live: list[tuple[Any, Block]] = []
+
+    def place(self, like: Tensor, pool: str) -> Tensor:
+        """An uninitialised tensor of `like`'s layout, in a block that lives as its storage."""
+        self.collect()
+        block = self.blocks.allocate(_extent(like), pool)
+        tensor = self._view(block.offset, like.dtype, like.size(), like.stride(), 0, block.size)
+        self._live.append((_weak(tensor), block))
+        return tensor
+
+    def collect(self) -> None:
+        """Release the blocks whose storages have died."""
+        for entry in [entry for entry in self._live if entry[0].expired()]:
+            self._live.remove(entry)
+            self.blocks.release(entry[1])
+
+    def holds(self, tensor: Tensor) -> bool:
+        """Whether the tensor's storage stands in this arena."""
+        return 0 <= tensor.untyped_storage().data_ptr() - self._base < self.blocks.capacity
+
+    def twin(self, tensor: Tensor) -> Tensor:
+        """The same addresses under another storage: holding it keeps no block from being reused."""
+        storage = tensor.untyped_storage()
+        return self._view(
+            storage.data_ptr() - self._base,
+            tensor.dtype,
+            tensor.size(),
+            tensor.stride(),
+            int(tensor.storage_offset()),
+            storage.nbytes(),
+        )
+
+    def _view(
+        self,
+        offset: int,
+        dtype: torch.dtype,
+        size: torch.Size,
+        stride: tuple[int, ...],
+        start: int,
+        nbytes: int,
+    ) -> Tensor:
+        whole = torch.frombuffer(
+            self._memory, dtype=dtype, offset=offset, count=nbytes // dtype.itemsize
+        )
+        return whole.as_strided(size, stride, start)
+
+
+def _weak(tensor: Tensor) -> Any:
+    # Here and below: torch leaves these classes without annotations.
+    return StorageWeakRef(tensor.untyped_storage())  # type: ignore[no-untyped-call]
+
+
+def _extent(tensor: Tensor) -> int:
+    """Bytes from a dense tensor's first element to past its last."""
+    if tensor.numel() == 0:
+        return 0
+    last = sum((n - 1) * step for n, step in zip(tensor.size(), tensor.stride(), strict=True))
+    return (last + 1) * tensor.itemsize
+
+
+class RecordedGraph:
+    """One recording. `addresses` of what it writes stay fixed for its life."""
+
+    def __init__(self, calls: list[Call], outputs: Outputs) -> None:
+        self._calls = calls
+        self._outputs = outputs
+
+    @property
+    def outputs(self) -> Outputs:
+        """The recorded function's answer, rewritten in place by every replay."""
+        return self._outputs
+
+    @torch.inference_mode()
+    def replay(self) -> None:
+        """Repeat the calls, in order."""
+        for call in self._calls:
+            call()
+
+
+class RecordedMemory:
+    """The pools of an engine's recorded graphs, in one arena."""
+
+    kind: Literal["cuda", "recorded"] = "recorded"
+
+    def __init__(self, capacity: int = ARENA_BYTES) -> None:
+        self._arena = Arena(capacity)
+
+    @torch.inference_mode()
+    def warm_up(self, function: Callable[[], Outputs]) -> None:
+        """Run the function unrecorded."""
+        function()
+
+    @torch.inference_mode()
+    def capture(self, function: Callable[[], Outputs], pool: str = SHARED) -> Graph:
+        """Record one call of the function. Raises CaptureError where a graph cannot hold it."""
+        recorder = _Recorder(self._arena, pool)
+        with recorder:
+            outputs = function()
+        return RecordedGraph(recorder.calls, outputs)
+
+    def free_bytes(self) -> int:
+        """Bytes of the arena that no segment has reserved."""
+        return self._arena.blocks.capacity - self._arena.blocks.reserved
+
+    def total_bytes(self) -> int:
+        """Bytes of the arena."""
+        return self._arena.blocks.capacity
+
+    def pool_bytes(self) -> dict[str, int]:
+        """Bytes of each pool's segments of the arena."""
+        return dict(self._arena.blocks.reserved_by_pool)
+
+    def peak_bytes(self) -> int:
+        """The most bytes in use at once so far."""
+        return self._arena.blocks.peak
+
+    def close(self) -> None:
+        """Forget the blocks of graphs that are gone; the memory goes with the last tensor."""
+        self._arena.collect()
+
+
+class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Runs each call, puts what it made into the arena, and notes how to repeat it."""
+
+    def __init__(self, arena: Arena, pool: str) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.calls: list[Call] = []
+        self._arena = arena
+        self._pool = pool
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        # Otherwise the first call under the mode imports the compiler: two seconds per process.
+        return False
+
+    def __torch_dispatch__(
+        self,
+        func: Any,
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        kwargs = kwargs or {}
+        _refuse_value_reads(func, args)
+        result = func(*args, **kwargs)
+        if func.namespace == "c10d":
+            self.calls.append(_collective(func, *self._fixed(args, kwargs)))
+            return result
+        if func._schema.is_mutable:
+            self.calls.append(_partial(func, *self._fixed(args, kwargs)))
+            return result
+        return self._keep_results(func, args, kwargs, result)
+
+    def _keep_results(
+        self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any
+    ) -> Any:
+        """Views stay views, of fixed storage; fresh tensors move into the arena."""
+        inputs = {_storage(leaf) for leaf in pytree.tree_leaves((args, kwargs)) if _is_tensor(leaf)}
+        leaves, spec = pytree.tree_flatten(result)
+        fresh = [_is_tensor(leaf) and _storage(leaf) not in inputs for leaf in leaves]
+        if not any(fresh):
+            return result
+        placed = [
+            self._arena.place(leaf, self._pool) if is_fresh else leaf
+            for leaf, is_fresh in zip(leaves, fresh, strict=True)
+        ]
+        for new, leaf, is_fresh in zip(placed, leaves, fresh, strict=True):
+            if is_fresh:
+                new.copy_(leaf)
+        if "empty" not in func._schema.name:
+            twins = [
+                self._arena.twin(leaf) if is_fresh else None
+                for leaf, is_fresh in zip(placed, fresh, strict=True)
+            ]
+            self.calls.append(_rewriting(func, *self._fixed(args, kwargs), twins))
+        return pytree.tree_unflatten(placed, spec)
+
+    def _fixed(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """The arguments with the arena's tensors replaced by twins; all others are held."""
+
+        def fix(leaf: Any) -> Any:
+            return self._arena.twin(leaf) if _is_tensor(leaf) and self._arena.holds(leaf) else leaf
+
+        fixed: tuple[tuple[Any, ...], dict[str, Any]] = pytree.tree_map(fix, (args, kwargs))
+        return fixed
+
+
+def _is_tensor(leaf: object) -> bool:
+    return isinstance(leaf, Tensor)
+
+
+def _storage(tensor: Tensor) -> int:
+    return tensor.untyped_storage().data_ptr()
+
+
+def _refuse_value_reads(func: Any, args: tuple[Any, ...]) -> None:
+    if _reads_values(func, args):
+        raise CaptureError(
+            f"{func} depends on a tensor's values, which a graph does not know at capture; "
+            f"keep the value on the device, or move the call out of the captured function"
+        )
+
+
+def _reads_values(func: Any, args: tuple[Any, ...]) -> bool:
+    if func is torch.ops.aten.index.Tensor:
+        # Tagged as dynamic for its masks' sake; with numbers its shape is known.
+        return any(index is not None and index.dtype is torch.bool for index in args[1])
+    tags = (torch.Tag.data_dependent_output, torch.Tag.dynamic_output_shape)
+    # `bool(tensor)` carries no tag, and stays composite in inference mode.
+    return func is torch.ops.aten.is_nonzero.default or any(tag in func.tags for tag in tags)
+
+
+def _partial(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
+    return functools.partial(func, *args, **kwargs)
+
+
+def _collective(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
+    def call() -> None:
+        # The last value is the Work: without waiting, the next call would read half a sum.
+        func(*args, **kwargs)[-1].wait()
+
+    return call
+
+
+def _rewriting(
+    func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], twins: list[Tensor | None]
+) -> Call:
+    """Repeat a functional call into its fixed block, directly where the operator can."""
+    out = _out_variant(func)
+    if out is not None and len(twins) == 1:
+        return functools.partial(out[0], *args, **kwargs, **{out[1]: twins[0]})
+
+    def call() -> None:
+        leaves = pytree.tree_leaves(func(*args, **kwargs))
+        for twin, leaf in zip(twins, leaves, strict=True):
+            if twin is not None:
+                twin.copy_(leaf)
+
+    return call
+
+
+@functools.cache
+def _out_variant(func: Any) -> tuple[Any, str] | None:
+    """The overload that writes its one result to an `out` argument and is otherwise the same."""
+    wanted = [(argument.name, str(argument.type)) for argument in func._schema.arguments]
+    for name in func.overloadpacket.overloads():
+        overload = getattr(func.overloadpacket, name)
+        outs = [argument for argument in overload._schema.arguments if argument.is_out]
+        rest = [(a.name, str(a.type)) for a in overload._schema.arguments if not a.is_out]
+        if len(outs) == 1 and rest == wanted:
+            return overload, outs[0].name
+    return None

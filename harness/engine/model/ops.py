@@ -1,0 +1,54 @@
+"""The steps between matrix products: PyTorch's operators on the CPU, one kernel each on CUDA.
+
+Triton is heavy, and absent without CUDA: it is imported at the first use on a GPU.
+"""
+
+import torch
+from torch import Tensor
+from torch.nn.functional import silu
+
+from harness.engine.cache.pool import LayerCache
+
+
+def rms_norm(values: Tensor, weight: Tensor, eps: float) -> Tensor:
+    """[..., width] scaled to a root mean square of one, times `weight` [width]."""
+    if values.is_cuda:
+        from harness.engine.model import kernels
+
+        return kernels.rms_norm(values, weight, eps)
+    return torch.nn.functional.rms_norm(values, weight.shape, weight, eps)
+
+
+def rotate_and_store(
+    heads: Tensor, angles: tuple[Tensor, Tensor], slots: Tensor, cache: LayerCache
+) -> Tensor:
+    """Turn a step's queries in place, and write turned keys and values to [bs, n] pool slots.
+
+    heads: [bs, n, query heads + 2 * KV heads, head_dim], queries before keys before values; angles:
+    cosines and signed sines, [bs, n, 1, head_dim] each. Answers the queries, a view of `heads`.
+    """
+    if heads.is_cuda:
+        from harness.engine.model import kernels
+
+        return kernels.rotate_and_store(heads, *angles, slots, cache.keys, cache.values)
+    kept = cache.keys.shape[1]
+    query, key, value = torch.split(heads, [heads.shape[2] - 2 * kept, kept, kept], dim=2)
+    cache.keys.index_copy_(0, slots.flatten(), _rotate(key, angles).flatten(0, 1))
+    cache.values.index_copy_(0, slots.flatten(), value.flatten(0, 1))
+    return query.copy_(_rotate(query, angles))
+
+
+def _rotate(heads: Tensor, angles: tuple[Tensor, Tensor]) -> Tensor:
+    """Rolling by half a head swaps the halves; the sign of rotate-half is kept in the sine."""
+    cos, signed_sin = angles
+    return torch.addcmul(heads * cos, heads.roll(heads.shape[-1] // 2, -1), signed_sin)
+
+
+def swiglu(gate_up: Tensor) -> Tensor:
+    """[..., 2 * width], gates before what they gate, to silu(gate) * up [..., width]."""
+    if gate_up.is_cuda:
+        from harness.engine.model import kernels
+
+        return kernels.swiglu(gate_up)
+    gate, up = gate_up.chunk(2, dim=-1)
+    return silu(gate).mul_(up)

@@ -1,0 +1,88 @@
+"""Rank 0's way to all ranks: load everywhere, run a command everywhere, close everywhere."""
+
+import contextlib
+from collections.abc import Mapping
+from typing import TypeVar
+
+from harness.core.errors import HarnessError, UsageError
+from harness.engine.config import EngineConfig
+from harness.engine.distributed.channels import ChannelClosed, Channels, receive
+from harness.engine.serving.commands import (
+    Abandon,
+    Build,
+    Close,
+    Command,
+    LoadReply,
+    Message,
+    Start,
+    decode,
+    encode,
+)
+from harness.engine.serving.running_worker import RunningWorker
+from harness.engine.serving.worker import LoadedWorker, load
+
+R = TypeVar("R")
+
+
+class Ranks:
+    """Every rank of one engine that runs, this one included."""
+
+    def __init__(self, channels: Channels, worker: RunningWorker) -> None:
+        self.worker = worker
+        """Rank 0's share."""
+        self._channels = channels
+
+    def run(self, command: Command[R]) -> R:
+        """Run one command on every rank. Return rank 0's result, valid until the next command."""
+        _tell(self._channels, command)
+        return self.worker.execute(command)
+
+    def close(self) -> None:
+        """Free the graphs, then the process group, on every rank."""
+        _tell_close(self._channels)
+        self.worker.close()
+
+
+def start_everywhere(
+    config: EngineConfig, channels: Channels, environ: Mapping[str, str], serial: int
+) -> Ranks:
+    """Load on all ranks before any of them waits for another, then start all.
+
+    Raises the first UsageError of a load, and what `LoadedWorker.start` raises.
+    """
+    loaded = _load_everywhere(config, channels, environ, serial)
+    try:
+        return Ranks(channels, loaded.start(serial))
+    except BaseException:
+        _tell_close(channels)
+        raise
+
+
+def _load_everywhere(
+    config: EngineConfig, channels: Channels, environ: Mapping[str, str], serial: int
+) -> LoadedWorker:
+    _tell(channels, Build(config.as_dict(), serial))
+    loaded: LoadedWorker | HarnessError
+    try:
+        loaded = load(config, channels, environ)
+    except HarnessError as error:
+        loaded = error
+    for rank, peer in enumerate(channels.control, start=1):
+        reply = decode(receive(peer))
+        if isinstance(reply, LoadReply) and reply.error and isinstance(loaded, LoadedWorker):
+            loaded = UsageError(f"rank {rank}: {reply.error}")
+    if isinstance(loaded, HarnessError):
+        _tell(channels, Abandon())
+        raise loaded
+    _tell(channels, Start())
+    return loaded
+
+
+def _tell(channels: Channels, message: Message) -> None:
+    channels.broadcast(encode(message))
+
+
+def _tell_close(channels: Channels) -> None:
+    # A follower that has died has nothing left to close.
+    with contextlib.suppress(ChannelClosed):
+        _tell(channels, Close())
