@@ -23,7 +23,7 @@ NO_VERBS = set(
     about after against along among at attributes axes be before below between branches by capacity
     causes cell cells columns counts descriptors devices done environment evidence given groups
     held how in infrastructure inside kept keys kinds known left lines lost more names new no notes
-    nothing of one only orders other out own pages rows said shown signature slots taken texts
+    nothing of one only orders other out pages rows said shown signature slots taken texts
     together told too tree two values what where whole why with without written
     """,
     )
