@@ -15,8 +15,8 @@ from where import header
 
 from harness.stats.attempts_needed import compute_one_sided_e
 from harness.stats.contrasts import ALPHA
+from harness.stats.exact_tests import build_boschloo_region
 from harness.stats.infrastructure import INFRA_ALPHA
-from harness.stats.power import build_boschloo_region
 from harness.stats.sequential import compute_threshold
 
 RATES = (0.02, 0.1, 0.3, 0.5)

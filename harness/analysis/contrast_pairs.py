@@ -89,7 +89,11 @@ def ask_question(plan: Plan, *, anytime: bool = False) -> Question:
     until_decided = plan.until_decided or (
         anytime and (bool(contrasts) or plan.max_flake_rate is not None)
     )
-    return Question(contrasts, plan.max_flake_rate, until_decided, plan.expected_rates)
+    return Question(
+        *(contrasts, plan.max_flake_rate, until_decided, plan.expected_rates),
+        rule=plan.rule,
+        cap=plan.repeats,
+    )
 
 
 def _name_sides(pair: ContrastPair) -> tuple[str, str]:

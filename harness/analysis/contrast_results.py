@@ -4,8 +4,9 @@ from collections.abc import Sequence
 
 from harness.analysis.contrast_pairs import ContrastPair
 from harness.analysis.report_model import ContrastResult
-from harness.stats.contrasts import Contrast, describe_contrast
+from harness.stats.contrasts import Contrast
 from harness.stats.strata import Stratum, pool_strata
+from harness.stats.wording import describe_contrast
 
 #: A planned pair and its judgement.
 JudgedPair = tuple[ContrastPair, Contrast]

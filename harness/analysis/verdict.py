@@ -68,7 +68,7 @@ def _compute_attempts_needed(counts: RunCounts, judgement: Judgement) -> int | N
     if any(contrast.finding is Finding.UNDECIDED for contrast in judgement.contrasts):
         needed.append(attempts_needed_for_contrasts(question))
     if question.gate and judgement.gate in (RateGate.OPEN, RateGate.OUT_OF_REACH):
-        needed.append(attempts_needed_for_gate(question.gate, question.until_decided))
+        needed.append(attempts_needed_for_gate(question))
     had = min((cell.valid for cell in counts.cells), default=0)
     return max(needed) if max(needed) > had else None
 

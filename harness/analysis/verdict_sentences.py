@@ -13,6 +13,7 @@ from harness.stats.attribution import Attribution, Follows
 from harness.stats.contrasts import ALPHA, Finding
 from harness.stats.infrastructure import compute_infra_share_p
 from harness.stats.intervals import Interval, compute_upper_bound
+from harness.stats.wording import format_limit
 
 
 def describe_no_tests(suites: Sequence[str]) -> str:
@@ -77,8 +78,8 @@ def _list_bounds(cells: Sequence[CellRate]) -> list[str]:
 def _describe_bound(n: int, interval: Interval) -> str:
     """Return a one-sided bound if the number was fixed, else the anytime-valid interval's."""
     if interval.method == "clopper-pearson":
-        return f"{format_percent(compute_upper_bound(0, n).high)} (one-sided, 95 %)"
-    return f"{format_percent(interval.high)} (95 %, at every look)"
+        return f"{format_limit(compute_upper_bound(0, n).high)} (one-sided, 95 %)"
+    return f"{format_limit(interval.high)} (95 %, at every look)"
 
 
 def describe_attribution(

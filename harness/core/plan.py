@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.core.cell import Cell, cell_from_dict
+from harness.core.decision_rule import CURRENT_RULE, DecisionRule, rule_from_dict, rule_to_dict
 from harness.core.errors import StoreError, UsageError
 from harness.core.revision import Revision, revision_from_dict, revision_to_dict
 
@@ -46,7 +47,7 @@ class Plan:
 
     `until_decided`: stop once the question is answered, `repeats` being the cap. `max_flake_rate`:
     the gate, "every cell fails less often than this". `expected_rates`: the pair of rates that
-    comparisons are planned to tell apart.
+    comparisons are planned to tell apart. `rule`: how the run is judged.
     """
 
     cells: tuple[PlannedCell, ...]
@@ -58,6 +59,7 @@ class Plan:
     max_flake_rate: float | None = None
     expected_rates: tuple[float, float] = EXPECTED_RATES
     revisions: tuple[Revision, ...] = ()
+    rule: DecisionRule = CURRENT_RULE
 
     @property
     def runnable(self) -> tuple[PlannedCell, ...]:
@@ -129,6 +131,7 @@ def plan_to_dict(plan: Plan) -> dict[str, Any]:
         "max_flake_rate": plan.max_flake_rate,
         "expected_rates": list(plan.expected_rates),
         "revisions": [revision_to_dict(one) for one in plan.revisions],
+        "rule": rule_to_dict(plan.rule),
     }
 
 
@@ -160,4 +163,5 @@ def _read_plan(stored: Mapping[str, Any]) -> Plan:
         max_flake_rate=stored.get("max_flake_rate"),
         expected_rates=(high, low),
         revisions=tuple(revision_from_dict(one) for one in stored.get("revisions", ())),
+        rule=rule_from_dict(stored.get("rule")),
     )

@@ -7,12 +7,13 @@ from rich.markup import escape
 
 from harness.analysis.contrast_pairs import ask_question
 from harness.analysis.revision_notes import describe_revision, list_revisions
-from harness.analysis.wording import format_duration, format_percent
+from harness.analysis.wording import format_duration
 from harness.core.errors import UsageError
 from harness.core.plan import Plan
 from harness.driver.context import RunContext
-from harness.stats.attempts_needed import describe_shortfalls
+from harness.stats.attempts_needed import list_shortfalls
 from harness.stats.intervals import compute_upper_bound
+from harness.stats.wording import format_limit
 from harness.store.store import Store
 
 
@@ -51,9 +52,9 @@ def _prospects(plan: Plan) -> list[str]:
     if plan.fixed_seed:
         return []
     question = ask_question(plan)
-    told = [f"[yellow]warning[/] {text}" for text in describe_shortfalls(question, plan.repeats)]
+    told = [f"[yellow]warning[/] {text}" for text in list_shortfalls(question, plan.repeats)]
     if not plan.until_decided:
-        bound = format_percent(compute_upper_bound(0, plan.repeats).high)
+        bound = format_limit(compute_upper_bound(0, plan.repeats).high)
         told.append(f"0 failures in {plan.repeats} would prove a rate below {bound} (95 %)")
     return told
 

@@ -41,7 +41,7 @@ def execute(
 
 def to_ended(row: AttemptRow) -> Ended:
     """Return what a look needs of a stored attempt."""
-    return Ended(row.position, row.replaces, row.suite, row.cell, row.status)
+    return Ended(row.position, row.replaces, row.suite, row.cell, row.status, row.wall_seconds)
 
 
 def report_run(store: Store, run_id: str, outputs: Outputs) -> int:

@@ -79,7 +79,7 @@ class RunLoop:
 
     def _lease_all(self) -> None:
         """Start attempts in queue order while gangs are free."""
-        while self._queue:
+        while self._queue and not self._stopping.holds_leases(self._list_in_flight()):
             planned, replaces = self._queue[0]
             if _identify_source(planned) in self._without_tests:
                 self._queue.popleft()
@@ -92,6 +92,17 @@ class RunLoop:
                 return
             self._queue.popleft()
             self._start(planned, replaces, gang)
+
+    def _list_in_flight(self) -> list[Ended]:
+        """Return what is running, as if it had ended by now."""
+        now = time.time()
+        return [
+            Ended(
+                *(one.planned.position, one.replaces, one.planned.suite, one.planned.cell.key),
+                *(AttemptStatus.CENSORED, now - one.started),
+            )
+            for one in self._in_flight.values()
+        ]
 
     def _drop_unrunnable(self, tp: int) -> None:
         before = len(self._queue)
@@ -129,7 +140,8 @@ class RunLoop:
         self._store.add_attempt(attempt.identify(), result, make_lease(attempt, record))
         self._progress.ended(f"{attempt.spec.attempt_id} {planned.cell.label}", result)
         key = planned.suite, planned.cell.key
-        self._stopping.add(Ended(planned.position, attempt.replaces, *key, result.status))
+        seconds = record.wall_seconds if record else 0.0
+        self._stopping.add(Ended(planned.position, attempt.replaces, *key, result.status, seconds))
         self._consider(attempt, result)
         self._stop_if_settled()
 

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from harness.core.cell import ENV_PREFIX, Axis, make_axis, parse_axis
+from harness.core.decision_rule import Alternative
 from harness.core.engine_arguments import AXES
 from harness.core.errors import UsageError
 from harness.core.plan import EXPECTED_RATES, check_repeats
@@ -99,6 +100,10 @@ class RunOptions:
         EXPECTED_RATES[1], "--target-rate", metavar="RATE", group=QUESTION,
         help="Failure rate that it must be distinguished from.",
     )  # fmt: skip
+    alternative: str = declare(
+        Alternative.TWO_SIDED.value, "--alternative", metavar="two-sided|more|less", group=QUESTION,
+        help="With --until decided: expect each value to fail more, or less, than its reference.",
+    )  # fmt: skip
     timeout_s: float = declare(
         300.0, "--timeout", metavar="SECONDS", group=ATTEMPTS,
         help="How long an attempt may take.",
@@ -189,6 +194,15 @@ def _upgrade(stored: Mapping[str, Any]) -> dict[str, Any]:
 def _check_question(options: RunOptions) -> None:
     if options.until not in (None, "decided"):
         raise UsageError(f"--until {options.until!r}: the only value is decided")
+    if options.alternative not in list(Alternative):
+        raise UsageError(
+            f"--alternative {options.alternative!r}: choose from {', '.join(Alternative)}"
+        )
+    if options.alternative != Alternative.TWO_SIDED and not options.until:
+        raise UsageError(
+            f"--alternative {options.alternative}: a fixed number is judged two-sided; "
+            "add --until decided"
+        )
     if options.max_flake_rate is not None and not 0 < options.max_flake_rate < 1:
         raise UsageError(
             f"--max-flake-rate {options.max_flake_rate:g}: give a rate above 0 and below 1; "

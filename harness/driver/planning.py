@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
-from harness.analysis.contrast_pairs import ask_question, name_cells
+from harness.analysis.contrast_pairs import ask_question, list_pairs, name_cells
 from harness.core import backends
 from harness.core.cell import Axis, Cell, check_distinct, cross
+from harness.core.decision_rule import Alternative, DecisionRule
 from harness.core.engine_arguments import BACKEND, check_axis
 from harness.core.errors import UsageError
 from harness.core.order import CaptureOrder, ordering_gate
@@ -30,6 +31,7 @@ from harness.driver.revisions.sources import (
     read_sources,
     revision_axis,
 )
+from harness.stats.boundary import Design, choose_rule
 from harness.stats.judge import is_settled
 from harness.stats.planned import CellOutcomes
 
@@ -72,16 +74,28 @@ def make_plan(
         expected_rates=(options.base_rate, options.target_rate),
         revisions=tuple(revisions),
     )
+    plan = replace(plan, rule=_choose_rule(plan, Alternative(options.alternative)))
     if plan.runnable and plan.until_decided:
         _check_decidable(plan)
     return plan
 
 
+def _choose_rule(plan: Plan, alternative: Alternative) -> DecisionRule:
+    """Return how the run will be judged: calibrated for its cap if it runs until decided."""
+    if not plan.until_decided:
+        return DecisionRule()
+    design = Design(plan.repeats, plan.expected_rates, alternative)
+    return choose_rule(design, len(list_pairs(plan)))
+
+
 def _check_decidable(plan: Plan) -> None:
     """Raises UsageError where there is nothing to decide, or no outcome could decide it."""
-    question, names = ask_question(plan), name_cells(plan.runnable).values()
+    names = name_cells(plan.runnable).values()
 
     def hopeless(repeats: int) -> bool:
+        planned = replace(plan, repeats=repeats)
+        planned = replace(planned, rule=_choose_rule(planned, plan.rule.alternative))
+        question = ask_question(planned)
         return is_settled(question, {name: CellOutcomes((), repeats) for name in names})
 
     if hopeless(plan.repeats):

@@ -4,12 +4,16 @@ import math
 from dataclasses import astuple, dataclass
 from typing import TYPE_CHECKING
 
+from harness.core.decision_rule import Alternative
 from harness.core.plan import EXPECTED_RATES
+from harness.stats.boundary import LARGEST_CAP, Design, choose_rule, follow
 from harness.stats.contrasts import ALPHA
 from harness.stats.intervals import (
     RateError,
     attempts_needed_below,
     attempts_needed_below_anytime,
+    compute_log_e,
+    compute_log_e_below,
 )
 from harness.stats.planned import Question
 from harness.stats.power import attempts_needed_fixed, check_pair, check_power
@@ -20,6 +24,7 @@ from harness.stats.sequential import (
     compute_threshold,
     list_alternatives,
 )
+from harness.stats.wording import describe_too_few_to_compare, describe_too_few_to_prove
 
 if TYPE_CHECKING:
     import numpy as np
@@ -49,12 +54,46 @@ def attempts_needed_until_decided(
     target: float,
     wanted: float = 0.8,
     contrasts: int = 1,
+    alternative: Alternative = Alternative.TWO_SIDED,
+) -> SequentialBudget:
+    """Return the smallest cap whose calibrated boundary, with futility, has the wanted power.
+
+    Exact up to a cap of `boundary.LARGEST_CAP`; above it the e-process is simulated.
+    """
+    check_pair(rate, target)
+    check_power(wanted)
+    guess = attempts_needed_fixed(rate, target, wanted, ALPHA / contrasts).n
+    if alternative is not Alternative.TWO_SIDED:
+        guess = guess * 4 // 5
+    for cap in range(max(guess * 9 // 10, 2), LARGEST_CAP + 1):
+        design = Design(cap, (rate, target), alternative)
+        if follow(design, choose_rule(design, contrasts), _turn(design)).power >= wanted:
+            return _budget(design, contrasts)
+    return simulate_budget(rate, target, wanted, contrasts)
+
+
+def _turn(design: Design) -> RatePair:
+    """Return the expected rates with the arm's first, as the alternative has them."""
+    pair = max(design.expected), min(design.expected)
+    return pair[::-1] if design.alternative is Alternative.LESS else pair
+
+
+def _budget(design: Design, contrasts: int) -> SequentialBudget:
+    course = follow(design, choose_rule(design, contrasts), _turn(design))
+    return SequentialBudget(design.cap, course.mean, course.find_quantile(0.9))
+
+
+def simulate_budget(
+    rate: float,
+    target: float,
+    wanted: float = 0.8,
+    contrasts: int = 1,
     expected: RatePair | None = None,
     seed: int = 0,
 ) -> SequentialBudget:
-    """Blocks until the e-process decides between two rates, simulated with PATHS seeded runs.
+    """Return the budget of an open-ended run, e >= m/0.05, simulated with PATHS seeded runs.
 
-    `expected` is the alternative the e-process was set up for; the true rates where it is None.
+    `expected` is the alternative that the e-process was set up for; None: the true rates.
     """
     check_pair(rate, target)
     check_power(wanted)
@@ -162,43 +201,37 @@ def compute_device_hours(attempts: float, seconds: float, devices: int = 1) -> f
     return attempts * seconds * devices / 3600
 
 
-def describe_shortfalls(question: Question, repeats: int) -> list[str]:
-    """Why a budget of so many attempts per cell cannot be expected to answer; empty if it can.
+def list_shortfalls(question: Question, repeats: int) -> list[str]:
+    """Return why a budget of so many attempts per cell cannot be expected to answer.
 
-    A contrast needs 80 % power for the pair of rates it was planned for, a gate the clean
+    A contrast needs 80 % power for the pair of rates it was planned for, a rate gate the clean
     attempts that prove it.
     """
-    told = []
-    if question.contrasts:
-        high, low = max(question.expected_rates), min(question.expected_rates)
-        needed = attempts_needed_for_contrasts(question)
-        if needed > repeats:
-            told.append(
-                f"{repeats} attempts per cell cannot be expected to tell {high:g} from {low:g}: "
-                f"80 % power needs {needed} with {len(question.contrasts)} planned contrasts"
-            )
-    if question.gate:
-        needed = attempts_needed_for_gate(question.gate, question.until_decided)
-        if needed > repeats:
-            told.append(
-                f"{repeats} attempts per cell cannot prove a rate below {100 * question.gate:g} %: "
-                f"that takes {needed} clean ones"
-            )
-    return told
+    found = []
+    if question.contrasts and (needed := attempts_needed_for_contrasts(question)) > repeats:
+        found.append(describe_too_few_to_compare(question, repeats, needed))
+    if question.gate and (needed := attempts_needed_for_gate(question)) > repeats:
+        found.append(describe_too_few_to_prove(question.gate, repeats, needed))
+    return found
 
 
-def attempts_needed_for_gate(gate: float, until_decided: bool) -> int:
-    """Clean attempts per cell that prove a gate's rate."""
-    prove = attempts_needed_below_anytime if until_decided else attempts_needed_below
-    return prove(gate)
+def attempts_needed_for_gate(question: Question) -> int:
+    """Return the clean attempts per cell that prove the question's rate."""
+    assert question.gate is not None
+    if not question.until_decided:
+        return attempts_needed_below(question.gate)
+    log_e = compute_log_e if question.rule.version < 2 else compute_log_e_below
+    return attempts_needed_below_anytime(question.gate, log_e=log_e)
 
 
 def attempts_needed_for_contrasts(question: Question) -> int:
-    """Attempts per cell that tell the planned rates apart with 80 % power, in every contrast."""
+    """Return the attempts per cell that decide every contrast with 80 % power."""
     high, low = max(question.expected_rates), min(question.expected_rates)
     m = len(question.contrasts)
-    if question.until_decided:
-        return attempts_needed_until_decided(
-            high, low, contrasts=m, expected=question.expected_rates
-        ).cap
-    return attempts_needed_fixed(high, low, alpha=ALPHA / m).n
+    if not question.until_decided:
+        return attempts_needed_fixed(high, low, alpha=ALPHA / m).n
+    if question.rule.version < 2:
+        return simulate_budget(high, low, contrasts=m, expected=question.expected_rates).cap
+    return attempts_needed_until_decided(
+        high, low, contrasts=m, alternative=question.rule.alternative
+    ).cap

@@ -3,28 +3,21 @@
 from collections.abc import Sequence
 
 from harness.stats.contrasts import Comparison, compare_rates
+from harness.stats.planned import CellOutcomes
 
 #: Below this p the share of infrastructure attempts is taken to depend on the cell.
 INFRA_ALPHA = 0.05
 
 
-def describe_infra_difference(
-    infra: int, valid: int, reference_infra: int, reference_valid: int
-) -> str:
-    """Why two cells cannot be compared, or empty text where infrastructure does not stand in it.
+def find_infra_difference(arm: CellOutcomes, reference: CellOutcomes) -> float | None:
+    """Return the p-value if the share of infrastructure attempts differs between two cells.
 
-    The share of infrastructure attempts is tested between the cells, as `compare` tests rates.
+    Tested as `compare_rates` tests failures. None if no difference is seen.
     """
-    total, reference_total = infra + valid, reference_infra + reference_valid
-    if not infra and not reference_infra:
-        return ""
-    p = compare_rates(infra, total, reference_infra, reference_total).p
-    if p > INFRA_ALPHA:
-        return ""
-    return (
-        f"infrastructure depends on the cell ({infra}/{total} against "
-        f"{reference_infra}/{reference_total}, p = {p:.2g})"
-    )
+    if not arm.infra and not reference.infra:
+        return None
+    p = compare_rates(arm.infra, len(arm.outcomes), reference.infra, len(reference.outcomes)).p
+    return p if p <= INFRA_ALPHA else None
 
 
 def compute_infra_share_p(counts: Sequence[tuple[int, int]]) -> float:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from harness.core.errors import UsageError
+from harness.stats.distributions import compute_beta_cdf, compute_beta_quantile, compute_log_beta
 
 
 class StatsError(UsageError, ValueError):
@@ -36,11 +37,9 @@ def compute_clopper_pearson(k: int, n: int, level: float = 0.95) -> Interval:
     Raises CountError for impossible counts.
     """
     check_counts(k, n, level)
-    from scipy.special import betaincinv
-
     tail = (1 - level) / 2
-    low = float(betaincinv(k, n - k + 1, tail)) if k else 0.0
-    high = float(betaincinv(k + 1, n - k, 1 - tail)) if k < n else 1.0
+    low = compute_beta_quantile(k, n - k + 1, tail) if k else 0.0
+    high = compute_beta_quantile(k + 1, n - k, 1 - tail) if k < n else 1.0
     return Interval(low, high, level, "clopper-pearson")
 
 
@@ -50,9 +49,7 @@ def compute_upper_bound(k: int, n: int, level: float = 0.95) -> Interval:
     Same source and assumptions as `compute_clopper_pearson`; with k = 0 it is 1 - alpha^(1/n).
     """
     check_counts(k, n, level)
-    from scipy.special import betaincinv
-
-    high = float(betaincinv(k + 1, n - k, level)) if k < n else 1.0
+    high = compute_beta_quantile(k + 1, n - k, level) if k < n else 1.0
     return Interval(0.0, high, level, "clopper-pearson, one-sided")
 
 
@@ -92,7 +89,54 @@ def compute_log_e(rate: float, k: int, n: int) -> float:
     if impossible:
         return math.inf
     likelihood = (k * math.log(rate) if k else 0.0) + ((n - k) * math.log1p(-rate) if n > k else 0)
-    return _log_beta(k + 0.5, n - k + 0.5) - _log_beta(0.5, 0.5) - likelihood
+    return compute_log_beta(k + 0.5, n - k + 0.5) - compute_log_beta(0.5, 0.5) - likelihood
+
+
+def compute_log_e_below(rate: float, k: int, n: int) -> float:
+    """Return the log e-value for "the failure rate lies below `rate`" against all other rates.
+
+    A mixture over alternatives below the rate, half its weight on a rate of 0, half on
+    Beta(1/2, 1/2) truncated at the rate, over the likelihood of the rate: its mean falls with the
+    true rate, hence is at most 1 from the rate on.
+    """
+    mixed = 0.5 * (k == 0) + 0.5 * _average_likelihood(rate, k, n)
+    return _take_log_ratio(mixed, rate, k, n)
+
+
+def compute_log_e_above(rate: float, k: int, n: int) -> float:
+    """Return the log e-value for "the failure rate lies above `rate`" against all other rates.
+
+    A mixture over Beta(1/2, 1/2) truncated to the rates above.
+    """
+    return _take_log_ratio(_average_likelihood(1 - rate, n - k, n), rate, k, n)
+
+
+def _average_likelihood(limit: float, k: int, n: int) -> float:
+    """Return the likelihood of k of n in order, averaged over Beta(1/2, 1/2) below the limit."""
+    share = compute_beta_cdf(k + 0.5, n - k + 0.5, limit) / compute_beta_cdf(0.5, 0.5, limit)
+    whole = compute_log_beta(k + 0.5, n - k + 0.5) - compute_log_beta(0.5, 0.5)
+    return share * math.exp(whole)
+
+
+def _take_log_ratio(mixed: float, rate: float, k: int, n: int) -> float:
+    if mixed <= 0:
+        return -math.inf
+    if (k and rate <= 0) or (k < n and rate >= 1):
+        return math.inf
+    fails = k * math.log(rate) if k else 0.0
+    return math.log(mixed) - fails - ((n - k) * math.log1p(-rate) if n > k else 0.0)
+
+
+def compute_upper_sequence(k: int, n: int, level: float = 0.95) -> Interval:
+    """Return the one-sided bound that `compute_log_e_below` gives at every look. Low is 0."""
+    check_counts(k, n, level)
+    limit = math.log(1 / (1 - level))
+
+    def excluded(rate: float) -> bool:
+        return rate == 1 or compute_log_e_below(rate, k, n) >= limit
+
+    high = _crossing(excluded, 1.0, k / n) if k < n else 1.0
+    return Interval(0.0, high, level, "truncated beta-binomial sequence, one-sided")
 
 
 def compute_worst_case(
@@ -137,18 +181,19 @@ def attempts_needed_to_see(rate: float, power: float) -> int:
     return 1 if rate == 1 else math.ceil(math.log(1 - power) / math.log1p(-rate))
 
 
-def attempts_needed_below_anytime(rate: float, level: float = 0.95) -> int:
-    """Return the clean attempts after which `compute_confidence_sequence` lies below `rate`."""
-    fewest = attempts_needed_below(rate, level)
-    most = fewest
-    while compute_confidence_sequence(0, most, level).high >= rate:
+def attempts_needed_below_anytime(
+    rate: float,
+    level: float = 0.95,
+    log_e: Callable[[float, int, int], float] = compute_log_e_below,
+) -> int:
+    """Return the clean attempts after which the e-value for "below `rate`" first decides."""
+    most = fewest = attempts_needed_below(rate, level)
+    limit = math.log(1 / (1 - level))
+    while log_e(rate, 0, most) < limit:
         most *= 2
     while fewest < most:
         middle = (fewest + most) // 2
-        if compute_confidence_sequence(0, middle, level).high < rate:
-            most = middle
-        else:
-            fewest = middle + 1
+        fewest, most = (fewest, middle) if log_e(rate, 0, middle) >= limit else (middle + 1, most)
     return most
 
 
@@ -164,10 +209,6 @@ def check_rate(rate: float, what: str = "a rate") -> None:
     """Raises RateError unless the rate lies in [0, 1]; a NaN does not."""
     if not 0 <= rate <= 1:
         raise RateError(f"{what} of {rate} cannot be; give one from 0 to 1")
-
-
-def _log_beta(a: float, b: float) -> float:
-    return math.lgamma(a) + math.lgamma(b) - math.lgamma(a + b)
 
 
 def _crossing(excluded: Callable[[float], bool], outside: float, inside: float) -> float:

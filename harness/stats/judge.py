@@ -4,27 +4,27 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from harness.core.exits import ExitCode
-from harness.stats.attempts_needed import attempts_needed_more
-from harness.stats.contrasts import (
-    ALPHA,
-    Comparison,
-    Contrast,
-    Finding,
-    adjust_holm,
-    compare_rates,
-    describe_contrast,
+from harness.stats import wording
+from harness.stats.attempts_needed import (
+    attempts_needed_for_contrasts,
+    attempts_needed_for_gate,
+    attempts_needed_more,
 )
-from harness.stats.infrastructure import compare_worst_case, describe_infra_difference
+from harness.stats.boundary import Design, compute_error, find_futile
+from harness.stats.contrasts import ALPHA, Comparison, Contrast, Finding, adjust_holm, compare_rates
+from harness.stats.infrastructure import compare_worst_case, find_infra_difference
 from harness.stats.planned import CellOutcomes, PlannedContrast, Question
-from harness.stats.power import attempts_needed_fixed
-from harness.stats.rate_gate import RateGate, describe_rate_gate, judge_rate_gate
+from harness.stats.rate_gate import RateGate, bound_cell, judge_rate_gate
 from harness.stats.sequential import (
     can_be_decided,
     compare_sequentially,
     compute_threshold,
     count_blocks,
+    count_worst,
     weigh_evidence,
 )
+
+CALIBRATED = "calibrated e-process"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,124 +37,157 @@ class Judgement:
     exit_code: ExitCode
 
 
+@dataclass(frozen=True, slots=True)
+class _Compared:
+    """A comparison on valid attempts, and the p that survives every infrastructure attempt."""
+
+    comparison: Comparison | None
+    p: float
+    p_worst: float
+
+
 def judge_question(question: Question, cells: Mapping[str, CellOutcomes]) -> Judgement:
     """Judge a run, or a look at one, by the method its question fixed.
 
-    Contrasts: Boschloo or Fisher with Holm at a fixed number, the e-process at e >= m/alpha until
-    decided; both must hold with infrastructure counted against them and its share must not depend
-    on the cell, else "cannot say". RateGate: every cell below the rate.
+    Contrasts: Boschloo with Holm at a fixed number; the e-process until decided, at the threshold
+    calibrated for the cap, or at e >= m/alpha if there is none. Both must hold with infrastructure
+    counted against them and its share must not depend on the cell, else "cannot say". Gate: every
+    cell below the rate.
     """
     contrasts = judge_contrasts(question, cells)
-    told = [describe_contrast(contrast) for contrast in contrasts]
+    sentences = [wording.describe_contrast(contrast) for contrast in contrasts]
     gate = None
     if question.gate is not None:
-        gate = judge_rate_gate(question.gate, cells, question.until_decided)
-        told.append(describe_rate_gate(question.gate, gate, cells, question.until_decided))
+        gate = judge_rate_gate(question, cells)
+        bounds = {name: bound_cell(question, cell) for name, cell in cells.items()}
+        needed = attempts_needed_for_gate(question) if question.gate else None
+        sentences.append(wording.describe_rate_gate(question, gate, cells, bounds, needed))
     code = _exit_code(question, cells, contrasts, gate)
-    return Judgement(tuple(contrasts), gate, tuple(told), code)
+    return Judgement(tuple(contrasts), gate, tuple(sentences), code)
 
 
 def judge_contrasts(question: Question, cells: Mapping[str, CellOutcomes]) -> list[Contrast]:
-    """Every planned contrast, judged within the family of all that were planned."""
+    """Judge every planned contrast within the family of all that were planned."""
     pairs = [(cells[c.arm], cells[c.reference]) for c in question.contrasts]
-    judged = [_compared(question, arm, reference) for arm, reference in pairs]
-    adjust = _bonferroni if question.until_decided else adjust_holm
-    seen = adjust([found.p if found else 1.0 for found, _ in judged])
-    worst = adjust([lowest for _, lowest in judged])
+    compared = [_compare(question, arm, reference) for arm, reference in pairs]
+    adjust = _adjust_bonferroni if question.until_decided else adjust_holm
+    seen, worst = adjust([one.p for one in compared]), adjust([one.p_worst for one in compared])
     return [
-        _judged(question, names, pair, found, p, p_worst)
-        for names, pair, (found, _), p, p_worst in zip(
-            question.contrasts, pairs, judged, seen, worst, strict=True
+        _judge_one(question, names, pair, _Compared(one.comparison, p, p_worst))
+        for names, pair, one, p, p_worst in zip(
+            question.contrasts, pairs, compared, seen, worst, strict=True
         )
     ]
 
 
-def _compared(
-    question: Question, arm: CellOutcomes, reference: CellOutcomes
-) -> tuple[Comparison | None, float]:
-    """The comparison on valid attempts, and the p that survives the infrastructure attempts."""
+def _compare(question: Question, arm: CellOutcomes, reference: CellOutcomes) -> _Compared:
     if not arm.valid or not reference.valid:
-        return None, 1.0
-    if question.until_decided:
-        found = weigh_evidence(arm.outcomes, reference.outcomes, question.expected_rates)
-        compared = compare_sequentially(arm.outcomes, reference.outcomes, found.e)
-        return compared, min(1.0, 1 / found.e_worst) if found.e_worst else 1.0
-    fixed = compare_rates(arm.failed, arm.valid, reference.failed, reference.valid)
-    return fixed, compare_worst_case(fixed, arm.infra, reference.infra).p
+        return _Compared(None, 1.0, 1.0)
+    if not question.until_decided:
+        fixed = compare_rates(arm.failed, arm.valid, reference.failed, reference.valid)
+        return _Compared(fixed, fixed.p, compare_worst_case(fixed, arm.infra, reference.infra).p)
+    rule = question.rule
+    found = weigh_evidence(
+        arm.outcomes, reference.outcomes, question.expected_rates, rule.alternative
+    )
+    p, p_worst = _find_p(question, found.e), _find_p(question, found.e_worst)
+    compared = compare_sequentially(arm.outcomes, reference.outcomes, p)
+    if rule.threshold is not None:
+        compared = replace(compared, test=CALIBRATED)
+    return _Compared(compared, p, p_worst)
 
 
-def _bonferroni(ps: Sequence[float]) -> list[float]:
+def _find_p(question: Question, e: float) -> float:
+    """Return the chance at equal rates that e is ever so large: exact within the cap, else 1/e."""
+    if e <= 1:
+        return 1.0
+    if question.rule.threshold is None:
+        return 1 / e
+    # Just below the value: its table has it from another order of the same products.
+    return min(1.0, compute_error(_design(question), e * (1 - 1e-9)))
+
+
+def _design(question: Question) -> Design:
+    return Design(question.cap, question.expected_rates, question.rule.alternative)
+
+
+def _adjust_bonferroni(ps: Sequence[float]) -> list[float]:
     return [min(1.0, len(ps) * p) for p in ps]
 
 
-def _judged(
+def _judge_one(
     question: Question,
     names: PlannedContrast,
     pair: tuple[CellOutcomes, CellOutcomes],
-    found: Comparison | None,
-    p: float,
-    p_worst: float,
+    found: _Compared,
 ) -> Contrast:
     made = Contrast(
-        *(names.arm_name, names.reference_name, names.where, found, p, Finding.CANNOT_SAY),
-        correction=_correction(question),
+        *(names.arm_name, names.reference_name, names.where, found.comparison, found.p),
+        finding=Finding.CANNOT_SAY,
+        correction=_name_correction(question),
     )
-    if found is None:
-        return replace(made, reason="no valid attempt in one of the cells")
+    if found.comparison is None:
+        return replace(made, reason=wording.NO_VALID_ATTEMPT)
     arm, reference = pair
-    differs = describe_infra_difference(arm.infra, arm.valid, reference.infra, reference.valid)
-    if differs:
-        return replace(made, reason=differs)
-    if p_worst <= ALPHA:
+    differs = find_infra_difference(arm, reference)
+    if differs is not None:
+        return replace(made, reason=wording.describe_infra_difference(arm, reference, differs))
+    if found.p_worst <= ALPHA:
         return replace(made, finding=Finding.DIFFERENT)
-    if p <= ALPHA:
-        lost = arm.infra + reference.infra
-        return replace(made, reason=f"{lost} infrastructure attempts could undo p = {p:.2g}")
-    return replace(made, finding=Finding.UNDECIDED, outlook=_outlook(question, arm, reference))
+    if found.p <= ALPHA:
+        return replace(made, reason=wording.describe_undoing(arm.infra + reference.infra, found.p))
+    return replace(made, finding=Finding.UNDECIDED, outlook=_find_outlook(question, pair))
 
 
-def _correction(question: Question) -> str:
+def _name_correction(question: Question) -> str:
     planned = len(question.contrasts)
     name = "Bonferroni" if question.until_decided else "Holm"
     return f"{name} over {planned}" if planned > 1 else ""
 
 
-def _outlook(question: Question, arm: CellOutcomes, reference: CellOutcomes) -> str:
-    """What would decide it: blocks to add, or, at a fixed n, the size of a run of its own."""
+def _find_outlook(question: Question, pair: tuple[CellOutcomes, CellOutcomes]) -> str:
+    """Return what would decide it: attempts to add, or, at a fixed number or cap, a new run."""
     m = len(question.contrasts)
     high, low = max(question.expected_rates), min(question.expected_rates)
-    if question.until_decided:
-        blocks = count_blocks(arm.outcomes, reference.outcomes)
-        up = arm.failed * reference.valid >= reference.failed * arm.valid
-        more = attempts_needed_more(blocks if up else blocks.swapped(), m, question.expected_rates)
-        return (
-            f"if the truth is {high:g} against {low:g}, about {more} more per cell decide it "
-            "with 80 % power"
-        )
-    n = attempts_needed_fixed(high, low, alpha=ALPHA / m).n
-    return (
-        f"if the truth is {high:g} against {low:g}, about {n} more per cell, as a run of their "
-        "own, decide it with 80 % power"
-    )
+    if not question.until_decided or question.rule.threshold is not None:
+        return wording.describe_new_run(high, low, attempts_needed_for_contrasts(question))
+    arm, reference = pair
+    blocks = count_blocks(arm.outcomes, reference.outcomes)
+    up = arm.failed * reference.valid >= reference.failed * arm.valid
+    more = attempts_needed_more(blocks if up else blocks.swapped(), m, question.expected_rates)
+    return wording.describe_extension(high, low, more)
 
 
 def is_settled(question: Question, cells: Mapping[str, CellOutcomes]) -> bool:
-    """Whether no further attempt can change the answer, so that a run until decided may stop."""
+    """Return whether a run until decided may stop: each contrast and the gate is settled.
+
+    Settled is decided, or beyond what the remaining attempts could decide, or, with a calibrated
+    threshold, given up: non-binding, since the threshold holds whether or not this is obeyed.
+    """
     if not question.until_decided:
         return all(cell.remaining == 0 for cell in cells.values())
-    if question.gate is not None and judge_rate_gate(question.gate, cells, True) is RateGate.OPEN:
+    if question.gate is not None and judge_rate_gate(question, cells) is RateGate.OPEN:
         return False
     return all(not _is_open(question, cells[c.arm], cells[c.reference]) for c in question.contrasts)
 
 
 def _is_open(question: Question, arm: CellOutcomes, reference: CellOutcomes) -> bool:
-    needed = compute_threshold(len(question.contrasts))
-    if weigh_evidence(arm.outcomes, reference.outcomes, question.expected_rates).e_worst >= needed:
+    rule = question.rule
+    needed = rule.threshold or compute_threshold(len(question.contrasts))
+    outcomes = arm.outcomes, reference.outcomes
+    if weigh_evidence(*outcomes, question.expected_rates, rule.alternative).e_worst >= needed:
         return False
+    if rule.threshold is not None:
+        return not _is_futile(question, arm, reference)
     plans = [len(cell.outcomes) + cell.remaining for cell in (arm, reference)]
-    return can_be_decided(
-        arm.outcomes, reference.outcomes, min(plans), needed, question.expected_rates
-    )
+    return can_be_decided(*outcomes, min(plans), needed, question.expected_rates)
+
+
+def _is_futile(question: Question, arm: CellOutcomes, reference: CellOutcomes) -> bool:
+    """Return whether either direction is given up, every infrastructure attempt against it."""
+    up, down = count_worst(arm.outcomes, reference.outcomes)
+    futile = find_futile(_design(question), question.rule, up.blocks)
+    return bool(futile[up.arm, up.reference] and futile[down.arm, down.reference])
 
 
 def _exit_code(
@@ -163,8 +196,7 @@ def _exit_code(
     contrasts: Sequence[Contrast],
     gate: RateGate | None,
 ) -> ExitCode:
-    """The stated gate decides where there is one; else failures, and whether a run that was to
-    decide its contrasts did."""
+    """Return what the stated gate says; without one, whether failures were seen and decided."""
     if not cells or any(not cell.valid for cell in cells.values()):
         return ExitCode.NO_VALID_ATTEMPT
     if gate is not None:

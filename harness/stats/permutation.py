@@ -5,6 +5,7 @@ from itertools import pairwise
 from math import comb
 from typing import TYPE_CHECKING
 
+from harness.stats.distributions import compute_hypergeometric_pmf
 from harness.stats.intervals import CountError
 
 if TYPE_CHECKING:
@@ -76,13 +77,11 @@ def _in_order(levels: Sequence[Hashable]) -> list[Hashable]:
 def _exact(attempts: "Counts", failures: "Counts") -> float:
     """Two-sided: the chance of a first level's count at least as far from its mean."""
     import numpy as np
-    from scipy.stats import hypergeom
 
     distribution = np.ones(1)
     mean, offset = 0.0, 0
     for (first, second), k in zip(attempts, failures.sum(axis=1), strict=True):
-        low, high = max(0, k - second), min(first, k)
-        pmf = hypergeom.pmf(np.arange(low, high + 1), first + second, first, k)
+        low, pmf = compute_hypergeometric_pmf(int(first), int(second), int(k))
         distribution = np.convolve(distribution, pmf)
         mean += k * first / (first + second)
         offset += low

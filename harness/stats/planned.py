@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from harness.core.decision_rule import CURRENT_RULE, DecisionRule
 from harness.core.plan import EXPECTED_RATES
 from harness.stats.intervals import StatsError, check_rate
 from harness.stats.sequential import Outcome, RatePair
@@ -51,12 +52,15 @@ class Question:
 
     `until_decided`: looked at all along, hence judged by the anytime-valid methods, whether or
     not it stopped early. `expected_rates`: the pair of rates it was planned to tell apart.
+    `rule`: the stored method; its threshold holds within `cap` attempts per cell.
     """
 
     contrasts: tuple[PlannedContrast, ...] = ()
     gate: float | None = None
     until_decided: bool = False
     expected_rates: RatePair = EXPECTED_RATES
+    rule: DecisionRule = CURRENT_RULE
+    cap: int = 0
 
     def __post_init__(self) -> None:
         if self.gate is not None:

@@ -1,22 +1,22 @@
 """The claim that every cell fails less often than a rate. Pure."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from enum import Enum
 
 from harness.stats.contrasts import ALPHA
 from harness.stats.intervals import (
     Interval,
-    attempts_needed_below,
-    attempts_needed_below_anytime,
     check_rate,
     compute_confidence_sequence,
     compute_log_e,
+    compute_log_e_above,
+    compute_log_e_below,
     compute_lower_bound,
     compute_upper_bound,
+    compute_upper_sequence,
 )
-from harness.stats.planned import CellOutcomes
-from harness.stats.sequential import Outcome
+from harness.stats.planned import CellOutcomes, Question
 
 
 class RateGate(Enum):
@@ -28,81 +28,96 @@ class RateGate(Enum):
     OUT_OF_REACH = "out of reach"
 
 
-def judge_cell_by_sequence(
-    outcomes: Sequence[Outcome], rate: float, remaining: int, cells: int = 1
-) -> RateGate:
-    """Judge one cell's gate by the confidence sequence over its valid attempts in lease order.
+#: Log e-value against a rate from one side: the rate, failures, attempts.
+LogE = Callable[[float, int, int], float]
 
-    Holds from when the 95 % sequence first lies below the rate; broken from when it first lies
-    above it at alpha/cells, since one broken cell breaks the run's gate; out of reach where not
-    even `remaining` passes, or failures, could bring either (curtailment).
+
+def judge_rate_gate(question: Question, cells: Mapping[str, CellOutcomes]) -> RateGate:
+    """Judge whether every cell fails less often than the question's rate.
+
+    That all cells hold needs no correction (each must pass its own test); that one is broken is
+    Bonferroni over cells. Since version 2 of the rules an infrastructure attempt counts as failed
+    for "holds" and as passed for "broken"; version 1 leaves it out.
     """
-    check_rate(rate, "a gate")
-    k = n = 0
-    for failed in (outcome for outcome in outcomes if outcome is not None):
-        k, n = k + failed, n + 1
-        if _lies_above(rate, k, n, ALPHA):
-            return RateGate.HOLDS
-        if _lies_below(rate, k, n, ALPHA / cells):
-            return RateGate.BROKEN
-    passes = _lies_above(rate, k, n + remaining, ALPHA)
-    fails = _lies_below(rate, k + remaining, n + remaining, ALPHA / cells)
-    return RateGate.OPEN if passes or fails else RateGate.OUT_OF_REACH
-
-
-def _lies_above(rate: float, k: int, n: int, alpha: float) -> bool:
-    """The rate lies above the whole confidence sequence of k failures in n attempts."""
-    return n > 0 and k < rate * n and compute_log_e(rate, k, n) >= math.log(1 / alpha)
-
-
-def _lies_below(rate: float, k: int, n: int, alpha: float) -> bool:
-    return n > 0 and k > rate * n and compute_log_e(rate, k, n) >= math.log(1 / alpha)
-
-
-def judge_rate_gate(
-    rate: float, cells: Mapping[str, CellOutcomes], until_decided: bool
-) -> RateGate:
-    """Whether every cell fails less often than the rate, on valid attempts.
-
-    Until decided by the confidence sequence, else by one-sided Clopper-Pearson bounds. That all
-    cells hold needs no correction (each must pass its own test); that one is broken is Bonferroni
-    over cells.
-    """
-    states = [_cell_gate(rate, cell, len(cells), until_decided) for cell in cells.values()]
+    states = [_judge_cell(question, cell, len(cells)) for cell in cells.values()]
     for state in (RateGate.BROKEN, RateGate.OUT_OF_REACH, RateGate.OPEN):
         if state in states:
             return state
     return RateGate.HOLDS if states else RateGate.OUT_OF_REACH
 
 
-def _cell_gate(rate: float, cell: CellOutcomes, cells: int, until_decided: bool) -> RateGate:
-    if until_decided:
-        return judge_cell_by_sequence(cell.outcomes, rate, cell.remaining, cells)
-    if compute_upper_bound(cell.failed, cell.valid).high <= rate:
+def _judge_cell(question: Question, cell: CellOutcomes, cells: int) -> RateGate:
+    assert question.gate is not None
+    check_rate(question.gate, "a gate")
+    if question.rule.version < 2:
+        cell = CellOutcomes([o for o in cell.outcomes if o is not None], cell.remaining)
+    if question.until_decided:
+        below, above = _choose_e(question)
+        return judge_cell_by_sequence(question.gate, cell, cells, below, above)
+    if bound_cell(question, cell).high <= question.gate:
         return RateGate.HOLDS
-    if compute_lower_bound(cell.failed, cell.valid, 1 - ALPHA / cells).low > rate:
+    lowest = compute_lower_bound(cell.failed, len(cell.outcomes), 1 - ALPHA / cells)
+    if lowest.low > question.gate:
         return RateGate.BROKEN
     return RateGate.OPEN if cell.remaining else RateGate.OUT_OF_REACH
 
 
-def describe_rate_gate(
-    rate: float, gate: RateGate, cells: Mapping[str, CellOutcomes], until_decided: bool
-) -> str:
-    """The gate in words, with the counts of the cell that fails most."""
-    worst = max(cells, key=lambda key: _upper(cells[key], until_decided).high)
-    cell, bound = cells[worst], _upper(cells[worst], until_decided)
-    counts = f"{worst} failed {cell.failed}/{cell.valid}, at most {100 * bound.high:.2g} %"
-    limit = f"{100 * rate:g} %"
-    if gate is RateGate.HOLDS:
-        return f"every cell fails less often than {limit}: at worst {counts} (95 %)"
-    if gate is RateGate.BROKEN:
-        return f"the gate of {limit} is broken: {counts} (95 %)"
-    need = attempts_needed_below_anytime if until_decided else attempts_needed_below
-    needed = f"{need(rate)} clean attempts per cell prove it" if rate else "no run can prove it"
-    return f"undecided whether every cell fails less often than {limit}: {counts}; {needed}"
+def _choose_e(question: Question) -> tuple[LogE, LogE]:
+    if question.rule.version < 2:
+        return compute_log_e, compute_log_e
+    return compute_log_e_below, compute_log_e_above
 
 
-def _upper(cell: CellOutcomes, until_decided: bool) -> Interval:
-    return (compute_confidence_sequence if until_decided else compute_upper_bound)(
-        cell.failed, cell.valid
+def judge_cell_by_sequence(
+    rate: float,
+    cell: CellOutcomes,
+    cells: int = 1,
+    below: LogE = compute_log_e_below,
+    above: LogE = compute_log_e_above,
+) -> RateGate:
+    """Judge one cell's gate by e-processes over its attempts in lease order.
+
+    Holds from when the e-value for a rate below first reaches 1/alpha; broken from when the one
+    for a rate above reaches cells/alpha, since one broken cell breaks the run's gate; out of reach
+    if not even `remaining` passes, or failures, could bring either (curtailment).
+    """
+    holds, breaks = math.log(1 / ALPHA), math.log(cells / ALPHA)
+    most = fewest = n = 0
+    for n, most, fewest in _count_prefixes(cell):
+        if most < rate * n and below(rate, most, n) >= holds:
+            return RateGate.HOLDS
+        if fewest > rate * n and above(rate, fewest, n) >= breaks:
+            return RateGate.BROKEN
+    n += cell.remaining
+    fewest += cell.remaining
+    passes = most < rate * n and below(rate, most, n) >= holds
+    fails = fewest > rate * n and above(rate, fewest, n) >= breaks
+    return RateGate.OPEN if passes or fails else RateGate.OUT_OF_REACH
+
+
+def _count_prefixes(cell: CellOutcomes) -> Iterator[tuple[int, int, int]]:
+    """Yield attempts, and the most and the fewest failures among them, after each attempt."""
+    most = fewest = 0
+    for n, outcome in enumerate(cell.outcomes, 1):
+        most, fewest = most + (outcome is not False), fewest + (outcome is True)
+        yield n, most, fewest
+
+
+def bound_cell(question: Question, cell: CellOutcomes) -> Interval:
+    """Return the bound that a gate's sentence states, by the test that decides the gate.
+
+    Until decided it is that of the look which decided, since later attempts cannot undo it.
+    """
+    if question.rule.version < 2:
+        old = compute_confidence_sequence if question.until_decided else compute_upper_bound
+        return old(cell.failed, cell.valid)
+    k, n = cell.failed + cell.infra, len(cell.outcomes)
+    if not question.until_decided:
+        return compute_upper_bound(k, n)
+    rate, limit = question.gate or 0.0, math.log(1 / ALPHA)
+    held = (
+        (most, at)
+        for at, most, _ in _count_prefixes(cell)
+        if most < rate * at and compute_log_e_below(rate, most, at) >= limit
     )
+    return compute_upper_sequence(*next(held, (k, n)))

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from itertools import takewhile
 from typing import TypeVar
 
+from harness.core.decision_rule import Alternative
 from harness.core.plan import EXPECTED_RATES
 from harness.stats.contrasts import ALPHA, Comparison
 from harness.stats.intervals import (
@@ -102,9 +103,12 @@ def compute_block_factors(rate: float, reference: float) -> tuple[float, float, 
 
 
 def weigh_evidence(
-    arm: Sequence[Outcome], reference: Sequence[Outcome], expected: RatePair = EXPECTED_RATES
+    arm: Sequence[Outcome],
+    reference: Sequence[Outcome],
+    expected: RatePair = EXPECTED_RATES,
+    alternative: Alternative = Alternative.TWO_SIDED,
 ) -> Evidence:
-    """The e-process of a contrast over the completed blocks of two cells, in lease order.
+    """Return the e-process of a contrast over the completed blocks of two cells, in lease order.
 
     Each one-sided e-value is the mixture of products of `compute_block_factors`: a test martingale
     under equal rates, hence P(ever >= 1/alpha) <= alpha (Ville 1939). Two-sided: half of the
@@ -115,23 +119,32 @@ def weigh_evidence(
     """
     pairs = list(zip(arm, reference, strict=False))
     valid = _valid(pairs)
-    e = max(_highest(valid, expected), _highest(_exchanged(valid), expected))
     up = _highest([(bool(a), b is None or b) for a, b in pairs], expected)
     down = _highest([(bool(b), a is None or a) for a, b in pairs], expected)
-    return Evidence(e / 2, max(up, down) / 2, up >= down, len(pairs))
+    e_up, e_down = up, down
+    if len(valid) < len(pairs):
+        e_up, e_down = _highest(valid, expected), _highest(_exchanged(valid), expected)
+    if alternative is Alternative.TWO_SIDED:
+        return Evidence(max(e_up, e_down) / 2, max(up, down) / 2, up >= down, len(pairs))
+    if alternative is Alternative.MORE:
+        return Evidence(e_up, up, True, len(pairs))
+    return Evidence(e_down, down, False, len(pairs))
 
 
 def _highest(pairs: Sequence[tuple[bool, bool]], expected: RatePair) -> float:
-    """Largest one-sided e-value over the prefixes of the blocks."""
+    """Return the largest one-sided e-value over the prefixes of the blocks."""
+    import numpy as np
+
     alternatives = list_alternatives(expected)
-    values = [weight for weight, _, _ in alternatives]
-    factors = [compute_block_factors(rate, reference) for _, rate, reference in alternatives]
-    highest = sum(values)
-    for fails, reference_fails in pairs:
-        index = 2 * fails + reference_fails
-        values = [min(v * f[index], 1e300) for v, f in zip(values, factors, strict=True)]
-        highest = max(highest, sum(values))
-    return highest
+    weights = np.array([weight for weight, _, _ in alternatives])
+    if not pairs:
+        return float(weights.sum())
+    factors = np.array([compute_block_factors(r, q) for _, r, q in alternatives])
+    with np.errstate(divide="ignore"):
+        logs = np.log(factors)
+    codes = np.array([2 * fails + other for fails, other in pairs])
+    paths = np.minimum(np.cumsum(logs[:, codes], axis=1), 690.0)
+    return float(max(weights.sum(), (weights @ np.exp(paths)).max()))
 
 
 def _valid(pairs: Sequence[tuple[Outcome, Outcome]]) -> list[tuple[bool, bool]]:
@@ -140,6 +153,24 @@ def _valid(pairs: Sequence[tuple[Outcome, Outcome]]) -> list[tuple[bool, bool]]:
 
 def _exchanged(pairs: Sequence[tuple[bool, bool]]) -> list[tuple[bool, bool]]:
     return [(b, a) for a, b in pairs]
+
+
+@dataclass(frozen=True, slots=True)
+class Failures:
+    """Failures of both cells over so many completed blocks."""
+
+    blocks: int
+    arm: int
+    reference: int
+
+
+def count_worst(arm: Sequence[Outcome], reference: Sequence[Outcome]) -> tuple[Failures, Failures]:
+    """Return the failures with infrastructure counted against "more often", and against "less"."""
+    n = min(len(arm), len(reference))
+    a, b = arm[:n], reference[:n]
+    lowest, highest = a.count(True), a.count(True) + a.count(None)
+    other_lowest, other_highest = b.count(True), b.count(True) + b.count(None)
+    return Failures(n, lowest, other_highest), Failures(n, highest, other_lowest)
 
 
 def count_blocks(arm: Sequence[Outcome], reference: Sequence[Outcome]) -> Blocks:
@@ -197,14 +228,12 @@ def bound_difference_anytime(
 
 
 def compare_sequentially(
-    arm: Sequence[Outcome], reference: Sequence[Outcome], e: float
+    arm: Sequence[Outcome], reference: Sequence[Outcome], p: float
 ) -> Comparison:
-    """The comparison of a run that may have stopped early; p = 1/e, valid at every look."""
+    """Return the comparison of a run that may have stopped early, with its p for every look."""
     n = min(len(arm), len(reference))
     counts = (*_tally(arm[:n]), *_tally(reference[:n]))
-    return Comparison(
-        *counts, bound_difference_anytime(*counts), min(1.0, 1 / e) if e else 1.0, METHOD
-    )
+    return Comparison(*counts, bound_difference_anytime(*counts), p, METHOD)
 
 
 def _tally(outcomes: Sequence[Outcome]) -> tuple[int, int]:

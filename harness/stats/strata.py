@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from harness.stats.distributions import compute_chi_square_tail
 from harness.stats.intervals import CountError
 
 
@@ -76,9 +77,7 @@ def _pooled_odds(strata: Sequence[Stratum]) -> float | None:
 def _homogeneity(strata: Sequence[Stratum], odds: float | None) -> float | None:
     if odds is None or len(strata) < 2:
         return None
-    from scipy.special import chdtrc
-
-    return float(chdtrc(len(strata) - 1, sum(_breslow_day(s, odds) for s in strata)))
+    return compute_chi_square_tail(len(strata) - 1, sum(_breslow_day(s, odds) for s in strata))
 
 
 def _breslow_day(s: Stratum, odds: float) -> float:

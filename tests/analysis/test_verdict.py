@@ -41,7 +41,7 @@ def test_no_significance_is_undecided_and_never_no_difference() -> None:
     contrast = only_contrast(make_counts({ASCENDING: 1}, 4))
     assert contrast.sentence == (
         "undecided: descending against ascending, 0/4 against 1/4; if the truth is 0.2 against 0, "
-        "about 33 more per cell, as a run of their own, decide it with 80 % power"
+        "a new run with 33 attempts per cell would decide it with 80 % power"
     )
 
 
@@ -57,7 +57,7 @@ def test_what_a_run_of_its_own_needs_is_a_number_until_a_run_has_had_it() -> Non
 def test_clean_cells_say_what_they_bound() -> None:
     verdict = judge_run(make_counts({}))
     assert verdict.exit_code is ExitCode.OK
-    assert any("0/50 bounds a cell's failure rate below 5.8 %" in s for s in verdict.sentences)
+    assert any("0/50 bounds a cell's failure rate below 5.9 %" in s for s in verdict.sentences)
 
 
 def test_infrastructure_that_depends_on_the_cell_means_cannot_say() -> None:

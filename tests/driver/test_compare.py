@@ -14,7 +14,8 @@ from harness.core.plan import Plan, PlannedCell, plan_to_dict, schedule
 from harness.core.records import AttemptRow, RunRecord
 from harness.core.statuses import AttemptStatus, RunStatus
 from harness.driver.commands.compare import compare_runs
-from harness.stats.contrasts import Finding, describe_contrast
+from harness.stats.contrasts import Finding
+from harness.stats.wording import describe_contrast
 
 ASCENDING, DESCENDING = (Cell((("order", o), ("tp", 1))) for o in ("ascending", "descending"))
 

@@ -1,6 +1,7 @@
 """Looks at a run until decided: which attempts they use, and when they end it."""
 
 import random
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -74,6 +75,33 @@ def test_a_gate_keeps_the_run_going_until_it_holds_or_breaks() -> None:
     assert broken is not None
 
 
+def test_leases_are_held_while_overdue_failures_would_settle_the_question() -> None:
+    plan = plan_of(40)
+    rows = [replace(row, seconds=3.0) for row in ended(plan, {ASCENDING: True, DESCENDING: False})]
+    settled_after = attempts_until_settled(plan, rows)
+    assert settled_after is not None
+    stopping = Stopping(plan, [])
+    late = [row for row in rows[:settled_after] if row.status is AttemptStatus.FAILED][-1]
+    for row in rows[:settled_after]:
+        if row is not late:
+            stopping.add(row)
+    assert not stopping.settled()
+    running = replace(late, status=AttemptStatus.CENSORED)
+    assert not stopping.holds_leases([replace(running, seconds=8.0)])
+    assert stopping.holds_leases([replace(running, seconds=10.0)])
+    assert not stopping.holds_leases([])
+    stopping.add(replace(late, status=AttemptStatus.PASSED))
+    assert not stopping.holds_leases([])
+
+
+@pytest.mark.parametrize("until", [True, False])
+def test_leases_are_not_held_for_a_fixed_number_or_before_any_pass(until: bool) -> None:
+    plan = plan_of(40, until=until)
+    first, second = ended(plan, {ASCENDING: True, DESCENDING: True})[:2]
+    stopping = Stopping(plan, [] if until else [replace(first, status=AttemptStatus.PASSED)])
+    assert not stopping.holds_leases([replace(second, seconds=500.0)])
+
+
 @given(st.integers(0, 30), st.randoms())
 def test_attempts_after_one_in_flight_decide_nothing(slow: int, order: random.Random) -> None:
     plan = plan_of(20)
@@ -97,9 +125,9 @@ def options(**given: Any) -> RunOptions:
 
 
 def test_a_cap_that_no_outcome_can_decide_is_refused_with_the_least_that_can() -> None:
-    with pytest.raises(UsageError, match=r"--repeats 3: no outcome .* give --repeats 5"):
-        make_plan(options(until="decided", repeats=3), "cpu", 2, 1, in_ci=False)
-    assert make_plan(options(until="decided", repeats=5), "cpu", 2, 1, in_ci=False).until_decided
+    with pytest.raises(UsageError, match=r"--repeats 2: no outcome .* give --repeats 3"):
+        make_plan(options(until="decided", repeats=2), "cpu", 2, 1, in_ci=False)
+    assert make_plan(options(until="decided", repeats=3), "cpu", 2, 1, in_ci=False).until_decided
 
 
 def test_until_decided_with_nothing_to_decide_is_refused() -> None:

@@ -6,17 +6,21 @@ import numpy as np
 import pytest
 from scipy.stats import boschloo_exact, fisher_exact
 
+from harness.core.decision_rule import FIRST_RULE, Alternative
 from harness.stats.attempts_needed import (
+    attempts_needed_for_gate,
     attempts_needed_more,
     attempts_needed_until_decided,
     compute_device_hours,
-    describe_shortfalls,
+    list_shortfalls,
+    simulate_budget,
 )
+from harness.stats.exact_tests import build_boschloo_region
 from harness.stats.intervals import RateError
 from harness.stats.planned import PlannedContrast, Question
 from harness.stats.power import (
+    FixedBudget,
     attempts_needed_fixed,
-    build_boschloo_region,
     compute_power,
     find_detectable_difference,
 )
@@ -112,12 +116,21 @@ def test_the_region_keeps_its_size_at_every_common_rate(alpha: float) -> None:
         assert (pmf[:, None] * pmf)[region].sum() <= alpha * 1.001
 
 
-def test_above_200_the_plan_is_for_fishers_test() -> None:
-    plan = attempts_needed_fixed(0.05, 0.01)
+def test_exact_power_reaches_a_thousand_and_is_at_least_fishers() -> None:
+    assert attempts_needed_fixed(0.05, 0.01) == FixedBudget(286, "Boschloo")
+    assert compute_power(833, 0.05, 0.03) >= 0.5 > compute_power(500, 0.05, 0.03)
+
+
+def test_above_1000_the_plan_is_for_fishers_test() -> None:
+    plan = attempts_needed_fixed(0.02, 0.01)
     assert plan.test == "Fisher"
-    assert plan.n == pytest.approx(333, abs=3)
     # Fleiss, Levin and Paik: with continuity correction, 2318 grows to 2515.
-    assert attempts_needed_fixed(0.02, 0.01).n == pytest.approx(2515, abs=3)
+    assert plan.n == pytest.approx(2515, abs=3)
+
+
+def test_the_smallest_number_is_found_where_power_is_a_sawtooth() -> None:
+    assert attempts_needed_fixed(0.1, 0.01).n == 92
+    assert compute_power(92, 0.1, 0.01) >= 0.8 > compute_power(99, 0.1, 0.01)
 
 
 def test_more_contrasts_need_more_attempts() -> None:
@@ -138,20 +151,34 @@ def test_a_power_that_cannot_be_reached_is_named(wanted: float) -> None:
             plan(0.2, 0.0, wanted)
 
 
-def test_a_sequential_plan_costs_less_on_average_than_the_fixed_one() -> None:
+def test_a_calibrated_plan_has_its_reference_cost() -> None:
     plan = attempts_needed_until_decided(0.2, 0.0)
+    assert plan.cap == 36
+    assert plan.expected == pytest.approx(22.0, abs=0.1)
+    assert attempts_needed_until_decided(0.0, 0.2) == plan
+
+
+def test_a_stated_direction_costs_less() -> None:
+    plan = attempts_needed_until_decided(0.2, 0.0, alternative=Alternative.MORE)
+    assert plan.cap <= 31
+    assert plan.expected <= 18.5
+    assert attempts_needed_until_decided(0.2, 0.0, alternative=Alternative.LESS) == plan
+
+
+def test_an_open_ended_plan_costs_less_on_average_than_the_fixed_one() -> None:
+    plan = simulate_budget(0.2, 0.0)
     assert plan.expected <= 0.9 * attempts_needed_fixed(0.2, 0.0).n
     assert plan.expected < plan.cap < plan.n90
-    assert plan == attempts_needed_until_decided(0.2, 0.0)
+    assert plan == simulate_budget(0.2, 0.0)
 
 
 def test_a_larger_difference_than_planned_for_stops_sooner() -> None:
-    assert attempts_needed_until_decided(0.5, 0.0, expected=(0.2, 0.0)).expected <= 0.35 * 33
+    assert simulate_budget(0.5, 0.0, expected=(0.2, 0.0)).expected <= 0.35 * 33
 
 
 def test_a_difference_too_small_for_any_plan_is_refused() -> None:
     with pytest.raises(RateError, match="not decided within"):
-        attempts_needed_until_decided(0.2, 0.1999)
+        simulate_budget(0.2, 0.1999)
 
 
 def test_more_blocks_are_needed_where_fewer_speak_for_it() -> None:
@@ -176,15 +203,16 @@ def test_device_hours_count_every_device_of_an_attempt() -> None:
 
 def test_a_budget_that_cannot_decide_is_told_up_front() -> None:
     fixed = Question((CONTRAST,))
-    assert describe_shortfalls(fixed, 33) == []
-    assert describe_shortfalls(fixed, 10) == [
-        (
-            "10 attempts per cell cannot be expected to tell 0.2 from 0: 80 % power needs 33 with "
-            "1 planned contrasts"
-        )
-    ]
+    assert list_shortfalls(fixed, 33) == []
+    (warning,) = list_shortfalls(fixed, 10)
+    assert "33" in warning
     gate = Question(gate=0.02, until_decided=True)
-    assert describe_shortfalls(gate, 320) == []
-    assert "cannot prove a rate below 2 %: that takes 320" in describe_shortfalls(gate, 50)[0]
-    assert "takes 149" in describe_shortfalls(Question(gate=0.02), 50)[0]
-    assert describe_shortfalls(Question((CONTRAST,), until_decided=True), 20)
+    assert list_shortfalls(gate, 164) == []
+    assert "164" in list_shortfalls(gate, 50)[0]
+    assert "149" in list_shortfalls(Question(gate=0.02), 50)[0]
+    assert list_shortfalls(Question((CONTRAST,), until_decided=True), 20)
+
+
+def test_a_stored_run_of_the_first_rules_needs_what_it_needed_then() -> None:
+    first = Question(gate=0.02, until_decided=True, rule=FIRST_RULE)
+    assert attempts_needed_for_gate(first) == 320

@@ -12,14 +12,15 @@ from harness.stats.contrasts import (
     adjust_holm,
     compare_rates,
     compute_newcombe,
-    describe_contrast,
 )
 from harness.stats.infrastructure import (
     compare_worst_case,
     compute_infra_share_p,
-    describe_infra_difference,
+    find_infra_difference,
 )
 from harness.stats.intervals import CountError, Interval
+from harness.stats.planned import CellOutcomes
+from harness.stats.wording import describe_contrast, describe_infra_difference
 
 # k, n, reference k, reference n, Boschloo two-sided, Newcombe low, high
 REFERENCE = [
@@ -42,6 +43,10 @@ PUBLISHED_DIFFERENCES = [  # Newcombe 1998, method 10
     (10, 10, 0, 10, 0.6075, 1.0),
 ]
 ARM = st.integers(1, 40).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n)))
+
+
+def cell(infra: int, valid: int) -> CellOutcomes:
+    return CellOutcomes([None] * infra + [False] * valid)
 
 
 @pytest.mark.parametrize(("k", "n", "rk", "rn", "p", "low", "high"), REFERENCE)
@@ -73,10 +78,10 @@ def test_scipys_documented_boschloo_anchor_is_half_of_ours() -> None:
     assert compare_rates(74, 117, 31, 63).p == pytest.approx(2 * 0.035564, rel=0.02)
 
 
-def test_above_200_attempts_the_test_is_fishers_and_says_so() -> None:
-    found = compare_rates(20, 201, 5, 201)
+def test_above_1000_attempts_the_test_is_fishers_and_says_so() -> None:
+    found = compare_rates(20, 1001, 5, 1001)
     assert found.test == "Fisher"
-    assert found.p == fisher_exact([[20, 5], [181, 196]]).pvalue
+    assert found.p == pytest.approx(fisher_exact([[20, 5], [981, 996]]).pvalue, abs=1e-9)
 
 
 @given(ARM, ARM)
@@ -156,11 +161,13 @@ def test_the_other_findings_never_name_a_worse_cell() -> None:
 
 
 def test_infrastructure_that_depends_on_the_cell_is_told() -> None:
-    assert describe_infra_difference(0, 50, 0, 50) == ""
-    assert describe_infra_difference(1, 50, 2, 50) == ""
-    assert "infrastructure depends on the cell (10/50 against 0/50" in describe_infra_difference(
-        10, 40, 0, 50
-    )
+    assert find_infra_difference(cell(0, 50), cell(0, 50)) is None
+    assert find_infra_difference(cell(1, 50), cell(2, 50)) is None
+    found = find_infra_difference(cell(10, 40), cell(0, 50))
+    assert found is not None
+    assert found < 0.01
+    told = describe_infra_difference(cell(10, 40), cell(0, 50), found)
+    assert "10/50 against 0/50" in told
 
 
 def test_the_share_of_infrastructure_is_tested_across_all_cells() -> None:

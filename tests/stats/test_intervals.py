@@ -157,7 +157,7 @@ def test_attempts_that_show_a_failure(rate: float, ordinary: int, strict: int) -
     [(0.2, 24, 17), (0.1, 53, 36), (0.05, 116, 72), (0.02, 320, 183)],
 )
 def test_clean_attempts_that_prove_a_bound(rate: float, anytime: int, two_sided: int) -> None:
-    assert intervals.attempts_needed_below_anytime(rate) == anytime
+    assert intervals.attempts_needed_below_anytime(rate, log_e=intervals.compute_log_e) == anytime
     # 183 is 97.5 % one-sided; the exact number rounds to 183 as well.
     assert intervals.attempts_needed_below(rate, 0.975) == two_sided
 

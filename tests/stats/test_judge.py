@@ -2,9 +2,11 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
+from harness.core.decision_rule import FIRST_RULE
 from harness.core.exits import ExitCode
 from harness.stats.contrasts import Finding
 from harness.stats.intervals import RateError, StatsError
@@ -44,12 +46,12 @@ def test_an_undecided_contrast_says_what_would_decide_it() -> None:
     assert fixed.sentences == (
         (
             "undecided: descending against ascending for fa3, 1/4 against 0/4; if the truth is 0.2 "
-            "against 0, about 33 more per cell, as a run of their own, decide it with 80 % power"
+            "against 0, a new run with 33 attempts per cell would decide it with 80 % power"
         ),
     )
     until = judge_question(Question((ORDER,), until_decided=True), cells)
     assert "if the truth is 0.2 against 0, about 3" in until.sentences[0]
-    assert "more per cell decide it with 80 % power" in until.sentences[0]
+    assert "more attempts per cell would decide it with 80 % power" in until.sentences[0]
     assert until.exit_code is ExitCode.UNDECIDED
 
 
@@ -108,14 +110,25 @@ def test_a_gate_holds_on_enough_clean_attempts_in_every_cell() -> None:
     assert short.sentences[0].endswith("149 clean attempts per cell prove it")
 
 
-def test_a_gate_until_decided_needs_the_sequences_number() -> None:
+def test_a_gate_until_decided_needs_what_its_e_process_takes() -> None:
     question = Question(gate=0.02, until_decided=True)
-    held, waiting = {"a": cell(0, 320)}, {"a": cell(0, 149, remaining=300)}
+    held, waiting = {"a": cell(0, 164)}, {"a": cell(0, 149, remaining=300)}
     assert (is_settled(question, held), is_settled(question, waiting)) == (True, False)
     assert judge_question(question, held).gate is RateGate.HOLDS
     verdict = judge_question(question, waiting)
     assert verdict.gate is RateGate.OPEN
-    assert "320 clean attempts per cell prove it" in verdict.sentences[0]
+    assert "164 clean attempts per cell prove it" in verdict.sentences[0]
+
+
+@pytest.mark.parametrize("until_decided", [False, True])
+def test_lost_failures_never_make_a_gate_hold(until_decided: bool) -> None:
+    question = Question(gate=0.1, until_decided=until_decided)
+    lost = CellOutcomes(([False, False, None] * 27)[:80])
+    verdict = judge_question(question, {"a": lost})
+    assert verdict.gate is RateGate.OUT_OF_REACH
+    assert verdict.exit_code is ExitCode.UNDECIDED
+    first = replace(question, rule=FIRST_RULE)
+    assert judge_question(first, {"a": lost}).gate is RateGate.HOLDS
 
 
 def test_one_broken_cell_breaks_the_gate() -> None:

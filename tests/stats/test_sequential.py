@@ -13,7 +13,8 @@ from harness.stats.attempts_needed import (
     compute_two_sided_e,
     simulate_decisions,
 )
-from harness.stats.intervals import RateError, compute_confidence_sequence
+from harness.stats.intervals import RateError, compute_confidence_sequence, compute_log_e_below
+from harness.stats.planned import CellOutcomes
 from harness.stats.rate_gate import RateGate, judge_cell_by_sequence
 from harness.stats.sequential import (
     bound_difference_anytime,
@@ -154,7 +155,7 @@ def test_curtailment_never_gives_up_what_comes_to_be_decided(
 
 def test_a_stopped_run_prints_the_sequences_difference() -> None:
     arm, reference = [True] * 10 + [False] * 40, [False] * 50
-    found = compare_sequentially(arm, [*reference, False], 31.0)
+    found = compare_sequentially(arm, [*reference, False], 1 / 31)
     assert (found.k, found.n, found.reference_k, found.reference_n) == (10, 50, 0, 50)
     assert found.p == pytest.approx(1 / 31)
     low, high = (
@@ -171,22 +172,49 @@ def test_blocks_with_infrastructure_are_not_counted() -> None:
     assert (counted.swapped().reference_only, counted.both) == (1, 0)
 
 
-def test_a_gate_of_two_percent_holds_after_320_clean_attempts() -> None:
-    assert judge_cell_by_sequence([False] * 319, 0.02, 1) is RateGate.OPEN
-    assert judge_cell_by_sequence([False] * 320, 0.02, 0) is RateGate.HOLDS
-    assert judge_cell_by_sequence([False] * 320 + [True] * 5, 0.02, 0) is RateGate.HOLDS
+def clean(attempts: int, remaining: int = 0) -> CellOutcomes:
+    return CellOutcomes([False] * attempts, remaining)
+
+
+@pytest.mark.parametrize(("rate", "attempts"), [(0.1, 32), (0.02, 164), (0.01, 328)])
+def test_a_gate_holds_after_few_clean_attempts(rate: float, attempts: int) -> None:
+    assert judge_cell_by_sequence(rate, clean(attempts - 1, 1)) is RateGate.OPEN
+    assert judge_cell_by_sequence(rate, clean(attempts)) is RateGate.HOLDS
+    later = CellOutcomes([False] * attempts + [True] * 5)
+    assert judge_cell_by_sequence(rate, later) is RateGate.HOLDS
 
 
 def test_a_gate_breaks_when_failures_are_too_many() -> None:
-    assert judge_cell_by_sequence([True] * 3, 0.02, 100) is RateGate.BROKEN
-    assert judge_cell_by_sequence([True, None, True], 0.02, 100) is RateGate.BROKEN
+    assert judge_cell_by_sequence(0.02, CellOutcomes([True] * 3, 100)) is RateGate.BROKEN
+    lost = CellOutcomes([True, None, True, True], 100)
+    assert judge_cell_by_sequence(0.02, lost) is RateGate.BROKEN
 
 
 def test_a_gate_that_the_plan_cannot_reach_is_given_up() -> None:
-    assert judge_cell_by_sequence([False] * 10, 0.02, 0) is RateGate.OUT_OF_REACH
-    assert judge_cell_by_sequence([], 0.02, 0) is RateGate.OUT_OF_REACH
-    with pytest.raises(RateError):
-        judge_cell_by_sequence([False], math.nan, 1)
+    assert judge_cell_by_sequence(0.02, clean(10)) is RateGate.OUT_OF_REACH
+    assert judge_cell_by_sequence(0.02, clean(0)) is RateGate.OUT_OF_REACH
+
+
+def test_infrastructure_counts_as_failed_where_a_gate_is_to_hold() -> None:
+    lost = CellOutcomes([False] * 32 + [None], 0)
+    assert judge_cell_by_sequence(0.1, lost) is RateGate.HOLDS
+    assert judge_cell_by_sequence(0.1, CellOutcomes([None, *[False] * 32])) is RateGate.OUT_OF_REACH
+
+
+@pytest.mark.parametrize("true_rate", [0.1, 0.12])
+def test_the_gates_error_is_at_most_five_percent_by_exact_enumeration(true_rate: float) -> None:
+    """All paths of 120 attempts at a rate that is not below the gate."""
+    alive, held = {0: 1.0}, 0.0
+    for n in range(1, 121):
+        ahead: dict[int, float] = {}
+        for k, chance in alive.items():
+            for fails, share in ((1, true_rate), (0, 1 - true_rate)):
+                if compute_log_e_below(0.1, k + fails, n) >= math.log(20):
+                    held += chance * share
+                else:
+                    ahead[k + fails] = ahead.get(k + fails, 0.0) + chance * share
+        alive = ahead
+    assert 0 < held <= 0.05
 
 
 def test_blocks_counted_by_arm_only_raise_the_one_sided_e() -> None:

@@ -41,7 +41,8 @@ def render(path: Path, run_id: str) -> dict[str, Any]:
 
 
 def figures(document: dict[str, Any]) -> list[Any]:
-    """Return every number that a reader of the report sees."""
+    """Return every number that a reader of the report sees, to nine digits."""
+    document = json.loads(json.dumps(document), parse_float=lambda text: round(float(text), 9))
     cells = [
         {key: cell[key] for key in ("suite", "axes", "attempts", "planned", "passed", "failed",
                                     "infra", "kinds", "rate", "interval", "order", "seconds")}

@@ -9,9 +9,10 @@ from harness.analysis.run_changes import list_changes
 from harness.analysis.run_counts import RunCounts, count_run
 from harness.core.errors import UsageError
 from harness.core.exits import ExitCode
-from harness.stats.contrasts import Contrast, Finding, describe_contrast
+from harness.stats.contrasts import Contrast, Finding
 from harness.stats.judge import judge_question
 from harness.stats.planned import CellOutcomes, PlannedContrast, Question
+from harness.stats.wording import describe_contrast
 from harness.store.open import open_store
 
 
