@@ -4,6 +4,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from harness.attempt.spec import Isolation
 
@@ -30,5 +31,7 @@ class SupervisorSettings:
     """The run's suites build this project's engine; see `AttemptSpec.uses_engine`."""
     preload: tuple[str, ...] = ()
     """Modules that a zygote imports before it forks; a spawned rank never sees them."""
+    caches: Literal["shared", "fresh", "user"] = "shared"
+    """What most attempts' specs say, so that the first zygote is started with it."""
     learn_preload: bool = False
     """Preload also what the first attempt of a suite shows to be worth it (`preloading.py`)."""

@@ -42,6 +42,8 @@ class AttemptSpec:
     """`module:function` of ranks above 0; None: the engine's."""
     uses_engine: bool = False
     """The suite builds this project's engine: its ranks get RANK and one thread each."""
+    caches: Literal["shared", "fresh", "user"] = "shared"
+    """Where compilers keep what they made (`caches.py`)."""
     hash_seed: str | None = None
     """PYTHONHASHSEED of the ranks. None: from the seed if spawned, the zygote's own if forked."""
 
@@ -67,6 +69,8 @@ class AttemptRecord:
     """How its ranks were started: spawned after all, if no zygote could be forked."""
     hash_seed: str = ""
     """PYTHONHASHSEED of its ranks, so that a rerun can repeat it."""
+    compiled: int | None = None
+    """Files that it added to its compiler caches, or changed; None for the user's own caches."""
     notes: list[str] = field(default_factory=list)
     """What the user should know of how the attempt was made."""
     ended: float = 0.0

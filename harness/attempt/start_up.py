@@ -5,6 +5,7 @@ imported would show the first attempt's environment to all others.
 """
 
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from harness.attempt.launch import SINGLE_THREAD, limit_threads
@@ -35,10 +36,11 @@ def make_start_up(settings: SupervisorSettings, spec: AttemptSpec) -> StartUp:
     return StartUp(settings.python, tuple(sorted(values.items())))
 
 
-def make_first_start_up(settings: SupervisorSettings) -> StartUp:
-    """Return the start-up environment of cells that set no variable: known before the first."""
+def make_first_start_up(settings: SupervisorSettings, cell: Mapping[str, str]) -> StartUp:
+    """Return the start-up environment of cells that set these variables: before the first spec."""
     limits = SINGLE_THREAD if settings.uses_engine else {}
-    return StartUp(settings.python, tuple(sorted({**settings.environment, **limits}.items())))
+    values = {**settings.environment, **cell, **limits}
+    return StartUp(settings.python, tuple(sorted(values.items())))
 
 
 def make_plain_start_up(settings: SupervisorSettings) -> StartUp:

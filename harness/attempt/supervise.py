@@ -4,7 +4,9 @@ import os
 import threading
 import time
 from contextlib import closing, suppress
+from dataclasses import replace
 
+from harness.attempt.caches import Caches, has_passed
 from harness.attempt.keeper import KeeperLost, KeeperRefused, kill_marked
 from harness.attempt.launch import Launch, make_log_path, read_tail
 from harness.attempt.preloading import read_import_report
@@ -21,6 +23,7 @@ class Supervisor:
     def __init__(self, settings: SupervisorSettings) -> None:
         self._settings = settings
         self._zygotes = Zygotes(settings)
+        self._caches = Caches()
         self._cancel_reader, self._cancel_writer = os.pipe()
         os.set_blocking(self._cancel_reader, False)
         self._lock = threading.Lock()
@@ -33,12 +36,21 @@ class Supervisor:
             raise ValueError(
                 f"this supervisor serves {settings.isolation} of {settings.python} only"
             )
+        caches = self._caches.open(spec)
+        found = self._caches.make_environment(spec.caches, spec.python, spec.env)
+        record = self._run_until_accepted(replace(spec, env={**found, **spec.env}), on_event)
+        record.compiled = caches.close(passed=has_passed(record))
+        if record.compiled:
+            record.notes.append("compiled kernels: its compiler caches were cold")
+        return record
+
+    def _run_until_accepted(self, spec: AttemptSpec, on_event: OnEvent) -> AttemptRecord:
         try:
             return self._run_once(spec, on_event)
         except KeeperRefused as refusal:
-            # With less preloaded, or spawned: neither is refused for ever.
+            # Next with less preloaded, then spawned: neither is refused for ever.
             self._zygotes.refuse(spec, str(refusal))
-            return self.run(spec, on_event)
+            return self._run_until_accepted(spec, on_event)
 
     def _run_once(self, spec: AttemptSpec, on_event: OnEvent) -> AttemptRecord:
         try:
@@ -67,7 +79,8 @@ class Supervisor:
     def warm(self) -> None:
         """Have a keeper ready. One that does not come up is the next attempt's trouble to tell."""
         with suppress(KeeperLost):
-            self._zygotes.warm()
+            settings = self._settings
+            self._zygotes.warm(self._caches.make_environment(settings.caches, settings.python, {}))
 
     def cancel(self) -> None:
         """Kill the attempt in flight; its record's error says `cancelled`. None: do nothing."""
@@ -78,6 +91,7 @@ class Supervisor:
     def close(self) -> None:
         """End the keepers, and whatever is below them."""
         self._zygotes.close()
+        self._caches.close()
         os.close(self._cancel_reader)
         os.close(self._cancel_writer)
 

@@ -6,7 +6,7 @@ a flake that depends on them would vanish or follow the zygote: it is recycled e
 and recorded. There is one zygote for each start-up environment (`start_up.py`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.attempt.keeper import KeeperHandle, KeeperLost
@@ -83,12 +83,12 @@ class Zygotes:
         if line is not None:
             line.learn(report)
 
-    def warm(self) -> None:
-        """Have the keeper ready that serves cells without variables. Raise KeeperLost."""
+    def warm(self, environment: Mapping[str, str]) -> None:
+        """Have the keeper ready that serves cells which set no more than this. Raise KeeperLost."""
         if self._settings.isolation == "spawn":
             self._plain.warm()
         else:
-            self._open_line(make_first_start_up(self._settings)).warm()
+            self._open_line(make_first_start_up(self._settings, environment)).warm()
 
     def prepare(self, spec: AttemptSpec) -> None:
         """Start preloading the next zygote, niced, if it is time. Called while one serves."""

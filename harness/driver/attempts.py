@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from harness.attempt.caches import CACHES_AXIS
 from harness.attempt.spec import AttemptRecord, AttemptSpec
 from harness.cluster.members import Gang
 from harness.core.kinds import KindScope
@@ -11,6 +12,7 @@ from harness.core.result import Ending
 from harness.core.revision import AXIS
 from harness.core.suite import uses_engine
 from harness.driver.context import RunContext
+from harness.driver.processes import choose_caches
 from harness.driver.revisions.place import place_of
 
 _GRACE_S = 5.0
@@ -52,8 +54,9 @@ def make_spec(
         nodeids=(planned.suite,),
         deselect=planned.deselect,
         keyword=options.keyword,
-        # A revision is not an argument of its engine.
-        axes={name: value for name, value in planned.cell.axes if name != AXIS},
+        # Neither a revision nor a compiler's cache is an argument of the engine.
+        axes={k: v for k, v in planned.cell.axes if k not in (AXIS, CACHES_AXIS)},
+        caches=choose_caches(planned.cell.get(CACHES_AXIS)),
         seed=planned.seed,
         repeat=planned.repeat,
         tp=planned.cell.tp,

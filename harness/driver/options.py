@@ -20,7 +20,7 @@ ATTEMPTS = "How attempts are made"
 MACHINE = "Where it runs"
 
 #: Options that give one axis each.
-_AXES = ("order", "backend", "prefill_backend", "decode_backend", "draft_backend", "tp")
+_AXES = ("order", "backend", "prefill_backend", "decode_backend", "draft_backend", "tp", "caches")
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +115,10 @@ class RunOptions:
     preload: tuple[str, ...] = declare(
         (), "--preload", metavar="auto|none|A,B", listed=True, group=ATTEMPTS,
         help="Imported before attempts are forked (default: auto, what the first one shows).",
+    )  # fmt: skip
+    caches: tuple[str, ...] = declare(
+        (), "--caches", metavar="shared,fresh,user", listed=True, group=MEASURE,
+        help="Compiler caches: the run's (default), each attempt's own, the environment's.",
     )  # fmt: skip
     pass_env: tuple[str, ...] = declare(
         (), "--pass-env", metavar="NAME", group=ATTEMPTS, beside_resume=True,

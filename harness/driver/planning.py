@@ -5,6 +5,7 @@ from dataclasses import replace
 from functools import partial
 
 from harness.analysis.contrast_pairs import ask_question, list_pairs, name_cells
+from harness.attempt.caches import CACHE_CHOICES, CACHES_AXIS
 from harness.core import backends
 from harness.core.cell import Axis, Cell, check_distinct, cross
 from harness.core.decision_rule import Alternative, DecisionRule
@@ -129,9 +130,18 @@ def check_axes(
         name for d in declared for e in (d.module, *d.classes.values()) for name in e.engine_args
     }
     for axis in axes:
+        if axis.name == CACHES_AXIS:
+            _check_caches(axis.values)
+            continue
         check_axis(axis.name, axis.values, names)
         for value in axis.values:
             _check_is_here(axis.name, value, device, devices)
+
+
+def _check_caches(values: Sequence[str | int]) -> None:
+    for value in values:
+        if value not in CACHE_CHOICES:
+            raise UsageError(f"--caches {value!r}: choose from {', '.join(CACHE_CHOICES)}")
 
 
 def _check_is_here(name: str, value: str | int, device: str, devices: int) -> None:

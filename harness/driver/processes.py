@@ -5,9 +5,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from harness.attempt.caches import CACHE_CHOICES, CacheChoice
 from harness.attempt.environment import EnvironmentRule, RankEnvironment, select_environment
 from harness.attempt.settings import SupervisorSettings
 from harness.attempt.spec import Isolation
+from harness.core.cell import Value
 from harness.core.revision import Revision
 from harness.core.suite import uses_engine
 from harness.driver.options import RunOptions
@@ -58,6 +60,7 @@ def make_supervisor_settings(
         attempts_per_zygote=1 if single else _ATTEMPTS_PER_ZYGOTE,
         zygotes_ahead=_count_zygotes_ahead() if single else 1,
         uses_engine=ours,
+        caches=choose_caches(options.caches[0] if options.caches else None),
         preload=_choose_preload(options, ours, revisions),
         # Nobody vouches for a revision: what it says that it imports is not imported in a keeper.
         learn_preload=options.preload in _AUTO and not revisions,
@@ -68,6 +71,11 @@ def choose_environment(options: RunOptions, revisions: Sequence[Revision]) -> Ra
     """Return what of this process's environment reaches ranks, and what is withheld."""
     rule = EnvironmentRule(allow_list_only=bool(revisions), passed=options.pass_env)
     return select_environment(os.environ, rule)
+
+
+def choose_caches(value: Value | None) -> CacheChoice:
+    """Return the choice that a cell's axis `caches` names, else the default."""
+    return next((choice for choice in CACHE_CHOICES if choice == value), "shared")
 
 
 def _choose_preload(
