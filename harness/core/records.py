@@ -1,7 +1,7 @@
 """What is kept of a run, as values: the run, its attempts, and counts of its tests. Pure."""
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from harness.core.capture_measurement import CaptureMeasurement
 from harness.core.statuses import AttemptStatus, RunStatus
@@ -132,11 +132,11 @@ class TestCount:
     n: int
 
 
-@dataclass(frozen=True, slots=True)
-class TestOutcome:
-    """How one test of one attempt ended. `seconds` is its duration."""
+class TestOutcome(NamedTuple):
+    """How one test of one attempt ended. `seconds` is its duration.
 
-    __test__ = False
+    A tuple, because a large run has hundreds of thousands.
+    """
 
     attempt_id: str
     test: str
@@ -148,3 +148,6 @@ class TestOutcome:
     message: str | None
     reran: bool
     recovered: bool
+
+
+TestOutcome.__test__ = False  # type: ignore[attr-defined]  # pytest would try to collect it

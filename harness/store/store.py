@@ -160,14 +160,14 @@ class Store:
     def test_outcomes(self, run_id: str) -> Iterator[TestOutcome]:
         """Yield every test of every attempt of a run, in lease order, without holding them all."""
         a, t = schema.attempt, schema.test_result
-        query = (
-            sa.select(t).join(a, a.c.id == t.c.attempt_id).where(a.c.run_id == run_id)
-        ).order_by(a.c.position, a.c.replaces, t.c.attempt_id)
+        plain = [t.c[name] for name in TestOutcome._fields[:-2]]
+        flags = [sa.type_coerce(t.c[name], sa.Boolean) for name in TestOutcome._fields[-2:]]
+        query = sa.select(*plain, *flags).join(a, a.c.id == t.c.attempt_id)
+        query = query.where(a.c.run_id == run_id)
+        query = query.order_by(a.c.position, a.c.replaces, t.c.attempt_id)
         with self._connect() as connection:
             rows = connection.execution_options(yield_per=_ROWS_AT_ONCE).execute(query)
-            for row in rows:
-                values = {**row._mapping, "reran": bool(row.reran)}
-                yield TestOutcome(**{**values, "recovered": bool(row.recovered)})
+            yield from map(TestOutcome._make, rows)
 
     def count_attempts(self) -> dict[str, dict[str, int]]:
         """Return the number of attempts of every run, by their status."""

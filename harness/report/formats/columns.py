@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any
 
 from harness.core.records import AttemptRow, TestOutcome
@@ -22,16 +23,12 @@ def _read_capture(name: str) -> Callable[[AttemptRow], Any]:
     return lambda row: getattr(row.capture, name) if row.capture.graphs else None
 
 
-def _read_field(name: str) -> Callable[[Any], Any]:
-    return lambda row: getattr(row, name)
-
-
 def _declare(name: str, kind: str, meaning: str) -> TableColumn:
-    return TableColumn(name, kind, meaning, _read_field(name))
+    return TableColumn(name, kind, meaning, attrgetter(name))
 
 
 ATTEMPT_COLUMNS = (
-    TableColumn("attempt", "string", "id of the attempt", _read_field("id")),
+    TableColumn("attempt", "string", "id of the attempt", attrgetter("id")),
     _declare("run_id", "string", "id of the run"),
     _declare("position", "int64", "place in the plan's queue, from 0"),
     _declare("replaces", "int64", "0, or n for the n-th replacement of a lost attempt"),
@@ -64,7 +61,7 @@ ATTEMPT_COLUMNS = (
 )
 
 OUTCOME_COLUMNS = (
-    TableColumn("attempt", "string", "id of the attempt", _read_field("attempt_id")),
+    TableColumn("attempt", "string", "id of the attempt", attrgetter("attempt_id")),
     _declare("test", "string", "test's node id"),
     _declare("outcome", "string", "passed, failed, skipped or precluded (not reached)"),
     _declare("seconds", "double", "duration, seconds"),

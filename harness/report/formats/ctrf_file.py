@@ -4,6 +4,7 @@ import json
 import uuid
 from collections import Counter
 from collections.abc import Iterator
+from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ def write(export: RunExport, path: Path) -> None:
     """Write the run as CTRF, one test a line."""
     run = export.report.run
     counts = Counter[str]()
+    encode = json.JSONEncoder(check_circular=False).encode
     with path.open("w", encoding="utf-8") as file:
         file.write('{"reportFormat": "CTRF", ')
         file.write(f'"specVersion": "{SPEC_VERSION}", "generatedBy": "harness", "results": {{\n')
@@ -37,7 +39,7 @@ def write(export: RunExport, path: Path) -> None:
         file.write(f'"tool": {json.dumps(tool)},\n"tests": [')
         for number, test in enumerate(_write_tests(export)):
             counts[test["status"]] += 1
-            file.write((",\n" if number else "\n") + json.dumps(test))
+            file.write((",\n" if number else "\n") + encode(test))
         file.write(f'],\n"summary": {json.dumps(_summarise(export, counts))},\n')
         about = {"run": run.id, "seed": run.seed, "device": run.device}
         environment: dict[str, Any] = {"extra": about} | ({"commit": run.sha} if run.sha else {})
@@ -60,46 +62,53 @@ def _summarise(export: RunExport, counts: Counter[str]) -> dict[str, int]:
 
 def _write_tests(export: RunExport) -> Iterator[dict[str, Any]]:
     shared = {attempt.id: _describe_attempt(attempt) for attempt in export.attempts}
-    ids: dict[tuple[str, str], str] = {}
     for entry in list_entries(export):
-        test, cell = entry.outcome.test, entry.attempt.cell
-        if (test, cell) not in ids:
-            ids[test, cell] = str(uuid.uuid5(uuid.NAMESPACE_URL, make_plain(f"{test}\n{cell}")))
-        yield _write_test(entry, shared[entry.attempt.id], ids[test, cell])
+        yield _write_test(entry, *shared[entry.attempt.id])
 
 
-def _describe_attempt(attempt: AttemptRow) -> dict[str, Any]:
-    axes = {make_plain(k): v for k, v in get_axes(attempt).axes}
-    return {
+def _describe_attempt(attempt: AttemptRow) -> tuple[str, list[str], dict[str, Any]]:
+    """Return an attempt's label, its suite and cell, and what its tests have in common."""
+    extra = {
         "attempt": attempt.id,
-        "repeat": attempt.repeat + 1,
         "device": "+".join(attempt.devices),
         "seed": attempt.seed,
         "order": attempt.capture.observed,
-        "cell": axes,
     }
+    cell = make_plain(get_axes(attempt).label)
+    return label_repeat(attempt), [make_plain(attempt.suite), cell or "-"], extra
 
 
-def _write_test(entry: Entry, shared: dict[str, Any], test_id: str) -> dict[str, Any]:
-    outcome, attempt = entry.outcome, entry.attempt
-    file, _, name = make_plain(outcome.test).partition("::")
-    label = make_plain(get_axes(attempt).label)
+def _write_test(
+    entry: Entry, label: str, suite: list[str], extra: dict[str, Any]
+) -> dict[str, Any]:
+    outcome = entry.outcome
+    test_id, file, name = _name_test(outcome.test, entry.attempt.cell)
     test: dict[str, Any] = {
         "id": test_id,
-        "name": f"{name or file} [{label_repeat(attempt)}]",
+        "name": f"{name} [{label}]",
         "status": _STATUS[outcome.outcome],
         "rawStatus": outcome.outcome,
         "duration": _to_milliseconds(max(outcome.seconds, 0)),
-        "suite": [make_plain(attempt.suite), label or "-"],
+        "suite": suite,
         "filePath": file,
-        "extra": {**shared, "kind": outcome.kind, "phase": outcome.phase},
+        "extra": extra,
     }
+    if outcome.kind:
+        test["extra"] = {**extra, "kind": outcome.kind, "phase": outcome.phase}
     if outcome.message:
         test["message"] = make_plain(outcome.message)
     if outcome.reran:
         # CTRF calls a test flaky only if it passed in the end; here it has failed.
-        test["extra"] |= {"reran": True, "recovered": outcome.recovered}
+        test["extra"] = {**test["extra"], "reran": True, "recovered": outcome.recovered}
     return test
+
+
+@lru_cache(maxsize=65_536)
+def _name_test(test: str, cell: str) -> tuple[str, str, str]:
+    """Return a stable id of a test in a cell, its file and its name."""
+    plain = make_plain(test)
+    file, _, name = plain.partition("::")
+    return str(uuid.uuid5(uuid.NAMESPACE_URL, f"{plain}\n{cell}")), file, name or file
 
 
 def _to_milliseconds(seconds: float) -> int:

@@ -8,6 +8,7 @@ Jenkins, GitLab and GitHub's reporters read it. A repeat is a measurement and no
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from xml.sax.saxutils import escape, quoteattr
 
@@ -19,6 +20,8 @@ from harness.report.formats.entries import Entry, list_entries
 from harness.report.formats.text import make_plain, take_first_line
 from harness.report.run_export import RunExport, label_repeat
 
+#: What an attribute in double quotes cannot hold, beside what `escape` replaces.
+_ATTRIBUTE = {'"': "&quot;", "\n": "&#10;", "\t": "&#9;", "\r": "&#13;"}
 _NOT_REACHED = "not reached: the process had died or was unusable"
 _CENSORED = "killed in flight when the run was interrupted: the outcome is unknown"
 
@@ -81,15 +84,17 @@ def _describe_attempt(attempt: AttemptRow) -> str:
 
 
 def _write_case(entry: Entry) -> str:
-    outcome = entry.outcome
-    file, _, name = outcome.test.partition("::")
-    head = (
-        f"<testcase classname={_quote(file)} "
-        f"name={_quote(f'{name or file} [{label_repeat(entry.attempt)}]')} "
-        f'time="{max(outcome.seconds, 0):.3f}"'
-    )
+    outcome, label = entry.outcome, label_repeat(entry.attempt)
+    head = f'{_open_case(outcome.test)} [{label}]" time="{max(outcome.seconds, 0):.3f}"'
     inside = _write_ending(outcome)
     return f"{head}>{inside}</testcase>\n" if inside else f"{head}/>\n"
+
+
+@lru_cache(maxsize=4096)
+def _open_case(test: str) -> str:
+    """Return a testcase up to the end of the test's name, which its repeat follows."""
+    file, _, name = make_plain(test).partition("::")
+    return f'<testcase classname={quoteattr(file)} name="{escape(name or file, _ATTRIBUTE)}'
 
 
 def _write_ending(outcome: TestOutcome) -> str:

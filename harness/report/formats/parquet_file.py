@@ -36,7 +36,7 @@ def _write_table(path: Path, columns: Sequence[TableColumn], records: Iterable[R
     with pq.ParquetWriter(path, schema) as writer:
         for batch in _cut(records):
             arrays = [
-                pa.array(list(_read_column(column, batch)), type=field.type)
+                _make_array([column.read(record) for record in batch], field.type)
                 for column, field in zip(columns, schema, strict=True)
             ]
             writer.write_batch(pa.record_batch(arrays, schema=schema))
@@ -48,8 +48,10 @@ def _cut(records: Iterable[Record]) -> Iterator[list[Record]]:
         yield batch
 
 
-def _read_column(column: TableColumn, batch: Sequence[Record]) -> Iterator[Any]:
-    for record in batch:
-        value = column.read(record)
+def _make_array(values: list[Any], kind: pa.DataType) -> pa.Array:
+    try:
+        return pa.array(values, type=kind)
+    except UnicodeEncodeError:
         # A lone surrogate, which a test's message may hold, is no UTF-8.
-        yield value.encode(errors="backslashreplace") if isinstance(value, str) else value
+        written = [v.encode(errors="backslashreplace") if isinstance(v, str) else v for v in values]
+        return pa.array(written, type=kind)
