@@ -76,6 +76,12 @@ def test_a_click_on_a_mark_chooses_its_attempt(browser: Browser, page: Path) -> 
     assert "seed" in said
 
 
+def test_pointing_at_a_mark_names_its_attempt(browser: Browser, page: Path) -> None:
+    browser.open(page, 1280, 900)
+    browser.evaluate("document.getElementById('strip').emit('plotly_hover', {points: [{x: 0}]})")
+    assert browser.evaluate("document.getElementById('hovered').textContent").startswith("r.")
+
+
 def test_everything_that_acts_is_reached_by_the_keyboard(browser: Browser, page: Path) -> None:
     browser.open(page, 1280, 900)
     unreachable = browser.evaluate(

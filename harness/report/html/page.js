@@ -38,8 +38,7 @@
     const scale = steps.flatMap((colour, i) => [[i / 4, colour], [(i + 1) / 4, colour]]);
     const few = strip.ids.length <= 300 ? 1 : 0;
     const trace = {
-      type: "heatmap", z, y: strip.devices, colorscale: scale, zmin: 0, zmax: 4, showscale: false, xgap: few, ygap: 2,
-      customdata: strip.devices.map(() => strip.ids.map((_, i) => describe(i))), hovertemplate: "%{customdata}<extra></extra>",
+      type: "heatmap", z, y: strip.devices, colorscale: scale, zmin: 0, zmax: 4, showscale: false, xgap: few, ygap: few, hoverinfo: "none",
     };
     if (few) {
       trace.text = z.map((row) => row.map((value) => (value === null ? "" : ["", "F", "I", "?"][value])));
@@ -59,6 +58,7 @@
       `Repeat it: harness rerun ${strip.ids[i]}`;
     at = i;
   };
+  const hovered = document.getElementById("hovered");
   const failures = strip.status.flatMap((status, i) => (status === 0 ? [] : [i]));
   let at = -1;
   document.getElementById("next").addEventListener("click", () => {
@@ -78,6 +78,7 @@
       Plotly.react(box, traces, dress(layout), config);
       if (!box.dataset.ready) {
         box.on("plotly_click", (event) => choose(event.points[0].x));
+        box.on("plotly_hover", (event) => { hovered.textContent = describe(event.points[0].x); });
         box.dataset.ready = "yes";
       }
     } else {
