@@ -179,6 +179,16 @@ class RateGateResult:
     max_flake_rate: float
     state: RateGate
 
+    @property
+    def holds(self) -> bool:
+        """Whether every cell is proven to fail less often."""
+        return self.state is RateGate.HOLDS
+
+    @property
+    def is_broken(self) -> bool:
+        """Whether some cell is proven to fail more often."""
+        return self.state is RateGate.BROKEN
+
 
 @dataclass(frozen=True, slots=True)
 class VerdictResult:

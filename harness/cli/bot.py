@@ -40,7 +40,8 @@ def parse(
 def publish() -> None:
     """Put what the measuring job left into the command's comment."""
     from harness.bot.github.environment import read_environment
-    from harness.bot.jobs.publish import publish_result, read_outputs
+    from harness.bot.jobs.measure_outputs import read_outputs
+    from harness.bot.jobs.publish import publish_result
 
     raise typer.Exit(publish_result(read_environment(os.environ), read_outputs(os.environ)))
 

@@ -1,6 +1,6 @@
 """The first lines of a Markdown report: the outcome in words, and what was measured. Pure."""
 
-from harness.analysis.report_model import Report, RunFacts
+from harness.analysis.report_model import MeasuredRevision, Report, RunFacts
 from harness.analysis.wording import format_percent
 from harness.core.neutral import neutral
 from harness.core.statuses import VerdictOutcome
@@ -49,11 +49,17 @@ def describe_run(run: RunFacts) -> str:
 
 def _describe_commits(run: RunFacts) -> str:
     if run.revisions:
-        named = [f"{neutral(r.named, 200)} = <code>{neutral(r.sha)}</code>" for r in run.revisions]
-        return "base " + ", head ".join(named)
+        named = [_name_revision(revision) for revision in run.revisions]
+        return f"base {', head '.join(named)}" if len(named) > 1 else f"commit {named[0]}"
     if run.sha is None:
         return "no commit known"
     return f"commit <code>{neutral(run.sha)}</code>{' with local changes' if run.dirty else ''}"
+
+
+def _name_revision(revision: MeasuredRevision) -> str:
+    """Return a commit, and its name if it was given another one."""
+    sha = f"<code>{neutral(revision.sha)}</code>"
+    return sha if revision.named == revision.sha else f"{neutral(revision.named, 200)} = {sha}"
 
 
 def _describe_graphs(run: RunFacts) -> str:

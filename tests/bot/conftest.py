@@ -1,6 +1,7 @@
 """A repository with two pull requests on a GitHub of loopback."""
 
 import functools
+import secrets
 import ssl
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -11,6 +12,7 @@ import pytest
 from harness.bot.github import transport as edge
 from tests.bot.github_fake import TOKEN, GithubFake
 from tests.bot.github_samples import pull, push
+from tests.bot.results import SEED
 from tests.bot.workplace import BASE, FORK, FORK_HEAD, HEAD, PULL, Workplace, suites
 
 _context = functools.cache(ssl.create_default_context)
@@ -22,6 +24,7 @@ def github(
 ) -> Iterator[GithubFake]:
     """The API, with retries that do not wait; at the end no request was wrong, no token seen."""
     monkeypatch.setattr(edge, "WAITS_S", (0.001, 0.001))
+    monkeypatch.setattr(secrets, "randbelow", lambda _most: SEED)
     # Certificates, which loopback needs none of, take 40 ms to read.
     monkeypatch.setattr(ssl, "create_default_context", _context)
     fake = GithubFake()

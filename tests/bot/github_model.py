@@ -53,6 +53,7 @@ class Repository:
         self.archives: dict[int, bytes] = {}
         self.issues: dict[int, dict[str, Any]] = {}
         self.cancelled: list[int] = []
+        self.check_runs: list[dict[str, Any]] = []
         self._next_id = 1000
 
     def new_id(self) -> int:
@@ -183,6 +184,13 @@ def _react(repository: Repository, call: Call, number: str) -> tuple[int, Any]:
     return 201, {"id": repository.new_id(), "content": call.body["content"]}
 
 
+def _check_run(repository: Repository, call: Call) -> tuple[int, Any]:
+    if call.body["conclusion"] not in ("success", "failure", "neutral", "cancelled", "timed_out"):
+        return 422, {"message": "no such conclusion"}
+    repository.check_runs.append(call.body)
+    return 201, {"id": repository.new_id()}
+
+
 def _runs(repository: Repository, call: Call, workflow: str) -> tuple[int, Any]:
     status, since = call.query.get("status"), call.query["created"].removeprefix(">=")
     found = [
@@ -259,6 +267,8 @@ def _edit_issue(repository: Repository, call: Call, number: str) -> tuple[int, A
 
 
 _TEXT: dict[str, type] = {"body": str}
+_CHECK_NAMES = ("name", "head_sha", "status", "conclusion", "details_url")
+_CHECK_RUN: dict[str, type] = {**dict.fromkeys(_CHECK_NAMES, str), "output": dict}
 _Handler = Callable[..., tuple[int, Any]]
 _ROUTES: list[tuple[str, str, str, dict[str, type], _Handler]] = [
     ("GET", r"/collaborators/([^/]+)/permission", "", {}, _permission),
@@ -272,6 +282,7 @@ _ROUTES: list[tuple[str, str, str, dict[str, type], _Handler]] = [
     ("GET", r"/issues/comments/(\d+)", "", {}, _comment),
     ("PATCH", r"/issues/comments/(\d+)", "", _TEXT, _edit_comment),
     ("POST", r"/issues/comments/(\d+)/reactions", "", {"content": str}, _react),
+    ("POST", r"/check-runs", "", _CHECK_RUN, _check_run),
     ("GET", r"/actions/workflows/([\w.-]+)/runs", "status event created actor", {}, _runs),
     ("GET", r"/actions/runs/(\d+)/jobs", "filter", {}, _jobs),
     ("POST", r"/actions/runs/(\d+)/cancel", "", {}, _cancel),

@@ -9,6 +9,8 @@ from tests.bot.github_samples import REPOSITORY
 from tests.bot.workplace import HEAD, RUN, Workplace
 from tests.report.runs import ASCENDING, make_report, write_object
 
+SUITE, SEED = "suites/test_a.py", 7
+
 
 def result(failed: int = 12, *, shas: tuple[str, ...] = (HEAD,), **more: Any) -> dict[str, Any]:
     """A run.json as the measuring job of this workflow run leaves it."""
@@ -24,6 +26,9 @@ def result(failed: int = 12, *, shas: tuple[str, ...] = (HEAD,), **more: Any) ->
         for sha in shas
     ]
     run["run"]["sha"] = run["run"]["dirty"] = None
+    run["run"]["seed"] = SEED
+    for cell in run["cells"]:
+        cell["suite"] = SUITE
     return run
 
 

@@ -163,7 +163,7 @@ def test_the_publisher_fails_in_one_line_and_leaves_the_comment(
 def test_a_head_that_cannot_be_read_again_does_not_hide_the_result(
     place: Workplace, what: int | str
 ) -> None:
-    place.says("/rerun-test test_a.py")
+    place.says("/rerun-test test_a.py --repeats 50")
     place.parse()
     leave(place)
     place.github.fail("GET", r"/pulls/7$", what)

@@ -163,11 +163,11 @@ def test_any_text_is_read_without_an_exception_and_yields_only_allowed_arguments
         assert all(" " <= character <= "~" for character in command.reason)
     if isinstance(command, Measure):
         terms = Terms(command.repeats or 1, 1, 1, ("x",))
-        words = build_arguments(command, command.targets, terms, command.sha or SHA, "")
+        words = build_arguments(command, command.targets, terms, [command.sha or SHA], 7)
         flags, _, suites = "\n".join(words).partition("\n--\n")
         assert all(ALLOWED.fullmatch(word) for word in words)
         assert {w for w in flags.split("\n") if w.startswith("-")} <= {
-            *("--repeats", "--rev", "--device", "--order", "--backend", "--tp", "--until")
+            *("--repeats", "--rev", "--seed", "--device", "--order", "--backend", "--tp", "--until")
         }
         assert not any(
             part in ("", "..") or part[0] in "-."

@@ -21,11 +21,12 @@ from harness.bot.jobs.nightly import (
 )
 from harness.bot.jobs.restore import restore_store
 from harness.core.errors import HarnessError, UsageError
+from harness.report.run_json import read_run_json
 from tests.bot.github_fake import GithubFake
 from tests.bot.github_samples import stamp
 from tests.bot.results import leave, result
 from tests.bot.workplace import Workplace
-from tests.report.runs import ASCENDING, SHA, make_report, write_object
+from tests.report.runs import ASCENDING, SHA, make_report
 
 URL = "https://github.example/run"
 
@@ -58,11 +59,11 @@ def test_the_three_nights_are_what_they_are_called() -> None:
     ],
 )
 def test_only_proof_moves_the_issue(run: dict[str, Any], is_open: bool, step: type[Step]) -> None:
-    assert isinstance(decide_step(run, is_open, URL), step)
+    assert isinstance(decide_step(read_run_json(run), is_open, URL), step)
 
 
 def test_an_undecided_night_says_nothing_new() -> None:
-    step = decide_step(UNDECIDED, True, URL)
+    step = decide_step(read_run_json(UNDECIDED), True, URL)
     assert isinstance(step, UpdateIssue)
     assert step.comment is None
     assert URL in step.body
@@ -70,7 +71,7 @@ def test_an_undecided_night_says_nothing_new() -> None:
 
 def test_a_night_without_a_gate_is_a_mistake() -> None:
     with pytest.raises(UsageError, match="--max-flake-rate"):
-        decide_step(write_object(make_report({ASCENDING: 1})), True, URL)
+        decide_step(make_report({ASCENDING: 1}), True, URL)
 
 
 def issues(place: Workplace) -> list[dict[str, Any]]:

@@ -28,7 +28,7 @@ def active(place: Workplace, number: int, login: str, *, started: bool = True) -
             "html_url": f"https://github.example/job/{number}",
         }
     ]
-    body = f"{replies.format_marker(command)}\n### /rerun-test: queued\n\nrest"
+    body = f"{replies.format_marker(command)}-->\n### /rerun-test: queued\n\nrest"
     place.github.add_comment(PULL, body, BOT, place.now - ago)
     return command
 
@@ -44,8 +44,8 @@ def test_a_granted_command_is_acknowledged_announced_and_handed_over(place: Work
         "sha": HEAD,
         "base": "",
         "arguments": "\n".join(
-            f"--repeats 50 --rev {HEAD} --device cpu --order ascending --tp 2 --until decided "
-            "-- suites/test_a.py::A".split()
+            f"--repeats 50 --rev {HEAD} --seed 7 --device cpu --order ascending --tp 2 "
+            "--until decided -- suites/test_a.py::A".split()
         ),
         "gpus": "0",
         "minutes": "60",
@@ -65,7 +65,7 @@ def test_against_base_measures_the_merge_base_first(place: Workplace) -> None:
     place.says("/rerun-test test_a.py --against base --gpus 2")
     outputs = place.parse()
     assert outputs["base"] == "5" * 40
-    assert f"--rev\n{'5' * 40},{HEAD}\n--device\ncuda" in outputs["arguments"]
+    assert f"--rev\n{'5' * 40},{HEAD}\n--seed\n7\n--device\ncuda" in outputs["arguments"]
     assert json.loads(outputs["runner"]) == ["self-hosted", "gpu-2"]
     assert f"base {'5' * 40}" in place.answer()
 

@@ -3,20 +3,19 @@
 import io
 import json
 import zipfile
-import zlib
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.bot.jobs.result import RejectedError, check_commits, check_origin, read_result
+from harness.bot.jobs.result import RejectedError, read_result
 from harness.bot.wording import replies
 from harness.report.run_schema import MAX_BYTES
-from tests.bot.github_samples import BOT, REPOSITORY, pull
+from tests.bot.github_samples import BOT, pull
 from tests.bot.results import leave, result, zipped
-from tests.bot.workplace import BASE, HEAD, PULL, RUN, Workplace
+from tests.bot.workplace import BASE, HEAD, PULL, Workplace
 
 OTHER = "9" * 40
 
@@ -33,34 +32,37 @@ def test_a_result_is_told_in_the_commands_own_comment(queued: Workplace) -> None
     leave(queued)
     assert queued.publish(MEASURE_RESULT="failure", EXIT="1") is None
     answer = queued.answer()
-    assert answer.startswith(f"{replies.format_marker(queued.comment)}\n### /rerun-test: done\n")
+    assert answer.startswith(f"{replies.format_marker(queued.comment)}-->\n### /rerun-test: done\n")
     assert "descending fails less often than ascending: 0/50 against 12/50" in answer
     assert "24 % [13 %, 38 %]" in answer.replace("\xa0", " ")
-    assert f"commit {HEAD}" in answer
+    assert answer.count(HEAD) == 1
+    assert answer.count("\n### ") == 1
     assert answer in queued.summary()
 
 
-def test_what_is_open_comes_with_the_command_that_decides_it(queued: Workplace) -> None:
-    leave(queued, result(1, repeats=20))
-    queued.publish()
+def test_what_is_open_comes_with_the_command_that_decides_it(place: Workplace) -> None:
+    place.says("/rerun-test test_a.py")
+    place.parse()
+    leave(place, result(1, repeats=20))
+    place.publish()
     needed = result(1, repeats=20)["verdict"]["attempts_needed"]
     assert needed
-    assert f"/rerun-test test_a.py --sha {HEAD} --repeats {needed}\n" in queued.answer()
+    assert f"/rerun-test test_a.py --sha {HEAD} --repeats {needed}\n" in place.answer()
 
 
 def test_a_comparison_is_bound_to_both_commits(place: Workplace) -> None:
-    place.says("/rerun-test test_a.py --against base")
+    place.says("/rerun-test test_a.py --against base --repeats 50")
     base = place.parse()["base"]
     leave(place, result(shas=(base, HEAD)))
     assert place.publish(BASE=base) is None
-    assert f"base {base}" in place.answer()
+    assert base in place.answer()
 
 
 def test_a_head_that_moved_is_said(queued: Workplace) -> None:
     leave(queued)
     queued.github.pulls[PULL] = pull(PULL, OTHER, BASE)
     queued.publish()
-    assert f"The head is now {OTHER}: this is of {HEAD}" in queued.answer()
+    assert f"The head is now {OTHER}: this is of an older commit" in queued.answer()
 
 
 @pytest.mark.parametrize(
@@ -69,7 +71,7 @@ def test_a_head_that_moved_is_said(queued: Workplace) -> None:
         ({"MEASURE_RESULT": "failure"}, "failed for infrastructure", "ended (failure)"),
         ({"MEASURE_RESULT": "failure", "EXIT": "5"}, "failed for infrastructure", "whole result"),
         ({"MEASURE_RESULT": "failure", "EXIT": "2"}, "failed", "refused what was asked"),
-        ({"MEASURE_RESULT": "cancelled", "EXIT": ""}, "cancelled", "was cancelled"),
+        ({"MEASURE_RESULT": "cancelled", "EXIT": ""}, "cancelled", "workflow run's page"),
         ({"MEASURE_RESULT": "failure", "EXIT": "124"}, "timed out", "time limit"),
         ({"MEASURE_RESULT": "skipped", "EXIT": ""}, "failed for infrastructure", "skipped"),
         ({"MEASURE_RESULT": "", "EXIT": "\x1b[2K<!--"}, "failed for infrastructure", "unknown"),
@@ -96,7 +98,7 @@ def test_an_end_without_a_result_claims_nothing(
 def test_what_was_measured_before_an_early_end_is_shown(
     queued: Workplace, left: dict[str, str], state: str
 ) -> None:
-    leave(queued, result(9, repeats=20, run_status="interrupted", missing=4))
+    leave(queued, result(9, run_status="interrupted", missing=4))
     queued.publish(**left)
     assert f"### /rerun-test: {state}\n" in queued.answer()
     assert "9/" in queued.answer()
@@ -279,6 +281,7 @@ def test_any_bytes_are_a_result_or_rejected(data: bytes) -> None:
         read_result(data)
 
 
+@settings(deadline=None)
 @given(st.integers(0, len(zipped(run__json=GOOD)) - 1), st.integers(0, 255))
 def test_a_damaged_archive_is_whole_or_rejected(at: int, value: int) -> None:
     archive = bytearray(zipped(run__json=GOOD))
@@ -287,10 +290,4 @@ def test_a_damaged_archive_is_whole_or_rejected(at: int, value: int) -> None:
         found = read_result(bytes(archive))
     except RejectedError:
         return
-    assert zlib.crc32(json.dumps(found).encode()) == zlib.crc32(GOOD)
-
-
-def test_a_bound_result_is_believed() -> None:
-    check_origin(result(), REPOSITORY, RUN)
-    check_commits(result(), HEAD, "")
-    check_commits(result(shas=(BASE, HEAD)), HEAD, BASE)
+    assert found == read_result(zipped(run__json=GOOD))

@@ -9,14 +9,14 @@ from harness.bot.policy.rules import RefusedError, Rule
 from harness.bot.wording import replies
 
 ABOUT = replies.CommandDetails(
-    5, "eve", "https://x/run", "/rerun-test a.py --sha " + "a" * 40, "a" * 40, "b" * 40
+    5, "eve", "https://x/run", "/rerun-test a.py --sha " + "a" * 40, "b" * 40
 )
 RUNNING = replies.write_running_line(datetime(2026, 11, 23, 10, 41, tzinfo=UTC), "https://x/job")
 
 
 def test_queued_says_where_to_look_and_that_nothing_is_known() -> None:
     body = replies.write_queued(ABOUT, Terms(20, 2, 60, ("gpu-2",)))
-    assert body.startswith(f"{replies.format_marker(5)}\n### /rerun-test: queued\n")
+    assert body.startswith(f"{replies.format_marker(5)}-->\n### /rerun-test: queued\n")
     assert "At most 60 minutes on 2 GPUs" in body
     assert "Nothing is known about the tests yet." in body
     assert all(part in body for part in ("https://x/run", "a" * 40, "b" * 40, "asked by eve"))

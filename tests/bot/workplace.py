@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from harness.bot.github.environment import JobEnvironment, read_environment
+from harness.bot.jobs.measure_outputs import read_outputs
 from harness.bot.jobs.parse import parse_comment
-from harness.bot.jobs.publish import publish_result, read_outputs
+from harness.bot.jobs.publish import publish_result
 from harness.core.errors import HarnessError
 from tests.bot.github_fake import TOKEN, GithubFake
 from tests.bot.github_samples import REPOSITORY
@@ -107,7 +108,9 @@ class Workplace:
 
     def publish(self, **left: str) -> str | None:
         """Run the publishing job. Answers its error, None where it has none."""
-        given = {"SHA": HEAD, "BASE": "", "MEASURE_RESULT": "success", "EXIT": "0", **left}
+        given = {"SHA": HEAD, "BASE": "", "MEASURE_RESULT": "success", "EXIT": "0"}
+        given["ARGUMENTS"] = self.outputs().get("arguments", "")
+        given |= left
         try:
             publish_result(self.job, read_outputs(given))
         except HarnessError as error:
@@ -143,10 +146,14 @@ class Workplace:
         return found
 
     def answer(self, on: int = PULL) -> str:
-        """The bot's one comment; empty where there is none."""
-        bodies = self.github.by_bot(on)
+        """The bot's one answer to a command; empty if there is none."""
+        bodies = [body for body in self.github.by_bot(on) if " comment=" in body.partition("\n")[0]]
         assert len(bodies) <= 1, bodies
         return bodies[0] if bodies else ""
+
+    def notices(self, on: int = PULL) -> list[str]:
+        """The comments that tell of an end."""
+        return [body for body in self.github.by_bot(on) if " notice=" in body.partition("\n")[0]]
 
     def summary(self) -> str:
         """The job's summary."""

@@ -81,6 +81,21 @@ def test_another_repositorys_suites_are_measured_with_one_input(bin_folder: Path
 
 
 @pytest.mark.parametrize(
+    "outcome", ["passed\nexit-code=0\nrun-json=/etc/passwd", "green", "", 7], ids=repr
+)
+def test_a_result_that_a_test_wrote_sets_no_output(bin_folder: Path, outcome: object) -> None:
+    script = bin_folder / "harness"
+    forged = json.dumps({"verdict": {"outcome": outcome}})
+    script.write_text(
+        "#!/usr/bin/env bash\nwhile [[ $1 != --json ]]; do shift; done\n"
+        f"cat > \"$2\" <<'END'\n{forged}\nEND\n"
+    )
+    done, outputs = measure(bin_folder, SUITES="test_x.py")
+    assert done.returncode == 2
+    assert outputs == {"exit-code": "0"}
+
+
+@pytest.mark.parametrize(
     "inputs",
     [
         {"SUITES": "$(touch hacked)"},

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -204,6 +205,41 @@ def test_names_are_what_the_bot_reads_its_state_from() -> None:
     }
     measured = read_measurement(asked, [WorkflowJob.model_validate_json(json.dumps(job))], 0)
     assert measured.gpu_minutes == 60
+
+
+def test_privileged_jobs_install_hashed_wheels_only() -> None:
+    installs = [
+        line.strip()
+        for file, name, job in jobs()
+        if (file, name) in PRIVILEGED
+        for step in job["steps"]
+        for line in step.get("run", "").splitlines()
+        if "pip install" in line
+    ]
+    assert len(installs) == 2 * len(PRIVILEGED)
+    for line in installs:
+        assert "--require-hashes" in line or "--no-deps --no-build-isolation ." in line
+
+
+def test_hashed_wheels_are_those_of_the_constraints() -> None:
+    lines = (PROJECT / ".github/bot-requirements.txt").read_text().splitlines()
+    rows = [line for line in lines if not line.startswith("#")]
+    form = r"([a-z0-9-]+)==(\S+) --hash=sha256:[0-9a-f]{64}"
+    hashed = {found[1]: found[2] for row in rows if (found := re.fullmatch(form, row))}
+    assert len(hashed) == len(rows)
+    pinned = dict(
+        line.lower().replace("_", "-").split("==")
+        for line in (PROJECT / "constraints.txt").read_text().splitlines()
+        if not line.startswith("#")
+    )
+    assert {n: v for n, v in hashed.items() if n != "setuptools" and pinned[n] != v} == {}
+    wanted = tomllib.loads((PROJECT / "pyproject.toml").read_text())["dependency-groups"]["bot"]
+    assert {re.split("[<>=]", name)[0] for name in wanted} <= set(hashed)
+
+
+def test_the_store_of_a_measurement_lies_outside_the_checkout() -> None:
+    (step,) = (one for one in RERUN["jobs"]["measure"]["steps"] if one.get("id") == "measure")
+    assert '--store "$RUNNER_TEMP/harness/store.sqlite"' in step["run"]
 
 
 def test_the_policy_of_this_repository_is_valid() -> None:

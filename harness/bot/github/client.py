@@ -3,6 +3,7 @@
 Every answer is checked against a shape. All methods raise GithubError.
 """
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Self
 
@@ -34,6 +35,18 @@ BOT = "github-actions[bot]"
 #: the order that a run goes through them: one that moves on meanwhile is still found.
 _ACTIVE = ("requested", "waiting", "pending", "queued", "in_progress")
 _ENDED = ("success", "failure", "cancelled", "timed_out", "action_required", "startup_failure")
+
+
+@dataclass(frozen=True, slots=True)
+class CompletedCheck:
+    """A check run that has ended, as a pull request's page shows it."""
+
+    name: str
+    conclusion: str
+    """One of GitHub's: success, failure, neutral, cancelled, timed_out."""
+    title: str
+    summary: str
+    url: str
 
 
 class GithubRepository:
@@ -211,6 +224,19 @@ class GithubRepository:
         except GithubError as error:
             if error.status != 409:
                 raise
+
+    def complete_check_run(self, sha: str, check: CompletedCheck) -> None:
+        """Add a check run that has ended to a commit."""
+        self._transport.call(
+            f"add a check run to {sha}",
+            self._rest.checks.create,
+            name=check.name,
+            head_sha=sha,
+            status="completed",
+            conclusion=check.conclusion,
+            details_url=check.url,
+            output={"title": check.title, "summary": check.summary},
+        )
 
     def list_artifacts(self, workflow_run: int, name: str) -> list[Artifact]:
         """Return the artifacts of a workflow run that have this name."""

@@ -34,6 +34,10 @@ class JobEnvironment:
         """The page of this workflow run."""
         return f"{self.server}/{self.repository}/actions/runs/{self.workflow_run}"
 
+    def make_comment_url(self, pull_request: int, comment: int) -> str:
+        """Return the address of a comment."""
+        return f"{self.server}/{self.repository}/pull/{pull_request}#issuecomment-{comment}"
+
     def open_repository(self) -> GithubRepository:
         """Return the repository, seen with the job's token."""
         return GithubRepository(self.repository, self.token, self.api)

@@ -7,10 +7,13 @@ from harness.bot.policy.access import Terms
 
 
 def build_arguments(
-    asked: Measure, targets: Sequence[Target], terms: Terms, sha: str, base: str
+    asked: Measure, targets: Sequence[Target], terms: Terms, revisions: Sequence[str], seed: int
 ) -> list[str]:
-    """Return the arguments, one word each, suites last and after `--`. base: empty for none."""
-    words = ["--repeats", str(terms.repeats), "--rev", f"{base},{sha}" if base else sha]
+    """Return the arguments, one word each, flags with their values, then `--` and the suites.
+
+    seed: chosen here, so that nobody can pick the seed of a run that came out well.
+    """
+    words = ["--repeats", str(terms.repeats), "--rev", ",".join(revisions), "--seed", str(seed)]
     words += ["--device", "cuda" if terms.gpus else "cpu"]
     words += ["--order", ",".join(asked.orders)] if asked.orders else []
     words += ["--backend", ",".join(asked.backends)] if asked.backends else []

@@ -1,6 +1,7 @@
 """A measurement that was asked for: checked, granted, announced, and handed to the next job."""
 
 import json
+import secrets
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -18,6 +19,7 @@ from harness.bot.wording import replies
 
 #: What the measuring job may take beside the measurement, to install and to upload.
 SET_UP_MIN = 20
+_SEEDS = 2**31
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +42,7 @@ def grant_measurement(session: CommandSession, context: RequestContext, asked: M
     access.check_fork(context.asker, asked, context.pull_request.is_fork)
     granted = _decide(session, context, asked)
     replaced = _check_usage(session, context, granted.terms)
-    comment = _announce(session, asked, granted)
+    comment = _announce(session, asked, granted, replaced)
     for run in replaced:
         session.github.cancel_workflow_run(run)
     _hand_over(session, asked, granted, comment)
@@ -102,9 +104,15 @@ def _check_usage(session: CommandSession, context: RequestContext, terms: Terms)
     return replaced
 
 
-def _announce(session: CommandSession, asked: Measure, granted: _GrantedMeasurement) -> int:
-    command = format_command(replace(asked, sha=granted.sha))
-    details = replace(session.details, command=command, sha=granted.sha, base=granted.base)
+def _announce(
+    session: CommandSession, asked: Measure, granted: _GrantedMeasurement, replaced: list[int]
+) -> int:
+    details = replace(
+        session.details,
+        command=format_command(replace(asked, sha=granted.sha)),
+        base=granted.base,
+        ends=tuple(replaced),
+    )
     return session.answer(replies.write_queued(details, granted.terms))
 
 
@@ -112,7 +120,9 @@ def _hand_over(
     session: CommandSession, asked: Measure, granted: _GrantedMeasurement, comment: int
 ) -> None:
     terms = granted.terms
-    words = build_arguments(asked, granted.targets, terms, granted.sha, granted.base)
+    revisions = [one for one in (granted.base, granted.sha) if one]
+    seed = secrets.randbelow(_SEEDS)
+    words = build_arguments(asked, granted.targets, terms, revisions, seed)
     session.environment.set_outputs(
         action="measure",
         sha=granted.sha,

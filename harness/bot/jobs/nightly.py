@@ -1,10 +1,9 @@
 """`harness bot nightly`: one issue, open from a night that breaks the gate to one that holds it."""
 
 import sys
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
+from harness.analysis.report_model import Report
 from harness.bot.github.client import BOT, GithubRepository
 from harness.bot.github.environment import JobEnvironment
 from harness.bot.github.shapes import Issue
@@ -12,9 +11,9 @@ from harness.bot.jobs.result import RejectedError, check_origin, fetch_result
 from harness.core.errors import UsageError
 from harness.core.exits import ExitCode
 from harness.core.neutral import neutral
+from harness.core.statuses import VerdictOutcome
 from harness.report.headline import write_headline
 from harness.report.markdown import write_markdown
-from harness.report.run_json import read_run_json
 
 LABEL = "flake-nightly"
 TITLE = "The nightly flake gate is broken"
@@ -56,33 +55,32 @@ class LeaveIssues:
 Step = OpenIssue | UpdateIssue | CloseIssue | LeaveIssues
 
 
-def decide_step(run: Mapping[str, Any], is_open: bool, run_url: str) -> Step:
+def decide_step(report: Report, is_open: bool, run_url: str) -> Step:
     """Return what a night means for the issue. Pure.
 
-    run: a valid `harness.run/1` with a gate. Only proof moves the issue: a gate that is broken
+    report: of a run with a gate. Only proof moves the issue: a gate that is broken
     opens it, one that holds in a run that passed closes it, and an undecided night does neither.
     Raise UsageError if no gate was stated.
     """
-    if run["gate"] is None:
+    if report.gate is None:
         raise UsageError("the nightly run states no gate: give it --max-flake-rate")
-    state = run["gate"]["state"]
-    line = f"{write_headline(read_run_json(run))} ([workflow run]({run_url}))."
-    body = _write_body(run, run_url)
-    if state == "broken":
+    line = f"{write_headline(report)} ([workflow run]({run_url}))."
+    body = _write_body(report, run_url)
+    if report.gate.is_broken:
         return UpdateIssue(body, f"Still broken. {line}") if is_open else OpenIssue(body)
     if not is_open:
         return LeaveIssues()
-    if state == "holds" and run["verdict"]["outcome"] == "passed":
+    if report.gate.holds and report.verdict.outcome is VerdictOutcome.PASSED:
         return CloseIssue(body, f"Proven, so closed. {line}")
     return UpdateIssue(body, None)
 
 
-def _write_body(run: Mapping[str, Any], run_url: str) -> str:
+def _write_body(report: Report, run_url: str) -> str:
     about = (
         f"The newest night, [workflow run]({run_url}). This issue is rewritten every night, and "
         "closed by the first that proves the gate; an undecided night does not close it."
     )
-    return f"{MARKER}\n{about}\n\n{write_markdown(read_run_json(run), _LIMIT)}"
+    return f"{MARKER}\n{about}\n\n{write_markdown(report, _LIMIT)}"
 
 
 def update_nightly_issue(environment: JobEnvironment, sha: str) -> int:
@@ -92,26 +90,26 @@ def update_nightly_issue(environment: JobEnvironment, sha: str) -> int:
     issue then stays as it is. Raise GithubError.
     """
     with environment.open_repository() as github:
-        run = _fetch_night(environment, github, sha)
+        report = _fetch_night(environment, github, sha)
         issue = _find_issue(github)
-        step = decide_step(run, issue is not None, environment.run_url)
+        step = decide_step(report, issue is not None, environment.run_url)
         done = _carry_out(github, issue, step)
     environment.append_summary(done)
     sys.stderr.write(done + "\n")
     return ExitCode.OK
 
 
-def _fetch_night(environment: JobEnvironment, github: GithubRepository, sha: str) -> dict[str, Any]:
+def _fetch_night(environment: JobEnvironment, github: GithubRepository, sha: str) -> Report:
     try:
-        run = fetch_result(github, environment.workflow_run)
-        if run is None:
+        report = fetch_result(github, environment.workflow_run)
+        if report is None:
             raise RejectedError("the measuring job left no result")
-        check_origin(run, environment.repository, environment.workflow_run)
-        if run["run"]["sha"] != sha:
+        check_origin(report, environment.repository, environment.workflow_run)
+        if report.run.sha != sha:
             raise RejectedError("the result is of another commit")
     except RejectedError as error:
         raise UsageError(f"the issue is left as it is: {neutral(str(error))}") from None
-    return run
+    return report
 
 
 def _find_issue(github: GithubRepository) -> Issue | None:

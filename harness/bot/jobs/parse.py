@@ -20,7 +20,7 @@ from harness.bot.command.requests import (
 from harness.bot.github.environment import JobEnvironment
 from harness.bot.github.event import read_event
 from harness.bot.github.transport import GithubError
-from harness.bot.jobs.control import cancel_measurements, write_status
+from harness.bot.jobs.control import answer_status, cancel_measurements
 from harness.bot.jobs.measurement import grant_measurement
 from harness.bot.jobs.request_context import (
     AskerContext,
@@ -112,30 +112,20 @@ def _end_silently(environment: JobEnvironment, why: str) -> int:
 
 
 def _carry_out(session: CommandSession, context: RequestContext, command: Command) -> None:
-    if isinstance(command, Measure):
-        grant_measurement(session, context, command)
-        return
-    session.answer(_write_answer(session, context, command))
-    session.environment.set_outputs(action="none")
-
-
-def _write_answer(
-    session: CommandSession,
-    context: RequestContext,
-    command: Help | Status | Cancel | Malformed,
-) -> str:
     match command:
+        case Measure():
+            grant_measurement(session, context, command)
+            return
         case Malformed():
             raise RefusedError(Rule.GRAMMAR, command.reason)
         case Help():
             lines = write_help(context.policy, context.grants)
-            return replies.write_answer(session.details, "help", lines)
+            session.answer(replies.write_answer(session.details, "help", lines))
         case Status():
-            lines = write_status(session, context)
-            return replies.write_answer(session.details, "status", lines)
+            answer_status(session, context)
         case Cancel():
-            lines = cancel_measurements(session, context)
-            return replies.write_answer(session.details, "cancel", lines)
+            cancel_measurements(session, context)
+    session.environment.set_outputs(action="none")
 
 
 def _refuse_access(session: CommandSession, refusal: RefusedError, policy_file: Path) -> None:

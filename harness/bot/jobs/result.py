@@ -4,9 +4,10 @@ import io
 import json
 import zipfile
 import zlib
-from typing import Any
 
+from harness.analysis.report_model import Report
 from harness.bot.github.client import GithubRepository
+from harness.report.run_json import read_run_json
 from harness.report.run_schema import MAX_BYTES, find_problems
 
 #: The artifact's name, and that of its one member.
@@ -21,8 +22,8 @@ class RejectedError(Exception):
     """The result cannot be believed. The message quotes nothing of it that is not plain."""
 
 
-def fetch_result(github: GithubRepository, workflow_run: int) -> dict[str, Any] | None:
-    """Return the `harness.run/1` object that a workflow run left, None if it left none.
+def fetch_result(github: GithubRepository, workflow_run: int) -> Report | None:
+    """Return the report that a workflow run left, None if it left none.
 
     The caller checks whether it is of the commits that were asked for. Raise RejectedError if it
     cannot be believed, GithubError.
@@ -37,8 +38,8 @@ def fetch_result(github: GithubRepository, workflow_run: int) -> dict[str, Any] 
     return read_result(github.download_artifact(found[0].id))
 
 
-def read_result(archive: bytes) -> dict[str, Any]:
-    """Return the `harness.run/1` object in an artifact's zip file. Raise RejectedError."""
+def read_result(archive: bytes) -> Report:
+    """Return the report in an artifact's zip file. Raise RejectedError."""
     text = _read_member(archive)
     try:
         run = json.loads(text.decode(), parse_constant=_refuse_constant)
@@ -47,8 +48,7 @@ def read_result(archive: bytes) -> dict[str, Any]:
     found = find_problems(run)
     if found:
         raise RejectedError(f"{MEMBER} is not a harness.run/1: {'; '.join(found[:_NAMED])}")
-    assert isinstance(run, dict)
-    return run
+    return read_run_json(run)
 
 
 def _read_member(archive: bytes) -> bytes:
@@ -87,15 +87,8 @@ def _refuse_constant(constant: str) -> None:
     raise ValueError(f"{constant} is not a number")
 
 
-def check_origin(run: dict[str, Any], repository: str, workflow_run: int) -> None:
+def check_origin(report: Report, repository: str, workflow_run: int) -> None:
     """Raise RejectedError unless the result is of this repository and workflow run."""
-    origin = run["run"].get("ci") or {}
-    if origin.get("repository") != repository or origin.get("run_id") != str(workflow_run):
+    origin = report.run.ci
+    if origin is None or (origin.repository, origin.run_id) != (repository, str(workflow_run)):
         raise RejectedError(f"{MEMBER} is of another workflow run")
-
-
-def check_commits(run: dict[str, Any], sha: str, base: str) -> None:
-    """Raise RejectedError unless the result is of these commits. base: empty for none."""
-    measured = [revision["sha"] for revision in run["run"].get("revisions") or []]
-    if measured != ([base, sha] if base else [sha]):
-        raise RejectedError(f"{MEMBER} is of other commits than {sha}")

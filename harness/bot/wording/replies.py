@@ -4,6 +4,7 @@ Its second line is the state and is rewritten alone while a measurement waits or
 is ever green: a state that is not a result says so.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -22,6 +23,10 @@ NOTHING_ACTIVE = "Nothing waits or runs for this pull request."
 PARSE_FAILED = "The command was not carried out; the workflow run's log says why."
 
 _PENDING = ("queued", "running")
+_ATTEMPT = re.compile(r"([0-9a-z]{1,32})\.\d{1,9}")
+_ENDS = re.compile(
+    r"<!-- harness-rerun-test comment=(\d{1,20}) by=([A-Za-z0-9_-]{1,64}) ends=([\d,]+) -->"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,14 +38,36 @@ class CommandDetails:
     login: str
     run_url: str
     command: str = ""
-    """The command as understood, printable ASCII."""
-    sha: str = ""
+    """The command as understood, with the commit that it measures, printable ASCII."""
     base: str = ""
+    ends: tuple[int, ...] = ()
+    """Workflow runs that this command ends."""
 
 
 def format_marker(comment: int) -> str:
-    """Return what the bot finds its answer to a comment by."""
-    return f"<!-- harness-rerun-test comment={comment} -->"
+    """Return how the bot's answer to a comment begins: what the answer is found by."""
+    return f"<!-- harness-rerun-test comment={comment} "
+
+
+def format_notice_marker(comment: int) -> str:
+    """Return how the notice that a command has ended begins."""
+    return f"<!-- harness-rerun-test notice={comment} "
+
+
+@dataclass(frozen=True, slots=True)
+class Ender:
+    """The command that ended a measurement."""
+
+    comment: int
+    login: str
+
+
+def find_ender(body: str, workflow_run: int) -> Ender | None:
+    """Return the command whose answer this is, if it ended this workflow run."""
+    found = _ENDS.match(body)
+    if found and str(workflow_run) in found[3].split(","):
+        return Ender(int(found[1]), found[2])
+    return None
 
 
 def write_queued(details: CommandDetails, terms: Terms) -> str:
@@ -80,13 +107,18 @@ def write_left_alone_item(login: str) -> str:
     return f"- {login}: left alone, since that takes role write"
 
 
+def is_pending(body: str) -> bool:
+    """Whether a comment says that its command waits or runs."""
+    state = body.partition("\n")[2]
+    return any(state.startswith(_write_state(pending)) for pending in _PENDING)
+
+
 def replace_state(body: str, line: str) -> str | None:
     """Return the comment with another state, None if its state is not a waiting or running one."""
     first, _, rest = body.partition("\n")
-    state, _, rest = rest.partition("\n")
-    if not any(state.startswith(_write_state(pending)) for pending in _PENDING):
+    if not is_pending(body):
         return None
-    return "\n".join((first, line, rest))
+    return "\n".join((first, line, rest.partition("\n")[2]))
 
 
 def write_refusal(
@@ -106,18 +138,28 @@ def write_failure(details: CommandDetails, error: str) -> str:
 
 def write_answer(details: CommandDetails, state: str, lines: Sequence[str]) -> str:
     """Write any answer: its state, paragraphs, and who asked for what."""
-    parts = [f"{format_marker(details.comment)}\n{_write_state(state)}", *lines]
+    parts = [f"{_write_first_line(details)}\n{_write_state(state)}", *lines]
     facts = [f"asked by {details.login}"]
     facts += [f"`{details.command}`"] if details.command else []
-    facts += [f"commit {details.sha}"] if details.sha else []
     facts += [f"base {details.base}"] if details.base else []
     facts += [f"[workflow run]({details.run_url})"]
     return "\n\n".join([*(part for part in parts if part), f"<sub>{' · '.join(facts)}</sub>"])
 
 
+def _write_first_line(details: CommandDetails) -> str:
+    ends = f"by={details.login} ends={','.join(map(str, details.ends))} " if details.ends else ""
+    return f"{format_marker(details.comment)}{ends}-->"
+
+
 def write_done(details: CommandDetails, report: str, notes: Sequence[str]) -> str:
     """Write a whole result: the report, whose first words are the verdict."""
-    return write_answer(details, "done", [report, *notes])
+    return write_answer(details, "done", [_demote_heading(report), *notes])
+
+
+def _demote_heading(report: str) -> str:
+    """Return a report whose first line is bold: the state is the comment's one heading."""
+    first, _, rest = report.partition("\n")
+    return "\n".join((f"**{first.removeprefix('### ')}**", rest)) if first else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +183,8 @@ def write_unmeasured(
 
     report: what was measured until then; empty if nothing is known.
     """
-    partial = report or "Nothing was measured: this says nothing about the tests."
+    nothing = "Nothing was measured: this says nothing about the tests."
+    partial = _demote_heading(report) if report else nothing
     return write_answer(details, ending.state, [ending.reason, partial, *notes])
 
 
@@ -152,8 +195,57 @@ def write_head_note(head: str | None, sha: str) -> list[str]:
     if head == sha:
         return []
     return [
-        f"**The head is now {head}: this is of {sha} and says nothing about the newer commits.**"
+        f"**The head is now {head}: this is of an older commit and says nothing about newer ones.**"
     ]
+
+
+def write_notice(details: CommandDetails, state: str, headline: str, answer_url: str) -> str:
+    """Write the comment that tells the asker of the end. A mention in it notifies them.
+
+    headline: the verdict in one line; empty if there is no result.
+    """
+    told = f": {headline}" if headline else ""
+    marker = f"{format_notice_marker(details.comment)}-->"
+    return f"{marker}\n@{details.login} `{COMMAND}` {state}{told} ([report]({answer_url}))"
+
+
+def write_cancelled(ender: Ender | None, ender_url: str) -> str:
+    """Write that a measurement was cancelled, and by whom as far as it is known."""
+    if ender is None:
+        return (
+            "The measurement was cancelled: on the workflow run's page, or by GitHub, as a later "
+            "command took its place in the queue."
+        )
+    return f"The measurement was cancelled by {ender.login}'s [command]({ender_url})."
+
+
+def write_check_name(comment: int) -> str:
+    """Return the name of the check run of a command, one for each."""
+    return f"{COMMAND.removeprefix('/')} {comment}"
+
+
+def split_attempt(attempt: str) -> tuple[str, str] | None:
+    """Return an attempt's run and its id; None if it is not of the harness's form."""
+    found = _ATTEMPT.fullmatch(attempt)
+    return (found[1], attempt) if found else None
+
+
+def write_logs(artifact_url: str, attempts: Sequence[tuple[str, str]]) -> list[str]:
+    """Write how to get from each failure signature to its log, and to the same attempt again.
+
+    attempts: pairs of a run's and an attempt's id, one per signature.
+    """
+    if not attempts:
+        return []
+    rows = [
+        f"- `runs/{run}/{attempt}/` · `harness rerun {attempt} --store store.sqlite`"
+        for run, attempt in attempts
+    ]
+    head = (
+        f"**Logs**: [download the run's folder]({artifact_url}) and unpack it; in it, an attempt "
+        "of each signature, and what runs it again from there:"
+    )
+    return ["\n".join([head, *rows])]
 
 
 def _write_state(text: str) -> str:
