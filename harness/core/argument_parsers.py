@@ -28,7 +28,7 @@ class Parser(Generic[T]):
     """Every value that is taken, if they are names."""
 
 
-def whole_number(low: int | None = None, zero: str = "") -> Parser[int]:
+def parse_whole(low: int | None = None, zero: str = "") -> Parser[int]:
     """Parse a whole number, at least `low`. `zero`: what 0 means, if it means something special."""
 
     def parse(value: object) -> int:
@@ -43,7 +43,9 @@ def whole_number(low: int | None = None, zero: str = "") -> Parser[int]:
     return Parser(parse, f"{wanted} (0: {zero})" if zero else wanted)
 
 
-def number(above: float | None = None, low: float | None = None, zero: str = "") -> Parser[float]:
+def parse_number(
+    above: float | None = None, low: float | None = None, zero: str = ""
+) -> Parser[float]:
     """Parse a finite number greater than `above`, at least `low`."""
 
     def parse(value: object) -> float:
@@ -60,7 +62,7 @@ def number(above: float | None = None, low: float | None = None, zero: str = "")
     return Parser(parse, f"{wanted} (0: {zero})" if zero else wanted)
 
 
-def truth() -> Parser[bool]:
+def parse_truth() -> Parser[bool]:
     """Parse true or false; 1 and 0 are taken too."""
 
     def parse(value: object) -> bool:
@@ -74,7 +76,7 @@ def truth() -> Parser[bool]:
     return Parser(parse, "true or false")
 
 
-def text(wanted: str) -> Parser[str]:
+def parse_text(wanted: str) -> Parser[str]:
     """Parse a text that is not empty."""
 
     def parse(value: object) -> str:
@@ -85,13 +87,13 @@ def text(wanted: str) -> Parser[str]:
     return Parser(parse, wanted)
 
 
-def optional_text(wanted: str) -> Parser[str | None]:
+def parse_optional_text(wanted: str) -> Parser[str | None]:
     """Parse a text, or None for none."""
-    given = text(wanted)
+    given = parse_text(wanted)
     return Parser(lambda value: None if value is None else given.parse(value), wanted)
 
 
-def one_of(*names: str) -> Parser[str]:
+def parse_name(*names: str) -> Parser[str]:
     """Parse one of some names."""
 
     def parse(value: object) -> str:
@@ -102,15 +104,15 @@ def one_of(*names: str) -> Parser[str]:
     return Parser(parse, f"one of {', '.join(names)}", names)
 
 
-def member_of(names: type[Name]) -> Parser[Name]:
+def parse_member(names: type[Name]) -> Parser[Name]:
     """Parse the name of an enum's member."""
     known = tuple(member.value for member in names)
     return Parser(lambda value: names(str(value)), f"one of {', '.join(known)}", known)
 
 
-def batch_sizes() -> Parser[tuple[int, ...]]:
+def parse_batch_sizes() -> Parser[tuple[int, ...]]:
     """Parse batch sizes into ascending order: a list, one number, or a text such as 1:2:4."""
-    size = whole_number(low=1)
+    size = parse_whole(low=1)
 
     def parse(value: object) -> tuple[int, ...]:
         if isinstance(value, int | str):

@@ -8,6 +8,7 @@ import importlib
 import importlib.util
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from harness.core.errors import UsageError, unknown_value
 
@@ -28,7 +29,7 @@ class BackendSpec:
     max_splits: int
     """The most KV splits that can be fixed at capture; 0 where the number cannot be set."""
     modules: tuple[str, ...]
-    """Any one of them makes the backend importable; the first found is used."""
+    """Any one of them provides the backend; one that reads pages is preferred, then the first."""
 
     def reads_pages(self, page_size: int) -> bool:
         """Whether the kernel reads the page table at this page size, and no gathered copy."""
@@ -38,47 +39,61 @@ class BackendSpec:
 _PAGES = (1, 256)
 _HALF = ("bfloat16", "float16")
 _FA_DIMS = (64, 128)
+_FA3_MODULES = ("flash_attn_interface", "sgl_kernel.flash_attn", "fa3_fwd_interface")
 
 BACKENDS: dict[str, BackendSpec] = {
     "torch_native": BackendSpec(("cpu", "cuda"), _PAGES, 0, ("float32", *_HALF), (), 0, ("torch",)),
     "fa2": BackendSpec(("cuda",), _PAGES, 256, _HALF, _FA_DIMS, 128, ("flash_attn",)),
-    "fa3": BackendSpec(
-        ("cuda",), _PAGES, 1, _HALF, _FA_DIMS, 256, ("flash_attn_interface", "fa3_fwd_interface")
-    ),
+    "fa3": BackendSpec(("cuda",), _PAGES, 1, _HALF, _FA_DIMS, 256, _FA3_MODULES),
     "flex": BackendSpec(("cuda",), _PAGES, 0, _HALF, _FA_DIMS, 0, ("torch",)),
 }
 
-#: FA3 is built with parts left out; each build says which in a module of constants beside it.
+#: FA3 is built with parts left out; these builds say which in a module of constants beside them.
 _FA3_CONFIGS = {"flash_attn_interface": "flash_attn_config", "fa3_fwd_interface": "fa3_fwd_config"}
 
 
-def installed_module(name: str) -> str:
-    """The module that provides a backend here. Raises UsageError where none is installed."""
-    for module in _row(name).modules:
-        if importlib.util.find_spec(module):
-            return module
-    wanted = " or ".join(_row(name).modules)
-    raise UsageError(f"{name} needs {wanted}, which is not installed")
+def find_kernel_module(name: str) -> str:
+    """Return the module that provides a backend here: the first that reads pages, else the first.
+
+    Raises UsageError if none is installed.
+    """
+    row = _get_row(name)
+    found = [module for module in row.modules if _is_installed(module)]
+    if not found:
+        raise UsageError(f"{name} needs {' or '.join(row.modules)}, which is not installed")
+    readers = [module for module in found if _narrow_to_build(row, module).native_pages]
+    return (readers or found)[0]
 
 
-def spec_of(name: str) -> BackendSpec:
-    """The backend's row, less what the build installed here leaves out.
+def get_spec(name: str) -> BackendSpec:
+    """Return the backend's row, less what the build used here leaves out.
 
     Raises UsageError for a name that is not in the table.
     """
-    row = _row(name)
-    config = next((_FA3_CONFIGS[m] for m in row.modules if _is_build(m)), None)
-    if config is None:
+    row = _get_row(name)
+    if not any(_is_installed(module) for module in row.modules):
         return row
-    return narrowed(row, importlib.import_module(config).CONFIG["build_flags"])
+    return _narrow_to_build(row, find_kernel_module(name))
 
 
-def _is_build(module: str) -> bool:
+def _narrow_to_build(row: BackendSpec, module: str) -> BackendSpec:
     config = _FA3_CONFIGS.get(module)
-    return bool(config and importlib.util.find_spec(module) and importlib.util.find_spec(config))
+    if config is None or not _is_installed(config):
+        return row
+    return narrow_spec(row, importlib.import_module(config).CONFIG["build_flags"])
 
 
-def narrowed(row: BackendSpec, flags: Mapping[str, bool]) -> BackendSpec:
+def _is_installed(module: str) -> bool:
+    """Tell whether a module is there without importing it, or the package that holds it."""
+    package, _, inner = module.partition(".")
+    spec = importlib.util.find_spec(package)
+    if spec is None or not inner:
+        return spec is not None
+    folders = spec.submodule_search_locations or []
+    return any((Path(folder) / f"{inner}.py").is_file() for folder in folders)
+
+
+def narrow_spec(row: BackendSpec, flags: Mapping[str, bool]) -> BackendSpec:
     """An FA3 row less what its build flags, FLASHATTENTION_DISABLE_*, say is left out."""
 
     def lacks(part: str) -> bool:
@@ -93,28 +108,28 @@ def narrowed(row: BackendSpec, flags: Mapping[str, bool]) -> BackendSpec:
     )
 
 
-def _row(name: str) -> BackendSpec:
+def _get_row(name: str) -> BackendSpec:
     if name not in BACKENDS:
         raise unknown_value("backend", name, sorted(BACKENDS))
     return BACKENDS[name]
 
 
-def unavailable(name: str, device: str) -> str | None:
+def explain_absence(name: str, device: str) -> str | None:
     """Why this backend cannot run on `device` (cpu or cuda) of this machine; None where it can.
 
     Raises UsageError for a name that is not in the table.
     """
-    row = _row(name)
+    row = _get_row(name)
     if device not in row.devices:
         return f"{name} has no {device} kernel; it runs on {', '.join(row.devices)}"
     try:
-        installed_module(name)
+        find_kernel_module(name)
     except UsageError as error:
         return str(error)
     return None
 
 
-def misfit(
+def explain_misfit(
     name: str, *, page_size: int, dtype: str, head_dim: int | None, splits: int
 ) -> str | None:
     """Why a configuration does not fit the backend installed here; None where it fits.
@@ -122,7 +137,7 @@ def misfit(
     head_dim None: not known yet; splits 0: left to the kernel. Raises UsageError for an unknown
     name.
     """
-    row = spec_of(name)
+    row = get_spec(name)
     smallest, largest = row.page_sizes
     if not smallest <= page_size <= largest:
         return f"{name}: page_size {page_size} is not supported ({smallest} to {largest} are)"
@@ -138,14 +153,14 @@ def misfit(
     return None
 
 
-def available_backends(device: str) -> list[str]:
+def list_available(device: str) -> list[str]:
     """Every backend that can run on this machine's `device`."""
-    return [name for name in BACKENDS if unavailable(name, device) is None]
+    return [name for name in BACKENDS if explain_absence(name, device) is None]
 
 
 def check_backend(name: str, device: str) -> None:
     """Raises UsageError where the backend is unknown or cannot run here, with the reason."""
-    reason = unavailable(name, device)
+    reason = explain_absence(name, device)
     if reason:
-        here = ", ".join(available_backends(device)) or "none"
+        here = ", ".join(list_available(device)) or "none"
         raise UsageError(f"backend {name}: {reason}; available here: {here}")

@@ -20,7 +20,7 @@ from harness.core.suite import BACKEND_ROLES, DEFAULT_BACKEND
 #: Stands for all three `BACKEND_ROLES`.
 BACKEND = "backend"
 
-_BACKEND_NAME = parsers.text("the name of a backend that `harness doctor` lists")
+_BACKEND_NAME = parsers.parse_text("the name of a backend that `harness doctor` lists")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,30 +53,30 @@ class EngineArguments:
     """The arguments of one engine, parsed. Sizes are in tokens unless they say otherwise."""
 
     model: str = _argument(
-        parsers.text("the folder of a checkpoint"), help="folder of the target's checkpoint"
+        parsers.parse_text("the folder of a checkpoint"), help="folder of the target's checkpoint"
     )
     draft_model: str | None = _argument(
-        parsers.optional_text("the folder of a checkpoint"),
+        parsers.parse_optional_text("the folder of a checkpoint"),
         None,
         help="folder of the EAGLE head's checkpoint; needed with `speculative`",
     )
     load_format: str = _argument(
-        parsers.one_of("safetensors", "dummy"),
+        parsers.parse_name("safetensors", "dummy"),
         "safetensors",
         help="`dummy` draws weights and reads `config.json` alone",
     )
     order: CaptureOrder = _argument(
-        parsers.member_of(CaptureOrder),
+        parsers.parse_member(CaptureOrder),
         CaptureOrder.GATE,
         help="order in which batch sizes are captured; `gate`: the ordering gate decides",
     )
     capture_phases: CapturePhases = _argument(
-        parsers.member_of(CapturePhases),
+        parsers.parse_member(CapturePhases),
         CapturePhases.INTERLEAVED,
         help="warm up each shape just before its capture, or all shapes before the first capture",
     )
     pool_sharing: PoolSharing = _argument(
-        parsers.member_of(PoolSharing),
+        parsers.parse_member(PoolSharing),
         PoolSharing.SHARED,
         help="which graphs share one memory pool",
     )
@@ -90,70 +90,78 @@ class EngineArguments:
         _BACKEND_NAME, DEFAULT_BACKEND, help="attention backend of the draft head"
     )
     attention_splits: int = _argument(
-        parsers.whole_number(low=0, zero="the kernel chooses"),
+        parsers.parse_whole(low=0, zero="the kernel chooses"),
         0,
         help="KV splits of an attention kernel, fixed at capture",
     )
     tp: int = _argument(
-        parsers.whole_number(low=1), 1, help="tensor-parallel size: ranks that share the model"
+        parsers.parse_whole(low=1), 1, help="tensor-parallel size: ranks that share the model"
     )
     seed: int = _argument(
-        parsers.whole_number(), 0, help="seed of sampling", fixed_by="the attempt's seed"
+        parsers.parse_whole(), 0, help="seed of sampling", fixed_by="the attempt's seed"
     )
     cuda_graph_bs: tuple[int, ...] = _argument(
-        parsers.batch_sizes(), (1, 2, 4, 8), help="batch sizes to capture; on an axis 1:2:4,1:8"
+        parsers.parse_batch_sizes(),
+        (1, 2, 4, 8),
+        help="batch sizes to capture; on an axis 1:2:4,1:8",
     )
     max_running: int = _argument(
-        parsers.whole_number(low=1), 8, help="requests that run at once at most"
+        parsers.parse_whole(low=1), 8, help="requests that run at once at most"
     )
     page_size: int = _argument(
-        parsers.whole_number(low=1), 1, help="tokens per page of the KV pool, 1 to 256"
+        parsers.parse_whole(low=1), 1, help="tokens per page of the KV pool, 1 to 256"
     )
     max_context: int = _argument(
-        parsers.whole_number(low=1), 160, help="tokens of one request at most, answer included"
+        parsers.parse_whole(low=1), 160, help="tokens of one request at most, answer included"
     )
     max_total_tokens: int = _argument(
-        parsers.whole_number(low=0, zero="enough for `max_running` requests"),
+        parsers.parse_whole(low=0, zero="enough for `max_running` requests"),
         0,
         help="tokens of the KV pool",
     )
     prefix_cache: bool = _argument(
-        parsers.truth(), True, help="keep the pages of ended requests for prompts that share them"
+        parsers.parse_truth(),
+        True,
+        help="keep the pages of ended requests for prompts that share them",
     )
-    speculative: bool = _argument(parsers.truth(), True, help="decode with EAGLE drafts")
+    speculative: bool = _argument(parsers.parse_truth(), True, help="decode with EAGLE drafts")
     spec_steps: int = _argument(
-        parsers.whole_number(low=1), DEFAULTS["spec_steps"], help="drafted tokens in a row, 1 to 8"
+        parsers.parse_whole(low=1), DEFAULTS["spec_steps"], help="drafted tokens in a row, 1 to 8"
     )
     spec_topk: int = _argument(
-        parsers.whole_number(low=1),
+        parsers.parse_whole(low=1),
         DEFAULTS["spec_topk"],
         help="tokens tried after each; 1 drafts a chain, 2 to 8 a draft tree",
     )
     spec_draft_tokens: int = _argument(
-        parsers.whole_number(low=0, zero="as many as steps and topk allow, 64 at most"),
+        parsers.parse_whole(low=0, zero="as many as steps and topk allow, 64 at most"),
         DEFAULTS["spec_draft_tokens"],
         help="tokens verified in one step, the last known one included",
     )
     temperature: float = _argument(
-        parsers.number(low=0, zero="greedy"), 0.0, help="sampling temperature, unless asked for"
+        parsers.parse_number(low=0, zero="greedy"),
+        0.0,
+        help="sampling temperature, unless asked for",
     )
     device: str = _argument(
-        parsers.one_of("cpu", "cuda"), "cpu", help="where the engine runs", fixed_by="--device"
+        parsers.parse_name("cpu", "cuda"), "cpu", help="where the engine runs", fixed_by="--device"
     )
     dtype: str = _argument(
-        parsers.one_of("float32", "bfloat16", "float16"),
+        parsers.parse_name("float32", "bfloat16", "float16"),
         "float32",
         help="type of weights and activations; bfloat16 unless given on CUDA",
     )
-    graphs: bool = _argument(parsers.truth(), True, help="capture graphs; false runs eagerly")
+    graphs: bool = _argument(parsers.parse_truth(), True, help="capture graphs; false runs eagerly")
     barrier_timeout_s: float = _argument(
-        parsers.number(above=0), 20.0, help="seconds that a rank waits for others before a capture"
+        parsers.parse_number(above=0),
+        20.0,
+        help="seconds that a rank waits for others before a capture",
     )
     collective_timeout_s: float = _argument(
-        parsers.number(above=0), 60.0, help="seconds that a rank waits in a collective"
+        parsers.parse_number(above=0), 60.0, help="seconds that a rank waits in a collective"
     )
     in_ci: bool = _argument(
-        parsers.truth(),
+        parsers.parse_truth(),
         False,
         help="what the ordering gate takes for CI",
         fixed_by="the driver's environment",

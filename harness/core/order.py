@@ -33,7 +33,7 @@ def parse_order(text: str) -> CaptureOrder:
         ) from None
 
 
-def ordering_gate(
+def decide_order(
     in_ci: bool, prefill: str | None, decode: str | None, draft: str | None
 ) -> CaptureOrder:
     """Ascending iff in CI and `fa3` is among the three roles' backends, else descending."""
@@ -66,7 +66,7 @@ def capture_sequence(order: CaptureOrder, sizes: Iterable[int], seed: int) -> li
             raise ValueError("resolve the gate before asking for a sequence")
 
 
-def observed_order(sequence: Sequence[int]) -> str:
+def name_order(sequence: Sequence[int]) -> str:
     """Name the order that a capture trace shows: ascending, descending, single, none or mixed."""
     if len(sequence) < 2:
         return "single" if sequence else "none"

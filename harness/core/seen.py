@@ -7,7 +7,7 @@ from harness.core import events as wire
 from harness.core.capture_measurement import CaptureMeasurement
 from harness.core.events import Event
 from harness.core.kinds import Exc, Kind, KindScope, Phase, classify_exception
-from harness.core.order import observed_order
+from harness.core.order import name_order
 from harness.core.result import Failure
 from harness.core.signature import make_signature
 
@@ -142,5 +142,5 @@ def name_capture_order(traces: Sequence[Event]) -> str:
             runs.append([])
         runs[-1].append(int(wire.read_number(trace, "bs")))
         previous = role
-    names = {observed_order(run) for run in runs}
+    names = {name_order(run) for run in runs}
     return names.pop() if len(names) == 1 else ("mixed" if names else "none")

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from harness.core.backends import misfit, unavailable
+from harness.core.backends import explain_absence, explain_misfit
 from harness.core.engine_arguments import ARGUMENTS, default_dtype
 from harness.core.errors import UsageError
 from harness.core.speculation import DEFAULTS, check_spec
@@ -31,8 +31,8 @@ def find_misfits(
     model = given.get("model")
     head_dim = head_dim_of(model) if isinstance(model, str) else None
     reasons = (
-        unavailable(name, args["device"])
-        or misfit(
+        explain_absence(name, args["device"])
+        or explain_misfit(
             name,
             page_size=args["page_size"],
             dtype=args["dtype"],

@@ -11,7 +11,7 @@ from harness.core.cell import Axis, Cell, check_distinct, cross
 from harness.core.decision_rule import Alternative, DecisionRule
 from harness.core.engine_arguments import BACKEND, check_axis
 from harness.core.errors import UsageError
-from harness.core.order import CaptureOrder, ordering_gate
+from harness.core.order import CaptureOrder, decide_order
 from harness.core.plan import Plan, PlannedCell
 from harness.core.revision import Revision
 from harness.core.suite import (
@@ -113,7 +113,7 @@ def complete_axes(given: tuple[Axis, ...], device: str, devices: int) -> list[Ax
     named = {axis.name: axis for axis in given}
     defaults = [
         Axis("order", (CaptureOrder.ASCENDING.value, CaptureOrder.DESCENDING.value)),
-        Axis("backend", tuple(backends.available_backends(device))),
+        Axis("backend", tuple(backends.list_available(device))),
         Axis("tp", (2 if devices >= 2 else 1,)),
     ]
     if set(BACKEND_ROLES) <= set(named):
@@ -211,4 +211,4 @@ def _plan_cell(ref: SuiteRef, source: Source, cell: Cell, device: str) -> Planne
 def gate_order(declaration: EngineDeclaration, cell: Cell, in_ci: bool) -> CaptureOrder:
     """What the ordering gate decides for one class in one cell."""
     backends_by_role = role_backends(declaration.engine_args, cell.as_dict())
-    return ordering_gate(in_ci, *backends_by_role.values())
+    return decide_order(in_ci, *backends_by_role.values())

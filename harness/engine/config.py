@@ -12,7 +12,7 @@ from harness.core.engine_arguments import (
     read_arguments,
 )
 from harness.core.errors import UsageError
-from harness.core.order import CaptureOrder, ordering_gate
+from harness.core.order import CaptureOrder, decide_order
 from harness.core.speculation import NO_DRAFTS, SpecShape, check_spec
 
 MAX_PAGE_SIZE = 256
@@ -60,7 +60,7 @@ class EngineConfig(EngineArguments):
         """The order captured in: the gate's answer where the gate was asked for."""
         if self.order is not CaptureOrder.GATE:
             return self.order
-        return ordering_gate(
+        return decide_order(
             self.in_ci, self.prefill_backend, self.decode_backend, self.draft_backend
         )
 

@@ -9,19 +9,19 @@ import pytest
 
 from harness.core.backends import (
     BACKENDS,
-    available_backends,
     check_backend,
-    installed_module,
-    misfit,
-    narrowed,
-    spec_of,
-    unavailable,
+    explain_absence,
+    explain_misfit,
+    find_kernel_module,
+    get_spec,
+    list_available,
+    narrow_spec,
 )
 from harness.core.errors import UsageError
 
 
 def test_torch_native_runs_on_the_cpu_and_nothing_else_does() -> None:
-    assert available_backends("cpu") == ["torch_native"]
+    assert list_available("cpu") == ["torch_native"]
 
 
 def test_a_refusal_names_the_reason_and_what_is_available() -> None:
@@ -31,12 +31,12 @@ def test_a_refusal_names_the_reason_and_what_is_available() -> None:
 
 def test_an_unknown_backend_names_those_that_exist() -> None:
     with pytest.raises(UsageError, match="'fa9': choose from fa2, fa3, flex, torch_native"):
-        unavailable("fa9", "cpu")
+        explain_absence("fa9", "cpu")
 
 
 def test_asking_imports_no_kernel_library() -> None:
     code = (
-        "import sys; from harness.core.backends import *; available_backends('cuda'); "
+        "import sys; from harness.core.backends import *; list_available('cuda'); "
         "sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
@@ -46,7 +46,7 @@ def why_not(name: str, **changes: object) -> str | None:
     fitting: dict[str, object] = {
         "page_size": 16, "dtype": "bfloat16", "head_dim": 64, "splits": 0,
     }  # fmt: skip
-    return misfit(name, **{**fitting, **changes})  # type: ignore[arg-type]
+    return explain_misfit(name, **{**fitting, **changes})  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("name", BACKENDS)
@@ -87,11 +87,11 @@ def test_who_reads_the_page_table(name: str, page_size: int, native: bool) -> No
 
 def test_a_build_of_fa3_narrows_its_row() -> None:
     flags = {f"FLASHATTENTION_DISABLE_{part}": True for part in ("PAGEDKV", "FP16", "HDIM128")}
-    row = narrowed(BACKENDS["fa3"], flags)
+    row = narrow_spec(BACKENDS["fa3"], flags)
     assert not row.reads_pages(256)
     assert (row.dtypes, row.head_dims, row.max_splits) == (("bfloat16",), (64,), 256)
-    assert narrowed(row, {"FLASHATTENTION_DISABLE_SPLIT": True}).max_splits == 0
-    assert narrowed(BACKENDS["fa3"], {}) == BACKENDS["fa3"]
+    assert narrow_spec(row, {"FLASHATTENTION_DISABLE_SPLIT": True}).max_splits == 0
+    assert narrow_spec(BACKENDS["fa3"], {}) == BACKENDS["fa3"]
 
 
 def test_the_installed_build_is_read_from_its_constants(
@@ -103,13 +103,33 @@ def test_the_installed_build_is_read_from_its_constants(
     )
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, "fa3_fwd_config", raising=False)
-    assert installed_module("fa3") == "fa3_fwd_interface"
-    assert unavailable("fa3", "cuda") is None
-    assert spec_of("fa3") == replace(BACKENDS["fa3"], native_pages=0)
+    assert find_kernel_module("fa3") == "fa3_fwd_interface"
+    assert explain_absence("fa3", "cuda") is None
+    assert get_spec("fa3") == replace(BACKENDS["fa3"], native_pages=0)
+    sys.modules.pop("fa3_fwd_config")
+
+
+def test_a_build_of_fa3_that_reads_pages_is_preferred_and_found_without_importing_its_package(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "fa3_fwd_interface.py").write_text("")
+    (tmp_path / "fa3_fwd_config.py").write_text(
+        "CONFIG = {'build_flags': {'FLASHATTENTION_DISABLE_PAGEDKV': True}}\n"
+    )
+    (tmp_path / "sgl_kernel").mkdir()
+    (tmp_path / "sgl_kernel" / "__init__.py").write_text("raise SystemExit('not to be imported')\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "fa3_fwd_config", raising=False)
+    assert find_kernel_module("fa3") == "fa3_fwd_interface"
+    (tmp_path / "sgl_kernel" / "flash_attn.py").write_text("")
+    assert find_kernel_module("fa3") == "sgl_kernel.flash_attn"
+    assert get_spec("fa3").reads_pages(1)
+    (tmp_path / "flash_attn_interface.py").write_text("")
+    assert find_kernel_module("fa3") == "flash_attn_interface"
     sys.modules.pop("fa3_fwd_config")
 
 
 def test_a_library_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
     with pytest.raises(UsageError, match="fa2 needs flash_attn, which is not installed"):
-        installed_module("fa2")
+        find_kernel_module("fa2")

@@ -8,9 +8,9 @@ from harness.core.errors import UsageError
 from harness.core.order import (
     CaptureOrder,
     capture_sequence,
+    decide_order,
     is_in_ci,
-    observed_order,
-    ordering_gate,
+    name_order,
     parse_order,
 )
 
@@ -21,12 +21,12 @@ SIZES = st.sets(st.integers(1, 512), min_size=2, max_size=20)
 def test_the_gate_is_ascending_when_any_role_is_fa3_in_ci(role: int) -> None:
     roles = ["fa2", "torch_native", "fa2"]
     roles[role] = "fa3"
-    assert ordering_gate(True, *roles) is CaptureOrder.ASCENDING
-    assert ordering_gate(False, *roles) is CaptureOrder.DESCENDING
+    assert decide_order(True, *roles) is CaptureOrder.ASCENDING
+    assert decide_order(False, *roles) is CaptureOrder.DESCENDING
 
 
 def test_the_gate_is_descending_without_fa3() -> None:
-    assert ordering_gate(True, "fa2", None, None) is CaptureOrder.DESCENDING
+    assert decide_order(True, "fa2", None, None) is CaptureOrder.DESCENDING
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_every_order_holds_each_size_once(sizes: set[int], seed: int) -> None:
 @given(SIZES)
 def test_what_is_captured_in_an_order_is_observed_as_that_order(sizes: set[int]) -> None:
     for order in (CaptureOrder.ASCENDING, CaptureOrder.DESCENDING):
-        assert observed_order(capture_sequence(order, sizes, 0)) == order.value
+        assert name_order(capture_sequence(order, sizes, 0)) == order.value
 
 
 @given(SIZES, st.integers())
@@ -79,4 +79,4 @@ def test_an_unknown_order_names_those_that_exist() -> None:
     ("trace", "name"), [([], "none"), ([4], "single"), ([1, 4, 2], "mixed"), ([1, 2, 2], "mixed")]
 )
 def test_a_trace_that_is_no_order_is_named_as_what_it_is(trace: list[int], name: str) -> None:
-    assert observed_order(trace) == name
+    assert name_order(trace) == name

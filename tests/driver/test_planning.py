@@ -132,7 +132,7 @@ def test_each_role_has_its_own_axis(suite: str) -> None:
 def test_the_head_dim_of_the_model_is_held_against_the_backend(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("harness.driver.applicability.unavailable", lambda _name, _device: None)
+    monkeypatch.setattr("harness.driver.applicability.explain_absence", lambda _name, _device: None)
     model = str(checkpoint(tmp_path, heads=8, hidden_size=96))
     declared = EngineDeclaration({"model": model, "backend": "fa2"})
     head_dim = partial(head_dim_of, suite="suite.py", root=Path())

@@ -16,7 +16,7 @@ from harness.engine.capture.arena import (
     ArenaExhausted,
     Block,
     BlockAllocator,
-    rounded,
+    round_size,
     segment_size,
 )
 
@@ -91,9 +91,9 @@ TestArenaMachine.settings = settings(max_examples=30, stateful_step_count=30, de
 
 @given(SIZES)
 def test_a_request_is_rounded_to_units_of_512_bytes(size: int) -> None:
-    assert rounded(size) % ROUNDING == 0
-    assert 0 <= rounded(size) - size <= ROUNDING
-    assert segment_size(rounded(size)) >= rounded(size)
+    assert round_size(size) % ROUNDING == 0
+    assert 0 <= round_size(size) - size <= ROUNDING
+    assert segment_size(round_size(size)) >= round_size(size)
 
 
 def test_a_freed_block_is_taken_again_at_the_same_address() -> None:

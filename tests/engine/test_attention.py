@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from harness.engine.attention.base import AttentionBackend, AttentionShape
-from harness.engine.attention.flash import FlashAttention
+from harness.engine.attention.flash import FlashAttention, KernelCall
 from harness.engine.attention.torch_native import TorchNative
 from harness.engine.capture.recorded import RecordedMemory
 from tests.engine.attention_cases import make_step
@@ -19,18 +19,12 @@ from tests.engine.attention_cases import make_step
 CPU, DOUBLE = torch.device("cpu"), torch.float64
 
 
-def by_contract(
-    query: Tensor,
-    keys: Tensor,
-    values: Tensor,
-    lengths: Tensor,
-    page_table: Tensor | None,
-    causal: bool,
-    splits: int,
-) -> tuple[Tensor, Tensor]:
+def by_contract(call: KernelCall) -> tuple[Tensor, Tensor]:
     """flash_attn_with_kvcache as documented; an empty row's log-sum-exp is +inf, as FA2's is."""
+    query, keys, values = call.query, call.keys, call.values
+    lengths, page_table, causal = call.lengths, call.page_table, call.causal
     assert lengths.dtype is torch.int32
-    assert splits == 3
+    assert call.splits == 3
     if page_table is not None:
         assert page_table.dtype is torch.int32
         keys, values = keys[page_table].flatten(1, 2), values[page_table].flatten(1, 2)
@@ -57,8 +51,8 @@ def eager_flex() -> AttentionBackend:
 
 
 BACKENDS: dict[str, Callable[[], AttentionBackend]] = {
-    "native": lambda: FlashAttention(by_contract, native=True, splits=3),
-    "gathered": lambda: FlashAttention(by_contract, native=False, splits=3),
+    "native": lambda: FlashAttention(by_contract, "test", native=True, splits=3),
+    "gathered": lambda: FlashAttention(by_contract, "test", native=False, splits=3),
     "flex": eager_flex,
     "torch_native": TorchNative,
 }

@@ -1,12 +1,13 @@
 """Every attention backend on a CUDA device, eager and as CUDA graphs, against float64."""
 
+from dataclasses import replace
 from functools import partial
 from itertools import product
 
 import pytest
 import torch
 
-from harness.core.backends import BACKENDS, misfit, unavailable
+from harness.core.backends import BACKENDS, explain_absence, explain_misfit
 from harness.engine.attention.base import AttentionBackend, AttentionShape
 from harness.engine.attention.factories import make_backend
 from harness.engine.capture.graph import Outputs
@@ -29,7 +30,7 @@ REPLAYS = 3
 
 def build(name: str, dtype: str, dim: int, page_size: int, splits: int = 0) -> AttentionBackend:
     """The backend, or a skip that says why this machine's build cannot run the case."""
-    reason = unavailable(name, "cuda") or misfit(
+    reason = explain_absence(name, "cuda") or explain_misfit(
         name, page_size=page_size, dtype=dtype, head_dim=dim, splits=splits
     )
     if reason:
@@ -159,3 +160,19 @@ def test_replays_allocate_nothing(name: str, kind: str) -> None:
     torch.cuda.synchronize()
     assert (torch.cuda.memory_allocated(), torch.cuda.memory_reserved()) == before
     check(step, graph.outputs["x"], bs, "bfloat16")
+
+
+@pytest.mark.parametrize("page_size", [1, 256])
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("module", BACKENDS["fa3"].modules)
+@torch.inference_mode()
+def test_every_library_of_fa3_answers_as_attention_does(
+    module: str, kind: str, page_size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(BACKENDS, "fa3", replace(BACKENDS["fa3"], modules=(module,)))
+    backend, step, sizes = prepare("fa3", kind, "bfloat16", 128, (8, 2), page_size)
+    assert backend.library == module
+    for bs in sizes:
+        step.load(bs, bs)
+        backend.prepare(step.table[:bs])
+        check(step, step.run(backend, bs), bs, "bfloat16")

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from harness.core.backends import BACKENDS, misfit, unavailable
+from harness.core.backends import BACKENDS, explain_absence, explain_misfit
 from harness.engine.capture.graph import CaptureError, Outputs
 from harness.engine.engine import Engine
 from harness.engine.oracles.greedy import check_greedy
@@ -109,7 +109,7 @@ def test_the_engine_on_every_backend_stays_near_the_reference(
     engine_args: dict[str, object], tmp_path: Path, backend: str, case: str
 ) -> None:
     splits = int(str(CASES[case].get("attention_splits", 0)))
-    if reason := unavailable(backend, "cuda") or misfit(
+    if reason := explain_absence(backend, "cuda") or explain_misfit(
         backend, page_size=1, dtype="bfloat16", head_dim=64, splits=splits
     ):
         pytest.skip(reason)
@@ -127,7 +127,7 @@ def test_each_role_may_have_a_backend_of_its_own(
     engine_args: dict[str, object], tmp_path: Path
 ) -> None:
     roles = {"prefill_backend": "torch_native", "decode_backend": "fa3", "draft_backend": "fa2"}
-    if reasons := [why for name in roles.values() if (why := unavailable(name, "cuda"))]:
+    if reasons := [why for name in roles.values() if (why := explain_absence(name, "cuda"))]:
         pytest.skip(reasons[0])
     target = save_target(tmp_path / "target", head_dim=64)
     draft = save_draft(tmp_path / "draft", head_dim=64)

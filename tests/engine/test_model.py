@@ -117,4 +117,4 @@ def test_more_rows_of_logits_than_reserved_are_refused(models: Path) -> None:
     model, _, _ = build(models / "target", 4)
     model.reserve_logits(20)
     with pytest.raises(ValueError, match="21 rows of logits do not fit the 20 reserved"):
-        model.shared_logits(torch.zeros(21, 1, 32, dtype=DOUBLE))
+        model.write_logits(torch.zeros(21, 1, 32, dtype=DOUBLE))

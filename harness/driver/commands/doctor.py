@@ -8,7 +8,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from harness.cluster.devices import count_usable_cores, find_gpus
-from harness.core.backends import BACKENDS, spec_of, unavailable
+from harness.core.backends import BACKENDS, explain_absence, get_spec
 from harness.core.errors import StoreError
 from harness.core.exits import ExitCode
 from harness.driver.fingerprint import fingerprint
@@ -37,7 +37,7 @@ def print_doctor(location: str | None) -> int:
 
 def _backend(name: str, has_gpu: bool) -> str:
     devices = ("cuda", "cpu") if has_gpu else ("cpu", "cuda")
-    told = {device: unavailable(name, device) for device in devices}
+    told = {device: explain_absence(name, device) for device in devices}
     usable = [device for device, reason in told.items() if reason is None]
     if not has_gpu and "cuda" in usable:
         usable.remove("cuda")
@@ -48,7 +48,7 @@ def _backend(name: str, has_gpu: bool) -> str:
 
 def _pages(name: str) -> str:
     """How the backend's installed build reads pages."""
-    multiple = spec_of(name).native_pages
+    multiple = get_spec(name).native_pages
     if not multiple:
         return "pages gathered into a workspace"
     if multiple == 1:

@@ -40,6 +40,8 @@ class Branches:
 class AttentionBackend(Protocol):
     """Causal attention over the paged pool. Rows are requests; a row's queries are consecutive."""
 
+    library: str
+    """The module that the kernel is from: evidence for the capture trace."""
     writes: Tensor
     """[bs, n] int64, the pool slots of the bound queries' own keys and values."""
 

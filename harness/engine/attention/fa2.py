@@ -3,31 +3,23 @@
 from flash_attn import flash_attn_with_kvcache
 from torch import Tensor
 
-from harness.engine.attention.flash import FlashAttention
+from harness.engine.attention.flash import FlashAttention, KernelCall
 
 
 def make_fa2(*, native: bool, splits: int) -> FlashAttention:
-    """The backend behind the flag `fa2`. See `FlashAttention` for the arguments."""
-    return FlashAttention(_attend, native=native, splits=splits)
+    """Return the backend behind the flag `fa2`. See `FlashAttention` for the arguments."""
+    return FlashAttention(_attend, "flash_attn", native=native, splits=splits)
 
 
-def _attend(
-    query: Tensor,
-    keys: Tensor,
-    values: Tensor,
-    lengths: Tensor,
-    page_table: Tensor | None,
-    causal: bool,
-    splits: int,
-) -> tuple[Tensor, Tensor]:
+def _attend(call: KernelCall) -> tuple[Tensor, Tensor]:
     attended, lse = flash_attn_with_kvcache(
-        query,
-        keys,
-        values,
-        cache_seqlens=lengths,
-        block_table=page_table,
-        causal=causal,
-        num_splits=splits,
+        call.query,
+        call.keys,
+        call.values,
+        cache_seqlens=call.lengths,
+        block_table=call.page_table,
+        causal=call.causal,
+        num_splits=call.splits,
         return_softmax_lse=True,
     )
     return attended, lse

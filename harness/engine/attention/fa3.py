@@ -1,36 +1,29 @@
-"""FlashAttention 3: `flash_attn_interface` where it is installed, else `fa3_fwd_interface`."""
+"""FlashAttention 3 from whichever library is installed; one that reads page tables is preferred."""
 
 from importlib import import_module
 
 from torch import Tensor
 
-from harness.core.backends import installed_module
-from harness.engine.attention.flash import FlashAttention
+from harness.core.backends import find_kernel_module
+from harness.engine.attention.flash import FlashAttention, KernelCall
 
 
 def make_fa3(*, native: bool, splits: int) -> FlashAttention:
-    """The backend behind the flag `fa3`. See `FlashAttention` for the arguments."""
-    library = import_module(installed_module("fa3"))
+    """Return the backend behind the flag `fa3`. See `FlashAttention` for the arguments."""
+    name = find_kernel_module("fa3")
+    library = import_module(name)
 
-    def attend(
-        query: Tensor,
-        keys: Tensor,
-        values: Tensor,
-        lengths: Tensor,
-        page_table: Tensor | None,
-        causal: bool,
-        splits: int,
-    ) -> tuple[Tensor, Tensor]:
+    def attend(call: KernelCall) -> tuple[Tensor, Tensor]:
         attended, lse, *_ = library.flash_attn_with_kvcache(
-            query,
-            keys,
-            values,
-            cache_seqlens=lengths,
-            page_table=page_table,
-            causal=causal,
-            num_splits=splits,
+            call.query,
+            call.keys,
+            call.values,
+            cache_seqlens=call.lengths,
+            page_table=call.page_table,
+            causal=call.causal,
+            num_splits=call.splits,
             return_softmax_lse=True,
         )
         return attended, lse
 
-    return FlashAttention(attend, native=native, splits=splits)
+    return FlashAttention(attend, name, native=native, splits=splits)

@@ -5,7 +5,7 @@ Heavy imports stand inside the factories, so that a missing library hurts only w
 
 from collections.abc import Callable
 
-from harness.core.backends import check_backend, misfit, spec_of
+from harness.core.backends import check_backend, explain_misfit, get_spec
 from harness.core.errors import UsageError
 from harness.engine.attention.base import AttentionBackend
 from harness.engine.config import EngineConfig
@@ -30,9 +30,9 @@ def _fa3(native: bool, splits: int) -> AttentionBackend:
 
 
 def _flex(_native: bool, _splits: int) -> AttentionBackend:
-    from harness.engine.attention.flex import Flex, compiled_flex_attention
+    from harness.engine.attention.flex import Flex, compile_flex_attention
 
-    return Flex(compiled_flex_attention())
+    return Flex(compile_flex_attention())
 
 
 #: Each takes whether the kernel reads the page table, and the KV splits (0: its own choice).
@@ -48,12 +48,12 @@ def make_backend(name: str, config: EngineConfig, head_dim: int) -> AttentionBac
     """A fresh backend. Raises UsageError where it cannot run this configuration."""
     check_backend(name, config.device)
     check_fits(name, config, head_dim)
-    return FACTORIES[name](spec_of(name).reads_pages(config.page_size), config.attention_splits)
+    return FACTORIES[name](get_spec(name).reads_pages(config.page_size), config.attention_splits)
 
 
 def check_fits(name: str, config: EngineConfig, head_dim: int) -> None:
     """Raises UsageError naming the value that this backend cannot run."""
-    reason = misfit(
+    reason = explain_misfit(
         name,
         page_size=config.page_size,
         dtype=config.dtype,

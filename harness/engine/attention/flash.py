@@ -1,6 +1,7 @@
 """What the FlashAttention backends share: everything but the kernel."""
 
-from typing import Protocol
+from collections.abc import Callable
+from dataclasses import dataclass
 
 from torch import Tensor
 
@@ -10,25 +11,27 @@ from harness.engine.attention.pages import GatheredPages, NativePages
 from harness.engine.cache.pool import LayerCache
 
 
-class Kernel(Protocol):
-    """One FlashAttention call over cached keys and values."""
+@dataclass(frozen=True, slots=True)
+class KernelCall:
+    """What one FlashAttention kernel is given: queries, and cached keys and values.
 
-    def __call__(
-        self,
-        query: Tensor,
-        keys: Tensor,
-        values: Tensor,
-        lengths: Tensor,
-        page_table: Tensor | None,
-        causal: bool,
-        splits: int,
-    ) -> tuple[Tensor, Tensor]:
-        """Attend [bs, n, heads, head_dim] queries to each row's first `lengths`, [bs] int32.
+    Each row's queries, [bs, n, heads, head_dim], attend to its first `lengths`, [bs] int32. Keys
+    and values are [bs, width, KV heads, head_dim], or with a page table, [bs, pages] int32,
+    [pages, page_size, KV heads, head_dim]. Causal: the last query sees all, the one before it one
+    less.
+    """
 
-        Keys and values are [bs, width, KV heads, head_dim], or with a page table, [bs, pages]
-        int32, [pages, page_size, KV heads, head_dim]. Causal: the last query sees all, the one
-        before it one less. Answers the attended values and the log-sum-exps, [bs, heads, n].
-        """
+    query: Tensor
+    keys: Tensor
+    values: Tensor
+    lengths: Tensor
+    page_table: Tensor | None
+    causal: bool
+    splits: int
+
+
+#: Returns the attended values and the log-sum-exps, [bs, heads, n].
+Kernel = Callable[[KernelCall], tuple[Tensor, Tensor]]
 
 
 class FlashAttention:
@@ -39,11 +42,14 @@ class FlashAttention:
     _lengths: Tensor
     _branches: Branches | None
 
-    def __init__(self, kernel: Kernel, *, native: bool, splits: int) -> None:
-        """native: the kernel reads the page table; splits: KV splits, 0 for its own choice.
+    def __init__(self, kernel: Kernel, library: str, *, native: bool, splits: int) -> None:
+        """`library`: the module that the kernel is from; `native`: it reads the page table.
+
+        `splits`: KV splits, 0 for the kernel's own choice.
 
         The kernel's own choice depends on the batch, and with it the memory of a captured graph.
         """
+        self.library = library
         self._kernel = kernel
         self._native = native
         self._splits = splits
@@ -72,9 +78,8 @@ class FlashAttention:
         """See `AttentionBackend.forward`."""
         keys, values, table = self._pages.read(len(query), cache)
         causal = self._branches is None
-        attended, lse = self._kernel(
-            query, keys, values, self._lengths, table, causal, self._splits
-        )
+        call = KernelCall(query, keys, values, self._lengths, table, causal, self._splits)
+        attended, lse = self._kernel(call)
         if self._branches is not None:
             branch, branch_lse = attend_branches(query, cache, self._branches)
             attended = merge(attended, lse, self._lengths, branch, branch_lse)

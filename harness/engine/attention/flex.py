@@ -24,7 +24,7 @@ _VARIANTS = 512
 _SHORT = 32
 
 
-def compiled_flex_attention() -> Callable[..., Any]:
+def compile_flex_attention() -> Callable[..., Any]:
     """`flex_attention` as torch.compile makes it: one kernel per shape, and never a fallback."""
     import torch._dynamo.config
     import torch._inductor.config
@@ -46,6 +46,8 @@ def compiled_flex_attention() -> Callable[..., Any]:
 
 class Flex:
     """The backend behind the flag `flex`."""
+
+    library = "torch"
 
     _pages: GatheredPages
     _group: int
@@ -86,7 +88,7 @@ class Flex:
 
     def _set_mask(self, sees_to: Tensor, count: int, *, causal: bool) -> None:
         """The first query sees columns up to `sees_to`, [bs]; each next one more where causal."""
-        rows, padded = len(sees_to), _padded(count, self._group)
+        rows, padded = len(sees_to), _pad_count(count, self._group)
         limits = self._sees_to
         limits[:rows] = sees_to
 
@@ -109,7 +111,7 @@ class Flex:
         """See `AttentionBackend.forward`."""
         keys, values, _ = self._pages.read(len(query), cache)
         count = query.shape[1]
-        widened = pad(query, (0, 0, 0, 0, 0, _padded(count, self._group) - count))
+        widened = pad(query, (0, 0, 0, 0, 0, _pad_count(count, self._group) - count))
         attended, aux = self._attend(
             widened.transpose(1, 2),
             keys.transpose(1, 2),
@@ -131,7 +133,7 @@ class Flex:
         return {**self._pages.addresses(), "attention.mask": self._sees_to.data_ptr()}
 
 
-def _padded(count: int, group: int) -> int:
+def _pad_count(count: int, group: int) -> int:
     """Queries up to the next power of two: few kernels serve prompts of any length.
 
     The kernel for short queries takes all heads of a group at once and has room for few: from

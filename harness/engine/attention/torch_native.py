@@ -17,6 +17,8 @@ from harness.engine.cache.pool import LayerCache
 class TorchNative:
     """The backend behind the flag `torch_native`."""
 
+    library = "torch"
+
     _shape: AttentionShape
     _pages: GatheredPages
     _columns: Tensor

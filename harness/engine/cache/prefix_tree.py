@@ -53,7 +53,7 @@ class PrefixTree:
     def match(self, tokens: Sequence[int]) -> list[Node]:
         """The longest cached way along `tokens`, a node per page."""
         node, found = self._root, []
-        for key in self._keys(tokens, len(tokens)):
+        for key in self._list_keys(tokens, len(tokens)):
             child = node.children.get(key)
             if child is None:
                 break
@@ -81,7 +81,7 @@ class PrefixTree:
         A page that is known by its tokens and is the very same is neither taken nor answered.
         """
         node, refused = self._root, []
-        keys = self._keys(tokens, len(pages) * self._page_size + self._overlap)
+        keys = self._list_keys(tokens, len(pages) * self._page_size + self._overlap)
         for key, page in zip(keys, pages, strict=True):
             child = node.children.get(key)
             if child is None:
@@ -104,7 +104,7 @@ class PrefixTree:
             self._note_leaf(node.parent, oldest=True)
         return freed
 
-    def _keys(self, tokens: Sequence[int], end: int) -> list[Key]:
+    def _list_keys(self, tokens: Sequence[int], end: int) -> list[Key]:
         """One key per whole page of `tokens[:end]`, its overlap included."""
         size, overlap = self._page_size, self._overlap
         return [

@@ -1,6 +1,6 @@
 """The block allocator under recorded graphs: the CUDA caching allocator's rules that matter.
 
-Pure bookkeeping over offsets. Sizes are rounded up to 512 bytes. Requests up to 1 MiB are served
+Pure bookkeeping over offsets. Sizes are round_size up to 512 bytes. Requests up to 1 MiB are served
 from 2 MiB segments, those below 10 MiB from 20 MiB ones, larger ones from a segment of their own,
 a multiple of 2 MiB. The smallest free block that fits is taken, the lowest of equals; what remains
 is split off where it is worth keeping; a freed block joins its free neighbours in the segment.
@@ -35,7 +35,7 @@ class Block:
     pool: str
 
 
-def rounded(nbytes: int) -> int:
+def round_size(nbytes: int) -> int:
     """The block size of a request; a request of nothing takes one unit too."""
     return max(1, -(-nbytes // ROUNDING)) * ROUNDING
 
@@ -64,7 +64,7 @@ class BlockAllocator:
 
     def allocate(self, nbytes: int, pool: str = "shared") -> Block:
         """Take a block of a pool. Raises ArenaExhausted where no segment can be added for it."""
-        size = rounded(nbytes)
+        size = round_size(nbytes)
         found = self._best_fit(size, pool) or self._reserve(size, pool)
         self._drop(found)
         block = self._split(found, size)

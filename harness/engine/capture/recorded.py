@@ -18,89 +18,18 @@ How this differs from CUDA graphs, which these are not:
 """
 
 import functools
-import mmap
 from collections.abc import Callable
 from typing import Any, Literal
 
 import torch
 from torch import Tensor
-from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from harness.engine.capture.arena import Block, BlockAllocator
+from harness.engine.capture.arena_memory import ARENA_BYTES, Arena
 from harness.engine.capture.graph import SHARED, CaptureError, Graph, Outputs
 
-ARENA_BYTES = 1 << 30
-
 Call = Callable[[], object]
-
-
-class Arena:
-    """Memory for the pools of recorded graphs: reserved address space, touched only as used."""
-
-    def __init__(self, capacity: int = ARENA_BYTES) -> None:
-        self.blocks = BlockAllocator(capacity)
-        self._memory = mmap.mmap(-1, capacity)
-        self._base = torch.frombuffer(self._memory, dtype=torch.uint8, count=1).data_ptr()
-        self._live: list[tuple[Any, Block]] = []
-
-    def place(self, like: Tensor, pool: str) -> Tensor:
-        """An uninitialised tensor of `like`'s layout, in a block that lives as its storage."""
-        self.collect()
-        block = self.blocks.allocate(_extent(like), pool)
-        tensor = self._view(block.offset, like.dtype, like.size(), like.stride(), 0, block.size)
-        self._live.append((_weak(tensor), block))
-        return tensor
-
-    def collect(self) -> None:
-        """Release the blocks whose storages have died."""
-        for entry in [entry for entry in self._live if entry[0].expired()]:
-            self._live.remove(entry)
-            self.blocks.release(entry[1])
-
-    def holds(self, tensor: Tensor) -> bool:
-        """Whether the tensor's storage stands in this arena."""
-        return 0 <= tensor.untyped_storage().data_ptr() - self._base < self.blocks.capacity
-
-    def twin(self, tensor: Tensor) -> Tensor:
-        """The same addresses under another storage: holding it keeps no block from being reused."""
-        storage = tensor.untyped_storage()
-        return self._view(
-            storage.data_ptr() - self._base,
-            tensor.dtype,
-            tensor.size(),
-            tensor.stride(),
-            int(tensor.storage_offset()),
-            storage.nbytes(),
-        )
-
-    def _view(
-        self,
-        offset: int,
-        dtype: torch.dtype,
-        size: torch.Size,
-        stride: tuple[int, ...],
-        start: int,
-        nbytes: int,
-    ) -> Tensor:
-        whole = torch.frombuffer(
-            self._memory, dtype=dtype, offset=offset, count=nbytes // dtype.itemsize
-        )
-        return whole.as_strided(size, stride, start)
-
-
-def _weak(tensor: Tensor) -> Any:
-    # Here and below: torch leaves these classes without annotations.
-    return StorageWeakRef(tensor.untyped_storage())  # type: ignore[no-untyped-call]
-
-
-def _extent(tensor: Tensor) -> int:
-    """Bytes from a dense tensor's first element to past its last."""
-    if tensor.numel() == 0:
-        return 0
-    last = sum((n - 1) * step for n, step in zip(tensor.size(), tensor.stride(), strict=True))
-    return (last + 1) * tensor.itemsize
 
 
 class RecordedGraph:
@@ -189,10 +118,10 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         _refuse_value_reads(func, args)
         result = func(*args, **kwargs)
         if func.namespace == "c10d":
-            self.calls.append(_collective(func, *self._fixed(args, kwargs)))
+            self.calls.append(_wait_for(func, *self._fix_addresses(args, kwargs)))
             return result
         if func._schema.is_mutable:
-            self.calls.append(_partial(func, *self._fixed(args, kwargs)))
+            self.calls.append(_bind(func, *self._fix_addresses(args, kwargs)))
             return result
         return self._keep_results(func, args, kwargs, result)
 
@@ -200,9 +129,11 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any
     ) -> Any:
         """Views stay views, of fixed storage; fresh tensors move into the arena."""
-        inputs = {_storage(leaf) for leaf in pytree.tree_leaves((args, kwargs)) if _is_tensor(leaf)}
+        inputs = {
+            _get_storage(leaf) for leaf in pytree.tree_leaves((args, kwargs)) if _is_tensor(leaf)
+        }
         leaves, spec = pytree.tree_flatten(result)
-        fresh = [_is_tensor(leaf) and _storage(leaf) not in inputs for leaf in leaves]
+        fresh = [_is_tensor(leaf) and _get_storage(leaf) not in inputs for leaf in leaves]
         if not any(fresh):
             return result
         placed = [
@@ -217,10 +148,10 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 self._arena.twin(leaf) if is_fresh else None
                 for leaf, is_fresh in zip(placed, fresh, strict=True)
             ]
-            self.calls.append(_rewriting(func, *self._fixed(args, kwargs), twins))
+            self.calls.append(_rewrite_result(func, *self._fix_addresses(args, kwargs), twins))
         return pytree.tree_unflatten(placed, spec)
 
-    def _fixed(
+    def _fix_addresses(
         self, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """The arguments with the arena's tensors replaced by twins; all others are held."""
@@ -236,7 +167,7 @@ def _is_tensor(leaf: object) -> bool:
     return isinstance(leaf, Tensor)
 
 
-def _storage(tensor: Tensor) -> int:
+def _get_storage(tensor: Tensor) -> int:
     return tensor.untyped_storage().data_ptr()
 
 
@@ -257,11 +188,11 @@ def _reads_values(func: Any, args: tuple[Any, ...]) -> bool:
     return func is torch.ops.aten.is_nonzero.default or any(tag in func.tags for tag in tags)
 
 
-def _partial(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
+def _bind(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
     return functools.partial(func, *args, **kwargs)
 
 
-def _collective(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
+def _wait_for(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
     def call() -> None:
         # The last value is the Work: without waiting, the next call would read half a sum.
         func(*args, **kwargs)[-1].wait()
@@ -269,11 +200,11 @@ def _collective(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Cal
     return call
 
 
-def _rewriting(
+def _rewrite_result(
     func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], twins: list[Tensor | None]
 ) -> Call:
     """Repeat a functional call into its fixed block, directly where the operator can."""
-    out = _out_variant(func)
+    out = _find_out_variant(func)
     if out is not None and len(twins) == 1:
         return functools.partial(out[0], *args, **kwargs, **{out[1]: twins[0]})
 
@@ -287,7 +218,7 @@ def _rewriting(
 
 
 @functools.cache
-def _out_variant(func: Any) -> tuple[Any, str] | None:
+def _find_out_variant(func: Any) -> tuple[Any, str] | None:
     """The overload that writes its one result to an `out` argument and is otherwise the same."""
     wanted = [(argument.name, str(argument.type)) for argument in func._schema.arguments]
     for name in func.overloadpacket.overloads():

@@ -123,6 +123,8 @@ class GraphRunner:
             "bs": bs,
             "position": len(self.graphs) - 1,
             "pool": pool,
+            "backend": role.backend,
+            "kernel": role.attention.library,
             "free_before": free_before,
             "free_after": self._memory.free_bytes(),
             "pool_bytes": sum(self._memory.pool_bytes().values()),
@@ -148,7 +150,7 @@ class GraphRunner:
         """
         role = self.roles[name]
         raw_bs = len(values["page_table"])
-        bs = self._captured_size(name, raw_bs)
+        bs = self._find_size(name, raw_bs)
         self._load(role, values, raw_bs if bs is None else bs)
         if bs is None:
             self._count_eager(name, raw_bs)
@@ -174,7 +176,7 @@ class GraphRunner:
         self._load(role, values, bs)
         return self.graphs[name, bs].replay if graphed else lambda: role.forward(bs)
 
-    def _captured_size(self, name: str, raw_bs: int) -> int | None:
+    def _find_size(self, name: str, raw_bs: int) -> int | None:
         fitting = (bs for role, bs in self.graphs if role == name and bs >= raw_bs)
         return min(fitting, default=None)
 

@@ -63,7 +63,7 @@ class DecoderLayer:
         """
         weights = self._weights
         self._add_product(hidden, self._attend(hidden, angles, attention, cache), weights.output)
-        return self._add_product(hidden, self._gated(hidden), weights.down)
+        return self._add_product(hidden, self._run_gate(hidden), weights.down)
 
     def _add_product(self, hidden: Tensor, values: Tensor, weight: Tensor) -> Tensor:
         """Add the ranks' `values @ weight.T` to `hidden`, in the matrix product's own kernel.
@@ -81,15 +81,15 @@ class DecoderLayer:
         attention: AttentionBackend,
         cache: LayerCache,
     ) -> Tensor:
-        query = ops.rotate_and_store(self._heads(hidden), angles, attention.writes, cache)
+        query = ops.rotate_and_store(self._project(hidden), angles, attention.writes, cache)
         return attention.forward(query, cache)
 
-    def _heads(self, hidden: Tensor) -> Tensor:
+    def _project(self, hidden: Tensor) -> Tensor:
         """Queries, keys and values, [bs, n, all of them, head_dim]."""
         normed = ops.rms_norm(hidden, self._weights.input_norm, self._eps)
         return linear(normed, self._weights.qkv).view(*hidden.shape[:-1], -1, self._head_dim)
 
-    def _gated(self, hidden: Tensor) -> Tensor:
+    def _run_gate(self, hidden: Tensor) -> Tensor:
         normed = ops.rms_norm(hidden, self._weights.post_norm, self._eps)
         return ops.swiglu(linear(normed, self._weights.gate_up))
 
@@ -135,12 +135,12 @@ class Llama:
         return ops.rms_norm(hidden, self._weights.norm, self._config.rms_norm_eps)
 
     def reserve_logits(self, rows: int) -> Tensor:
-        """Allocate the one buffer that `shared_logits` writes to, [rows, vocab]."""
+        """Allocate the one buffer that `write_logits` writes to, [rows, vocab]."""
         head, vocab = self._weights.lm_head, self._config.vocab_size
         self._logits = head.new_empty(rows, vocab)
         return self._logits
 
-    def shared_logits(self, hidden: Tensor) -> Tensor:
+    def write_logits(self, hidden: Tensor) -> Tensor:
         """[bs, n, hidden] to [bs, n, vocab] in the reserved buffer: valid until the next call.
 
         For graphs: the largest of their tensors then stands outside their pool, once, whatever

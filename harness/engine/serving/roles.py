@@ -28,7 +28,7 @@ def make_target_role(
 
     def forward(bs: int) -> Outputs:
         hidden = target.forward(inputs["tokens"][:bs], inputs["positions"][:bs], attention)
-        logits = target.shared_logits(hidden)
+        logits = target.write_logits(hidden)
         return {"logits": logits, "hidden": hidden} if config.speculative else {"logits": logits}
 
     name = "verify" if config.speculative else "decode"
@@ -60,7 +60,7 @@ def make_verify_tree_role(
         writes = find_slots(page_table, places, page_size)
         attention.bind_branches(start.squeeze(1), writes, branches)
         hidden = target.forward_bound(tokens, positions, attention)
-        return {"logits": target.shared_logits(hidden), "hidden": hidden}
+        return {"logits": target.write_logits(hidden), "hidden": hidden}
 
     return Role("verify", config.decode_backend, attention, inputs, forward)
 

@@ -125,7 +125,7 @@ class Scheduler:
         """
         grown, retracted = [], []
         for request in self.running:
-            while request.row is not None and (more := self._lacking(request)) > 0:
+            while request.row is not None and (more := self._count_missing(request)) > 0:
                 pages = self._paging.take(more)
                 if pages is None:
                     retracted.append(self._retract())
@@ -134,7 +134,7 @@ class Scheduler:
                 grown.append(request)
         return [request for request in grown if request.row is not None], retracted
 
-    def _lacking(self, request: Request) -> int:
+    def _count_missing(self, request: Request) -> int:
         return self._pages_needed(len(request.prompt) + len(request.tokens)) - len(request.pages)
 
     def _retract(self) -> Request:

@@ -68,10 +68,10 @@ class EagleHead:
         `feature` is the head's own state just before the last known token, whose position is
         `positions`.
         """
-        drafted = [self._target.shared_logits(feature).argmax(-1)]
+        drafted = [self._target.write_logits(feature).argmax(-1)]
         for step in range(steps - 1):
             feature = self.forward(drafted[-1], feature, positions + step, attention)
-            drafted.append(self._target.shared_logits(feature).argmax(-1))
+            drafted.append(self._target.write_logits(feature).argmax(-1))
         return torch.cat(drafted, dim=1)
 
     def tree(
@@ -106,4 +106,4 @@ class EagleHead:
 
     def _log_probabilities(self, features: Tensor) -> Tensor:
         """[bs, n, hidden] to [bs, n, vocab]."""
-        return compute_log_probabilities(self._target.shared_logits(features))
+        return compute_log_probabilities(self._target.write_logits(features))
