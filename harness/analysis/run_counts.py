@@ -41,7 +41,7 @@ class RunCounts:
     @property
     def unfinished(self) -> int:
         """Planned attempts that did not end."""
-        ended = {r.position for r in self.attempts if r.status is not AttemptStatus.CENSORED}
+        ended = {row.position for row in self.attempts if not row.is_owed}
         return len(self.plan.runnable) * self.plan.repeats - len(ended)
 
     @property
@@ -61,7 +61,8 @@ def count_run(
 ) -> RunCounts:
     """Count a stored run. An infrastructure attempt counts beside its replacement."""
     plan = plan_from_dict(run.plan)
-    outcomes = collect_outcomes(plan, attempts)
+    attempts = select_last_launches(attempts)
+    outcomes = collect_outcomes(plan, [row for row in attempts if not row.is_owed])
     bound = choose_bound(plan, all(cell.remaining == 0 for cell in outcomes.values()))
     names = name_cells(plan.runnable)
     rows: dict[tuple[str, str], list[AttemptRow]] = defaultdict(list)
@@ -76,6 +77,12 @@ def count_run(
         records = CellRecords(rows[key], counts[key], outcomes[names[key]])
         cells.append(count_cell(names[key], plan, planned, records, bound))
     return RunCounts(run, plan, attempts, outcomes, tuple(cells), count_signatures(attempts))
+
+
+def select_last_launches(attempts: Sequence[AttemptRow]) -> list[AttemptRow]:
+    """Return the attempts without those that were lost before their start and launched again."""
+    last = {(row.position, row.replaces): row.launch for row in attempts}
+    return [row for row in attempts if row.launch == last[row.position, row.replaces]]
 
 
 def count_signatures(attempts: Sequence[AttemptRow]) -> tuple[SignatureCount, ...]:

@@ -83,6 +83,8 @@ def _choose_outcome(
         return VerdictOutcome.NO_TESTS, ExitCode.NO_TESTS
     if not cells or list_unmeasured(counts) or any(cell.valid == 0 for cell in cells):
         return VerdictOutcome.CANNOT_SAY, ExitCode.NO_VALID_ATTEMPT
+    if counts.run.status is RunStatus.INCOMPLETE and not any(cell.failed for cell in cells):
+        return VerdictOutcome.CANNOT_SAY, ExitCode.NO_VALID_ATTEMPT
     if judgement and judgement.exit_code is ExitCode.UNDECIDED:
         return VerdictOutcome.UNDECIDED, ExitCode.UNDECIDED
     if judgement and judgement.gate is RateGate.HOLDS:

@@ -2,7 +2,7 @@
 
 import hashlib
 import random
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -102,12 +102,6 @@ def schedule(plan: Plan) -> list[PlannedAttempt]:
 def seed_of(plan: Plan, suite: str, cell: Cell, repeat: int) -> int:
     """The attempt's seed; with a fixed seed every attempt of the run has the run's own."""
     return plan.seed if plan.fixed_seed else attempt_seed(plan.seed, suite, cell, repeat)
-
-
-def missing(plan: Plan, stored: Iterable[int]) -> list[PlannedAttempt]:
-    """What `--resume` still has to run: the queue without the positions already stored."""
-    done = set(stored)
-    return [attempt for attempt in schedule(plan) if attempt.position not in done]
 
 
 def plan_to_dict(plan: Plan) -> dict[str, Any]:

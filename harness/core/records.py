@@ -1,9 +1,12 @@
 """What is kept of a run, as values: the run, its attempts, and counts of its tests. Pure."""
 
+import json
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from harness.core.capture_measurement import CaptureMeasurement
+from harness.core.cell import Value
+from harness.core.revision import AXIS
 from harness.core.statuses import AttemptStatus, RunStatus
 
 
@@ -109,6 +112,12 @@ class AttemptRow:
     suite_started: bool = True
     warmup: bool = False
     part: int = 0
+
+    @property
+    def revision(self) -> Value | None:
+        """The revision that the attempt measured; None without revisions."""
+        value: Value | None = json.loads(self.cell).get(AXIS)
+        return value
 
     @property
     def is_owed(self) -> bool:

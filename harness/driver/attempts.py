@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from harness.attempt.caches import CACHES_AXIS
 from harness.attempt.spec import AttemptRecord, AttemptSpec
+from harness.cluster.interface import Loss
 from harness.cluster.members import Gang
 from harness.core.kinds import KindScope
 from harness.core.plan import PlannedAttempt
@@ -13,6 +14,7 @@ from harness.core.revision import AXIS
 from harness.core.suite import uses_engine
 from harness.driver.context import RunContext
 from harness.driver.processes import choose_caches
+from harness.driver.queue import QueuedAttempt
 from harness.driver.revisions.place import place_of
 
 _GRACE_S = 5.0
@@ -20,25 +22,26 @@ _GRACE_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class AttemptInFlight:
-    """An attempt under way. `replaces`: 0, or the n-th replacement of an infrastructure attempt."""
+    """An attempt under way."""
 
-    planned: PlannedAttempt
-    replaces: int
+    queued: QueuedAttempt
     gang: Gang
     spec: AttemptSpec
     started: float
 
     def identify(self) -> AttemptIdentity:
         """Return what the store knows the attempt by."""
+        planned = self.queued.planned
         return AttemptIdentity(
             id=self.spec.attempt_id,
             run_id=self.spec.run_id,
-            position=self.planned.position,
-            replaces=self.replaces,
-            suite=self.planned.suite,
-            cell=self.planned.cell.key,
-            repeat=self.planned.repeat,
-            seed=self.planned.seed,
+            position=planned.position,
+            replaces=self.queued.replaces,
+            suite=planned.suite,
+            cell=planned.cell.key,
+            repeat=planned.repeat,
+            seed=planned.seed,
+            launch=self.queued.launch,
         )
 
 
@@ -89,15 +92,30 @@ def make_ending(record: AttemptRecord, spec: AttemptSpec) -> Ending:
     )
 
 
-def make_lease(attempt: AttemptInFlight, record: AttemptRecord | None) -> Lease:
-    """Return what the attempt ran on, for the store."""
+def make_lease(attempt: AttemptInFlight, outcome: AttemptRecord | Loss | None) -> Lease:
+    """Return what the attempt ran on, for the store. `outcome`: None if it was killed in flight."""
+    record = outcome if isinstance(outcome, AttemptRecord) else None
     return Lease(
         devices=tuple(member.device.id for member in attempt.gang.members),
         node=attempt.gang.members[0].host,
         zygote=record.keeper_id if record else "",
-        isolation=record.isolation if record else attempt.spec.isolation,
+        isolation=attempt.spec.isolation,
         started=attempt.started,
         wall_seconds=record.wall_seconds if record else 0.0,
         folder=str(attempt.spec.folder),
-        log_tails={str(rank): tail for rank, tail in record.log_tails.items()} if record else {},
+        log_tails=_collect_logs(outcome),
+        suite_started=_has_suite_started(outcome),
     )
+
+
+def _collect_logs(outcome: AttemptRecord | Loss | None) -> dict[str, str]:
+    """Return the end of each rank's log, or all that is known of a loss."""
+    if isinstance(outcome, Loss):
+        return {"infrastructure": outcome.detail} if outcome.detail else {}
+    return {str(rank): tail for rank, tail in outcome.log_tails.items()} if outcome else {}
+
+
+def _has_suite_started(outcome: AttemptRecord | Loss | None) -> bool:
+    if isinstance(outcome, Loss):
+        return not outcome.before_start
+    return outcome is None or any(rank == 0 for rank, _ in outcome.events)

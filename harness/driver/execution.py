@@ -1,42 +1,82 @@
 """What `run`, `resume` and `report` share: work off a queue, then report what is stored."""
 
+import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from rich.console import Console
 
 from harness.analysis import build_report
 from harness.cluster.interface import DevicePool
-from harness.core.plan import PlannedAttempt, schedule
+from harness.core.exits import ExitCode
+from harness.core.plan import schedule
 from harness.core.records import AttemptRow
 from harness.core.statuses import RunStatus
+from harness.driver import messages
 from harness.driver.context import RunContext
 from harness.driver.export import make_export
-from harness.driver.loop import RunLoop
+from harness.driver.interruption import Interruption, silence_closed_pipes
+from harness.driver.ledger import Ledger
+from harness.driver.loop import LoopParts, RunEnd, RunLoop
 from harness.driver.outputs import Outputs
 from harness.driver.progress import Progress
+from harness.driver.queue import QueuedAttempt
 from harness.driver.stopping import Ended, Stopping
 from harness.report.terminal import print_report
 from harness.store.store import Store
 
 
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One invocation of a command that makes attempts: where results go, and what may end it."""
+
+    store: Store
+    outputs: Outputs
+    interruption: Interruption
+    verbose: bool = False
+
+
 def execute(
-    context: RunContext,
-    pool: DevicePool,
-    store: Store,
-    queue: Sequence[PlannedAttempt],
-    verbose: bool,
-) -> None:
-    """Work off the queue and store how the run ended."""
-    total = len(schedule(context.plan))
-    stopping = Stopping(context.plan, [to_ended(row) for row in store.attempts(context.run_id)])
-    pool.warm(min(planned.cell.tp for planned in context.plan.runnable))
-    progress = Progress(total, total - len(queue), verbose)
-    status = RunStatus.FAILED
+    context: RunContext, pool: DevicePool, session: Session, queue: Sequence[QueuedAttempt]
+) -> int:
+    """Work off the queue, store how the run ended, and report it. Return the exit code."""
+    store, total = session.store, len(schedule(context.plan))
+    progress = Progress(total, max(total - len(queue), 0), session.verbose)
+    ledger = Ledger(store, context.record, context.folder, progress.say)
+    end = RunEnd(RunStatus.FAILED)
     try:
-        status = RunLoop(context, pool, store, progress, stopping).execute(queue)
+        end = _run_loop(context, pool, session, queue, progress, ledger)
     finally:
         progress.close()
-        store.end_run(context.run_id, status)
+        copy = ledger.end_run(end.status, end.ended_by)
+    code = report_run(copy or store, context.run_id, session.outputs)
+    if copy is not None:
+        sys.stderr.write(
+            messages.say_unstored(ledger.unstored, context.run_id, ledger.journal) + "\n"
+        )
+        code = ExitCode.STORE
+    session.interruption.reported.set()
+    return code
+
+
+def _run_loop(
+    context: RunContext,
+    pool: DevicePool,
+    session: Session,
+    queue: Sequence[QueuedAttempt],
+    progress: Progress,
+    ledger: Ledger,
+) -> RunEnd:
+    rows = session.store.attempts(context.run_id)
+    stopping = Stopping(context.plan, [to_ended(row) for row in rows if not row.is_owed])
+    parts = LoopParts(pool, ledger, progress, stopping, session.interruption)
+    try:
+        pool.warm(min(planned.cell.tp for planned in context.plan.runnable))
+    except KeyboardInterrupt as error:
+        cause = session.interruption.cause or str(error) or "SIGINT"
+        progress.say(messages.say_interrupted(cause))
+        return RunEnd(RunStatus.INTERRUPTED, cause)
+    return RunLoop(context, parts).execute(queue)
 
 
 def to_ended(row: AttemptRow) -> Ended:
@@ -48,6 +88,8 @@ def report_run(store: Store, run_id: str, outputs: Outputs) -> int:
     """Print a stored run and write its files. Return the exit code."""
     record, attempts = store.run(run_id), store.attempts(run_id)
     judged = build_report.report_run(record, attempts, store.test_counts(run_id))
-    print_report(judged.report, Console(), quiet=outputs.quiet)
+    # Files first: a reader of the terminal may be gone.
     outputs.write(make_export(store, record, attempts, judged.report))
+    silence_closed_pipes()
+    print_report(judged.report, Console(), quiet=outputs.quiet)
     return judged.exit_code

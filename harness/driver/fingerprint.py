@@ -4,7 +4,7 @@ import hashlib
 import os
 import platform
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -23,8 +23,8 @@ _PACKAGES = (
 )
 
 
-def fingerprint(devices: list[dict[str, Any]]) -> dict[str, Any]:
-    """Packages, kernel, driver, devices, commit and a hash of what differs from it."""
+def fingerprint(devices: list[dict[str, Any]], suites: Sequence[str] = ()) -> dict[str, Any]:
+    """Return packages, kernel, driver, devices, commit, and hashes of local changes and suites."""
     return {
         "python": platform.python_version(),
         "kernel": platform.release(),
@@ -35,8 +35,20 @@ def fingerprint(devices: list[dict[str, Any]]) -> dict[str, Any]:
         "devices": devices,
         "packages": {name: version for name in _PACKAGES if (version := _version(name))},
         "ci": ci_of(os.environ),
+        "suites": {path: _hash_file(path) for path in _list_files(suites)},
         **_git_state(),
     }
+
+
+def _list_files(suites: Sequence[str]) -> list[str]:
+    return list(dict.fromkeys(suite.partition("::")[0] for suite in suites))
+
+
+def _hash_file(path: str) -> str:
+    try:
+        return hashlib.sha256(Path(path).read_bytes()).hexdigest()[:16]
+    except OSError:
+        return "absent"
 
 
 def ci_of(environ: Mapping[str, str]) -> dict[str, str] | None:
@@ -77,10 +89,11 @@ def _git_state() -> dict[str, Any]:
     if sha is None:
         return {"sha": None, "dirty": None}
     difference = _git("diff", "HEAD") or ""
+    tracked = hashlib.sha256(difference.encode()).hexdigest()[:16] if difference else None
     untracked = _git("ls-files", "--others", "--exclude-standard") or ""
     changed = difference + untracked
     dirty = hashlib.sha256(changed.encode()).hexdigest()[:16] if changed else None
-    return {"sha": sha.strip(), "dirty": dirty}
+    return {"sha": sha.strip(), "dirty": dirty, "tracked_changes": tracked}
 
 
 def _git(*arguments: str) -> str | None:

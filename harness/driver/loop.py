@@ -1,60 +1,79 @@
-"""The loop of a run: lease, record, decide. Every attempt is stored as it ends."""
+"""The loop of a run: lease, record, decide. Every attempt is recorded as it ends."""
 
-import contextlib
-import signal
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-from harness.attempt.spec import AttemptRecord
 from harness.cluster.interface import DevicePool, Loss, StartedAttempt
 from harness.cluster.members import Gang
 from harness.core.fold import fold
 from harness.core.kinds import Kind
-from harness.core.plan import PlannedAttempt
+from harness.core.records import Lease
 from harness.core.result import AttemptResult, Ending, censored
-from harness.core.revision import AXIS
 from harness.core.statuses import AttemptStatus, RunStatus
 from harness.driver import messages
-from harness.driver.attempts import AttemptInFlight, make_ending, make_lease, make_spec
+from harness.driver.attempts import (
+    AttemptInFlight,
+    make_ending,
+    make_lease,
+    make_spec,
+)
 from harness.driver.context import RunContext
+from harness.driver.interruption import CLOSED_PIPE, Interruption, silence_closed_pipes
+from harness.driver.ledger import Ledger
 from harness.driver.progress import Progress
+from harness.driver.queue import QueuedAttempt, Source
 from harness.driver.revisions.place import noted
 from harness.driver.stopping import Ended, Stopping
-from harness.store.store import Store
 
 #: How often the loop looks up from waiting, to keep the bar alive and lease freed devices.
 _LOOK_S = 0.2
 
-#: How long attempts in flight may take to die after Ctrl-C.
-_CANCEL_WAIT_S = 2.5
+#: How long attempts in flight may take to die once the run is to end.
+_CANCEL_WAIT_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class RunEnd:
+    """How a run ended. `ended_by` says why it is not complete."""
+
+    status: RunStatus
+    ended_by: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LoopParts:
+    """What a loop works with: devices, the results' ledger, what the user sees, when to stop."""
+
+    pool: DevicePool
+    ledger: Ledger
+    progress: Progress
+    stopping: Stopping
+    interruption: Interruption
 
 
 class RunLoop:
     """Works off the queue of one run."""
 
-    def __init__(
-        self,
-        context: RunContext,
-        pool: DevicePool,
-        store: Store,
-        progress: Progress,
-        stopping: Stopping,
-    ) -> None:
+    def __init__(self, context: RunContext, parts: LoopParts) -> None:
         self._context = context
-        self._pool = pool
-        self._store = store
-        self._progress = progress
-        self._stopping = stopping
-        self._queue: deque[tuple[PlannedAttempt, int]] = deque()
+        self._pool = parts.pool
+        self._ledger = parts.ledger
+        self._progress = parts.progress
+        self._stopping = parts.stopping
+        self._interruption = parts.interruption
+        self._queue: deque[QueuedAttempt] = deque()
         self._in_flight: dict[StartedAttempt, AttemptInFlight] = {}
         self._stopped_early = False
-        self._without_tests: set[tuple[str, Any]] = set()
+        self._owed = 0
+        self._owed_because: str | None = None
+        self._empty_on: dict[Source, set[str]] = {}
+        self._with_tests: set[Source] = set()
 
-    def execute(self, queue: Sequence[PlannedAttempt]) -> RunStatus:
+    def execute(self, queue: Sequence[QueuedAttempt]) -> RunEnd:
         """Run the queue to its end, or until decided. Return how the run ended."""
-        self._queue.extend((planned, 0) for planned in queue)
+        self._queue.extend(queue)
         try:
             self._stop_if_settled()
             while self._queue or self._in_flight:
@@ -62,11 +81,17 @@ class RunLoop:
                 for started in self._pool.wait(list(self._in_flight), _LOOK_S):
                     self._end(started)
                 self._watch()
-        except KeyboardInterrupt:
-            self._progress.say(messages.say_interrupted())
-            self._cancel_all()
-            return RunStatus.INTERRUPTED
-        return RunStatus.DECIDED if self._stopped_early else RunStatus.COMPLETE
+        except (KeyboardInterrupt, BrokenPipeError) as error:
+            return self._interrupt(error)
+        return self._conclude()
+
+    def _conclude(self) -> RunEnd:
+        if self._stopped_early:
+            return RunEnd(RunStatus.DECIDED)
+        if self._owed_because is not None:
+            self._progress.say(messages.say_owed(self._owed, self._owed_because))
+            return RunEnd(RunStatus.INCOMPLETE, self._owed_because)
+        return RunEnd(RunStatus.COMPLETE)
 
     def _stop_if_settled(self) -> None:
         """Give no further lease once the answer is known; attempts in flight are drained."""
@@ -80,40 +105,41 @@ class RunLoop:
     def _lease_all(self) -> None:
         """Start attempts in queue order while gangs are free."""
         while self._queue and not self._stopping.holds_leases(self._list_in_flight()):
-            planned, replaces = self._queue[0]
-            if _identify_source(planned) in self._without_tests:
+            queued = self._queue[0]
+            if self._is_empty(queued.source):
                 self._queue.popleft()
                 continue
-            gang = self._pool.lease(planned.cell.tp)
+            tp = queued.planned.cell.tp
+            gang = self._pool.lease(tp)
             if gang is None:
-                if not self._in_flight and self._pool.largest_gang() < planned.cell.tp:
-                    self._drop_unrunnable(planned.cell.tp)
+                if not self._in_flight and self._pool.largest_gang() < tp:
+                    self._drop_unrunnable(tp)
                     continue
                 return
             self._queue.popleft()
-            self._start(planned, replaces, gang)
+            self._start(queued, gang)
 
     def _list_in_flight(self) -> list[Ended]:
         """Return what is running, as if it had ended by now."""
         now = time.time()
         return [
             Ended(
-                *(one.planned.position, one.replaces, one.planned.suite, one.planned.cell.key),
+                *(one.queued.planned.position, one.queued.replaces),
+                *(one.queued.planned.suite, one.queued.planned.cell.key),
                 *(AttemptStatus.CENSORED, now - one.started),
             )
             for one in self._in_flight.values()
         ]
 
     def _drop_unrunnable(self, tp: int) -> None:
-        before = len(self._queue)
-        self._queue = deque(item for item in self._queue if item[0].cell.tp < tp)
-        self._progress.say(messages.say_too_few_devices(tp, before - len(self._queue)))
+        runnable = [queued for queued in self._queue if queued.planned.cell.tp < tp]
+        self._owe(len(self._queue) - len(runnable), messages.say_too_few_devices(tp))
+        self._queue = deque(runnable)
 
-    def _start(self, planned: PlannedAttempt, replaces: int, gang: Gang) -> None:
-        attempt_id = f"{self._context.run_id}.{planned.position}"
-        attempt_id += f"r{replaces}" if replaces else ""
-        spec = make_spec(self._context, attempt_id, planned, gang)
-        attempt = AttemptInFlight(planned, replaces, gang, spec, time.time())
+    def _start(self, queued: QueuedAttempt, gang: Gang) -> None:
+        attempt_id = queued.make_id(self._context.run_id)
+        spec = make_spec(self._context, attempt_id, queued.planned, gang)
+        attempt = AttemptInFlight(queued, gang, spec, time.time())
         self._in_flight[self._pool.start(gang, spec)] = attempt
 
     # --- recording ---
@@ -123,37 +149,57 @@ class RunLoop:
         outcome = self._pool.collect(started)
         self._pool.release(attempt.gang)
         if isinstance(outcome, Loss):
-            self._progress.say(f"{attempt.spec.attempt_id}: {outcome.reason}")
-            self._record_lost(attempt, outcome.reason)
+            result = fold([], Ending((), infrastructure=outcome.reason))
         else:
             result = fold(outcome.events, make_ending(outcome, attempt.spec))
-            self._record(attempt, result, outcome)
+        self._record(attempt, result, make_lease(attempt, outcome))
 
-    def _record_lost(self, attempt: AttemptInFlight, reason: str) -> None:
-        self._record(attempt, fold([], Ending((), infrastructure=reason)), None)
-
-    def _record(
-        self, attempt: AttemptInFlight, result: AttemptResult, record: AttemptRecord | None
-    ) -> None:
-        planned = attempt.planned
+    def _record(self, attempt: AttemptInFlight, result: AttemptResult, lease: Lease) -> None:
+        queued, planned = attempt.queued, attempt.queued.planned
         result = noted(result, self._context.plan.revisions, planned.cell)
-        self._store.add_attempt(attempt.identify(), result, make_lease(attempt, record))
+        self._ledger.add(attempt.identify(), result, lease)
+        if result.status is AttemptStatus.INFRA and not lease.suite_started:
+            self._launch_again(attempt, result)
+            return
         self._progress.ended(f"{attempt.spec.attempt_id} {planned.cell.label}", result)
         key = planned.suite, planned.cell.key
-        seconds = record.wall_seconds if record else 0.0
-        self._stopping.add(Ended(planned.position, attempt.replaces, *key, result.status, seconds))
+        ended = Ended(planned.position, queued.replaces, *key, result.status, lease.wall_seconds)
+        self._stopping.add(ended)
         self._consider(attempt, result)
         self._stop_if_settled()
 
+    def _launch_again(self, attempt: AttemptInFlight, result: AttemptResult) -> None:
+        """Put an attempt that was lost before its suite started back where it was."""
+        again = attempt.queued.launch < self._context.options.relaunch
+        reason = result.failure.message if result.failure else "lost"
+        self._progress.say(messages.say_lost(attempt.spec.attempt_id, reason, again))
+        if again:
+            self._queue.appendleft(attempt.queued.launch_again())
+        else:
+            self._owe(1, reason)
+
+    def _owe(self, count: int, reason: str) -> None:
+        self._owed += count
+        self._owed_because = reason
+
     def _consider(self, attempt: AttemptInFlight, result: AttemptResult) -> None:
         """Change the queue by what an attempt showed."""
-        planned, replaces = attempt.planned, attempt.replaces
-        if result.status is AttemptStatus.INFRA and replaces < self._context.options.replace_infra:
-            self._queue.append((planned, replaces + 1))
+        queued = attempt.queued
+        wanted = self._context.options.replace_infra
+        if result.status is AttemptStatus.INFRA and queued.replaces < wanted:
+            self._queue.append(queued.replace_again())
             self._progress.extend(1)
         if result.failure and result.failure.kind is Kind.NO_TESTS:
-            # Every further repeat would collect nothing too.
-            self._without_tests.add(_identify_source(planned))
+            nodes = self._empty_on.setdefault(queued.source, set())
+            nodes.add(attempt.gang.leader.node)
+        elif result.tests:
+            self._with_tests.add(queued.source)
+
+    def _is_empty(self, source: Source) -> bool:
+        """Tell whether further repeats would collect nothing too: no node found a test in it."""
+        nodes = {member.node for member in self._pool.members if not member.quarantined}
+        empty_on = self._empty_on.get(source, set())
+        return bool(empty_on) and source not in self._with_tests and nodes <= empty_on
 
     # --- watching and stopping ---
 
@@ -165,31 +211,23 @@ class RunLoop:
         for notice in self._pool.take_notices():
             self._progress.say(notice)
         self._progress.tick()
+        self._ledger.retry_if_due()
+        self._interruption.raise_if_pipe_closed()
 
-    def _cancel_all(self) -> None:
-        with _uninterrupted():
-            for started in self._in_flight:
-                self._pool.cancel(started)
-            deadline = time.monotonic() + _CANCEL_WAIT_S
-            waiting = list(self._in_flight)
-            while waiting and time.monotonic() < deadline:
-                ready = self._pool.wait(waiting, _LOOK_S)
-                waiting = [started for started in waiting if started not in ready]
-            for attempt in self._in_flight.values():
-                lease = make_lease(attempt, None)
-                self._store.add_attempt(attempt.identify(), censored(), lease)
-
-
-@contextlib.contextmanager
-def _uninterrupted() -> Iterator[None]:
-    """A second Ctrl-C must not leave children behind."""
-    previous = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, previous)
-
-
-def _identify_source(planned: PlannedAttempt) -> tuple[str, Any]:
-    """Return what the suite's tests follow from: its name, and the revision it is read from."""
-    return planned.suite, planned.cell.get(AXIS)
+    def _interrupt(self, error: BaseException) -> RunEnd:
+        """Keep what has finished, mark what is in flight. Nothing here waits for long."""
+        # Ray replaces what a handler raised by a KeyboardInterrupt of its own.
+        closed = CLOSED_PIPE if isinstance(error, BrokenPipeError) else str(error)
+        cause = self._interruption.cause = self._interruption.cause or closed or "SIGINT"
+        silence_closed_pipes()
+        self._progress.say(messages.say_interrupted(cause))
+        for started in self._in_flight:
+            self._pool.cancel(started)
+        deadline = time.monotonic() + _CANCEL_WAIT_S
+        waiting = list(self._in_flight)
+        while waiting and (left := deadline - time.monotonic()) > 0:
+            ready = self._pool.wait(waiting, min(left, _LOOK_S))
+            waiting = [started for started in waiting if started not in ready]
+        for attempt in self._in_flight.values():
+            self._ledger.add(attempt.identify(), censored(), make_lease(attempt, None))
+        return RunEnd(RunStatus.INTERRUPTED, cause)

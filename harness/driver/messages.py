@@ -1,6 +1,7 @@
 """The sentences that commands print while they work. What a report says is in `analysis`."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 
 def say_starting(address: str | None) -> str:
@@ -16,9 +17,9 @@ def say_withheld(names: Sequence[str]) -> str:
     )
 
 
-def say_interrupted() -> str:
-    """Return the line after the first end signal."""
-    return "interrupted: ending the attempts in flight; finished ones are kept"
+def say_interrupted(cause: str) -> str:
+    """Return the line after the first end signal, or a closed pipe."""
+    return f"interrupted ({cause}): ending the attempts in flight; finished ones are kept"
 
 
 def say_settled(not_needed: int, in_flight: int) -> str:
@@ -29,12 +30,37 @@ def say_settled(not_needed: int, in_flight: int) -> str:
     )
 
 
-def say_too_few_devices(tp: int, dropped: int) -> str:
-    """Return the line for attempts that no healthy gang can run."""
+def say_store_failed(error: Exception, journal: Path) -> str:
+    """Return the line for a store that does not take a result."""
+    return f"{error}; results are kept in {journal}, and storing them is tried again"
+
+
+def say_store_back() -> str:
+    """Return the line for a store that works again."""
+    return "the store works again: nothing is missing in it"
+
+
+def say_unstored(unstored: int, run_id: str, journal: Path) -> str:
+    """Return the last line of a run whose store failed to the end."""
     return (
-        f"fewer than {tp} healthy devices are left on one node: "
-        f"{dropped} attempts are not run; --resume can run them later"
+        f"harness: {unstored} attempts of run {run_id} are not in the store; they are in {journal}"
+        ", and `harness run --resume` brings them in once the store works"
     )
+
+
+def say_lost(attempt_id: str, reason: str, again: bool) -> str:
+    """Return the line for an attempt that was lost before its suite started."""
+    return f"{attempt_id}: {reason}" + ("; it is launched again" if again else "; it stays owed")
+
+
+def say_too_few_devices(tp: int) -> str:
+    """Return why attempts cannot be run by any gang."""
+    return f"fewer than {tp} healthy devices are left on one node"
+
+
+def say_owed(count: int, reason: str) -> str:
+    """Return the line for attempts that the run could not make."""
+    return f"{reason}: {count} attempts are owed; --resume can make them later"
 
 
 def say_missing(run_id: str, count: int) -> str:

@@ -132,6 +132,10 @@ class RunOptions:
         0, "--replace-infra", metavar="N", group=ATTEMPTS,
         help="Repeat an attempt that infrastructure ended, up to N times.",
     )  # fmt: skip
+    relaunch: int = declare(
+        3, "--relaunch", metavar="N", group=ATTEMPTS,
+        help="Launch an attempt that was lost before its suite started up to N more times.",
+    )  # fmt: skip
     device: str = declare("auto", "--device", help="auto, cpu or cuda.", group=MACHINE)
     slots: int | None = declare(
         None, "--slots", help="CPU slots (default: the cores).", group=MACHINE, beside_resume=True
@@ -149,8 +153,8 @@ class RunOptions:
             raise UsageError(f"--timeout {self.timeout_s:g}: give seconds from above 0 to 86400")
         if self.isolation not in (None, "spawn", "fork"):
             raise UsageError(f"--isolation {self.isolation!r}: choose from spawn, fork")
-        if self.in_process_reruns < 0 or self.replace_infra < 0:
-            raise UsageError("--in-process-reruns and --replace-infra take 0 or more")
+        if min(self.in_process_reruns, self.replace_infra, self.relaunch) < 0:
+            raise UsageError("--in-process-reruns, --replace-infra and --relaunch take 0 or more")
         if self.seed is not None and not 0 <= self.seed < 1 << 31:
             raise UsageError(f"--seed {self.seed}: give a number from 0 to 2147483647")
         _check_question(self)

@@ -144,6 +144,22 @@ class Store:
             raise UsageError(f"{'ambiguous' if rows else 'no'} attempt {name!r} in this store")
         return (exact or rows)[0]
 
+    def read_rows(self, run_id: str) -> list[AttemptRows]:
+        """Return the attempts of a run as they lie in the tables, without what is large."""
+        attempt, test = schema.attempt, schema.test_result
+        chosen = attempt.c.run_id == run_id
+        wanted = sa.select(test).join(attempt, attempt.c.id == test.c.attempt_id).where(chosen)
+        tests: dict[str, list[dict[str, Any]]] = {}
+        with self._connect() as connection:
+            light = [column for column in attempt.c if column.name not in _BULKY]
+            attempts = connection.execute(sa.select(*light).where(chosen)).all()
+            for row in connection.execute(wanted):
+                tests.setdefault(row.attempt_id, []).append(dict(row._mapping))
+        return [
+            AttemptRows({**row._mapping, "trace": [], "log_tails": {}}, tests.get(row.id, []))
+            for row in attempts
+        ]
+
     def test_counts(self, run_id: str) -> list[TestCount]:
         """Outcomes per suite, cell and test over the valid attempts of a run."""
         a, t = schema.attempt, schema.test_result

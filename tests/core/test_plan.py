@@ -10,7 +10,6 @@ from harness.core.plan import (
     Plan,
     PlannedCell,
     check_repeats,
-    missing,
     plan_from_dict,
     plan_to_dict,
     schedule,
@@ -45,11 +44,6 @@ def test_the_queue_follows_from_the_seed_alone() -> None:
 def test_every_attempt_has_a_seed_of_its_own_unless_it_is_fixed() -> None:
     assert len({a.seed for a in schedule(make_plan())}) == 15
     assert {a.seed for a in schedule(make_plan(fixed_seed=True))} == {7}
-
-
-def test_what_is_missing_is_exactly_what_was_not_stored() -> None:
-    plan = make_plan()
-    assert [a.position for a in missing(plan, [0, 1, 4])] == [2, 3, *range(5, 15)]
 
 
 def test_a_plan_survives_the_store() -> None:

@@ -1,21 +1,25 @@
 """`harness run --resume RUN`: finish exactly what is missing of a stored run."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from rich.console import Console
 
 from harness.cluster.devices import count_usable_cores
 from harness.cluster.messages import PoolSettings
-from harness.core.plan import PlannedAttempt, missing
 from harness.core.records import RunRecord
-from harness.core.statuses import AttemptStatus
 from harness.driver import messages
+from harness.driver.changes import check_unchanged
 from harness.driver.context import RunContext
-from harness.driver.execution import execute, report_run, to_ended
+from harness.driver.execution import Session, execute, report_run, to_ended
+from harness.driver.fingerprint import fingerprint
+from harness.driver.interruption import end_on_signals
+from harness.driver.ledger import import_journal
 from harness.driver.options import RunOptions
 from harness.driver.outputs import Outputs
 from harness.driver.ownership import identify_driver, own_run
 from harness.driver.processes import make_supervisor_settings
+from harness.driver.queue import QueuedAttempt, list_outstanding
 from harness.driver.restoring import restore_context
 from harness.driver.revisions.worktrees import standing
 from harness.driver.stopping import Stopping
@@ -31,15 +35,15 @@ def resume_run(
     `given`: options beside `--resume`, which say where to run.
     """
     outputs.check()
-    store = open_store(location, write=True)
-    try:
+    with end_on_signals() as interruption, open_store(location, write=True) as store:
         context = _restore(store.run(name), given)
-        queue = _list_missing(context, store)
-        if queue:
-            _continue(context, store, queue, verbose)
+        session = Session(store, outputs, interruption, verbose)
+        with own_run(context.record, context.folder):
+            import_journal(store, context.run_id, context.folder)
+            queue = _list_outstanding(context, store)
+            if queue:
+                return _continue(context, session, queue)
         return report_run(store, context.run_id, outputs)
-    finally:
-        store.close()
 
 
 def _restore(record: RunRecord, given: RunOptions) -> RunContext:
@@ -49,21 +53,21 @@ def _restore(record: RunRecord, given: RunOptions) -> RunContext:
     return replace(context, options=options)
 
 
-def _list_missing(context: RunContext, store: Store) -> list[PlannedAttempt]:
+def _list_outstanding(context: RunContext, store: Store) -> list[QueuedAttempt]:
     """Return the attempts that are to be made; none if the question is settled."""
     rows = store.attempts(context.run_id)
-    known = [row for row in rows if row.status is not AttemptStatus.CENSORED]
-    if Stopping(context.plan, [to_ended(row) for row in known]).settled():
+    known = [to_ended(row) for row in rows if not row.is_owed]
+    if Stopping(context.plan, known).settled():
         return []
-    return missing(context.plan, [row.position for row in known])
+    return list_outstanding(context.plan, rows, context.options.replace_infra)
 
 
-def _continue(
-    context: RunContext, store: Store, queue: list[PlannedAttempt], verbose: bool
-) -> None:
+def _continue(context: RunContext, session: Session, queue: Sequence[QueuedAttempt]) -> int:
     from harness.cluster.pool import open_pool
 
     options, revisions = context.options, context.plan.revisions
+    now = fingerprint([], () if revisions else options.suites)
+    check_unchanged(context.record, now, has_revisions=bool(revisions))
     settings = make_supervisor_settings(options, context.device, context.isolation, revisions)
     wanted = PoolSettings(
         kind=context.device,
@@ -72,10 +76,10 @@ def _continue(
         supervisor=settings,
     )
     with (
-        own_run(context.record, context.folder),
         standing(revisions),
         open_pool(wanted) as pool,
     ):
-        store.reopen_run(context.run_id, identify_driver())
+        session.interruption.install()  # Ray has handlers of its own
+        session.store.reopen_run(context.run_id, identify_driver())
         Console(stderr=True).print(messages.say_missing(context.run_id, len(queue)))
-        execute(context, pool, store, queue, verbose)
+        return execute(context, pool, session, queue)

@@ -16,14 +16,15 @@ from harness.cluster.members import Member
 from harness.cluster.messages import PoolSettings
 from harness.core.errors import UsageError
 from harness.core.order import is_in_ci
-from harness.core.plan import Plan, plan_to_dict, schedule
+from harness.core.plan import Plan, plan_to_dict
 from harness.core.records import RunRecord
 from harness.core.revision import Revision
 from harness.driver import messages
 from harness.driver.announce import print_plan
 from harness.driver.context import RunContext
-from harness.driver.execution import execute, report_run
+from harness.driver.execution import Session, execute
 from harness.driver.fingerprint import fingerprint
+from harness.driver.interruption import end_on_signals
 from harness.driver.options import DEFAULT_SUITE, RunOptions, store_options
 from harness.driver.outputs import Outputs
 from harness.driver.ownership import identify_driver, own_run
@@ -33,9 +34,9 @@ from harness.driver.processes import (
     choose_isolation,
     make_supervisor_settings,
 )
+from harness.driver.queue import list_planned
 from harness.driver.revisions.open import opened
 from harness.store.open import open_store
-from harness.store.store import Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +67,8 @@ def start_run(options: RunOptions, location: str | None, outputs: Outputs, verbo
         if options.address is None:
             # Every mistake is found before Ray's five seconds are spent.
             request.make_plan(_count_local_devices(request))
-        store = open_store(location, write=True)
-        try:
-            return _measure(request, store, outputs, verbose)
-        finally:
-            store.close()
+        with end_on_signals() as interruption, open_store(location, write=True) as store:
+            return _measure(request, Session(store, outputs, interruption, verbose))
 
 
 def _choose_suites(options: RunOptions) -> RunOptions:
@@ -101,7 +99,7 @@ def _count_local_devices(request: _Request) -> int:
     return request.slots if request.device == "cpu" else len(find_gpus()[0])
 
 
-def _measure(request: _Request, store: Store, outputs: Outputs, verbose: bool) -> int:
+def _measure(request: _Request, session: Session) -> int:
     from harness.cluster.pool import open_pool
 
     console, options = Console(stderr=True), request.options
@@ -121,11 +119,11 @@ def _measure(request: _Request, store: Store, outputs: Outputs, verbose: bool) -
         plan = request.make_plan(pool.largest_gang())
         record = _make_record(request, plan, pool.members)
         context = RunContext(record, plan, options, request.isolation)
-        store.add_run(record)
-        print_plan(console, context, store, len(pool.members))
+        session.interruption.install()  # Ray has handlers of its own
         with own_run(record, context.folder):
-            execute(context, pool, store, schedule(plan), verbose)
-        return report_run(store, record.id, outputs)
+            print_plan(console, context, session.store, len(pool.members))
+            session.store.add_run(record)
+            return execute(context, pool, session, list_planned(plan))
 
 
 def _make_record(request: _Request, plan: Plan, members: Sequence[Member]) -> RunRecord:
@@ -139,6 +137,6 @@ def _make_record(request: _Request, plan: Plan, members: Sequence[Member]) -> Ru
         device=request.device,
         plan=plan_to_dict(plan),
         options=store_options(replace(request.options, isolation=request.isolation)),
-        fingerprint=fingerprint(devices),
+        fingerprint=fingerprint(devices, () if plan.revisions else request.options.suites),
         driver=identify_driver(),
     )
