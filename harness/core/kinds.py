@@ -87,7 +87,7 @@ _ADVICE = re.compile(
 # anchored on a phrase that CUDA, NCCL, Gloo or torch prints, not on a bare word.
 _MEMORY = re.compile(
     r"CUDA (error: )?out of memory|CUDA_ERROR_OUT_OF_MEMORY|cudaErrorMemoryAlloc|"
-    r"DefaultCPUAllocator: can't alloc"
+    r"CUBLAS_STATUS_ALLOC_FAILED|DefaultCPUAllocator: can't alloc"
 )
 _GRAPH_MESSAGES: tuple[tuple[re.Pattern[str], Kind], ...] = (
     (re.compile(r"illegal memory access|cudaErrorIllegalAddress", re.I), Kind.ILLEGAL_ACCESS),
@@ -107,6 +107,8 @@ _GRAPH_MESSAGES: tuple[tuple[re.Pattern[str], Kind], ...] = (
     ),
 )
 _COLLECTIVE_MESSAGES = (
+    # A call that NCCL refuses waits for nobody.
+    (re.compile(r"ncclInvalid(Usage|Argument)"), Kind.ERROR),
     (
         re.compile(
             r"Timed out (waiting|after)|Watchdog caught collective operation timeout|"
