@@ -109,6 +109,7 @@ def test_every_package_has_its_arrows_stated() -> None:
         "cli.main",
         "bot.jobs.parse",
         "bot.jobs.publish",
+        "bot.jobs.watch",
         "bot.jobs.nightly",
         "bot.jobs.restore",
     ],

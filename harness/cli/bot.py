@@ -37,6 +37,15 @@ def parse(
 
 
 @bot.command()
+def watch() -> None:
+    """Say in the command's comment where the granted measurement stands until it runs."""
+    from harness.bot.github.environment import read_environment
+    from harness.bot.jobs.watch import read_grant, watch_measurement
+
+    raise typer.Exit(watch_measurement(read_environment(os.environ), read_grant(os.environ)))
+
+
+@bot.command()
 def publish() -> None:
     """Put what the measuring job left into the command's comment."""
     from harness.bot.github.environment import read_environment

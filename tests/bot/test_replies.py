@@ -1,6 +1,6 @@
 """The sticky comment: what each state says, and which one may be rewritten."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -11,7 +11,8 @@ from harness.bot.wording import replies
 ABOUT = replies.CommandDetails(
     5, "eve", "https://x/run", "/rerun-test a.py --sha " + "a" * 40, "b" * 40
 )
-RUNNING = replies.write_running_line(datetime(2026, 11, 23, 10, 41, tzinfo=UTC), "https://x/job")
+SINCE = datetime(2026, 11, 23, 10, 41, tzinfo=UTC)
+RUNNING = replies.write_running_line(SINCE, "https://x/job", SINCE + timedelta(hours=1))
 
 
 def test_queued_says_where_to_look_and_that_nothing_is_known() -> None:
@@ -29,9 +30,13 @@ def test_a_runner_without_a_gpu_is_said_to_record_graphs() -> None:
 
 def test_a_queued_comment_becomes_running_and_keeps_the_rest() -> None:
     queued = replies.write_queued(ABOUT, Terms(20, 2, 60, ("gpu-2",)))
+    waiting = replies.replace_state(queued, replies.write_waiting_line(2, SINCE))
+    assert waiting is not None
+    assert "queued, 2 before it" in waiting
+    assert replies.is_pending(waiting)
     running = replies.replace_state(queued, RUNNING)
     assert running is not None
-    assert "### /rerun-test: running since 10:41 UTC, [live counts in its log]" in running
+    assert "### /rerun-test: running since 10:41 UTC, ends by 11:41 UTC" in running
     assert "no result yet" in running
     assert running.split("\n")[0] == queued.split("\n")[0]
     assert running.split("\n")[2:] == queued.split("\n")[2:]

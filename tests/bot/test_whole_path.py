@@ -179,7 +179,7 @@ def test_a_comment_ends_in_a_verdict_that_is_bound_to_both_commits(runner: Runne
     answer = place.answer().replace("\xa0", " ")
     assert "### /rerun-test: done" in answer
     assert f"head {head[:8]} fails more often than base {base[:8]}: 5/5 against 0/5" in answer
-    assert f"commit {head}" in answer
+    assert f"base <code>{base}</code>, head <code>{head}</code>" in answer
     assert "recorded" in answer or "no graph captured" in answer
     summary = place.summary()
     assert "5/5 against 0/5" in summary
@@ -202,7 +202,7 @@ def test_a_pull_request_that_forges_its_result_does_not_get_it_published(runner:
     answer = place.answer().replace("\xa0", " ")
     assert "### /rerun-test: done" in answer
     assert "3 of 3 attempts failed" in answer or "3/3 valid attempts failed" in answer
-    assert f"commit {head}" in answer
+    assert f"commit <code>{head}</code>" in answer
     assert "@everyone" not in answer
     assert "hidden -->" not in answer
     result = json.loads((runner.temp / "result/run.json").read_text())

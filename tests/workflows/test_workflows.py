@@ -26,7 +26,7 @@ WORKFLOWS = sorted((PROJECT / ".github/workflows").glob("*.yml"))
 ACTION = PROJECT / "action.yml"
 RERUN = yaml.safe_load((PROJECT / ".github/workflows/rerun-test.yml").read_text())
 #: WorkflowJobs that hold a token which can write.
-PRIVILEGED = {("rerun-test.yml", "parse"), ("rerun-test.yml", "publish")} | {
+PRIVILEGED = {("rerun-test.yml", name) for name in ("parse", "watch", "publish")} | {
     ("flake-nightly.yml", "report")
 }
 
@@ -137,7 +137,7 @@ def test_rights_are_no_more_than_the_documents_say() -> None:
     assert held["rerun-test.yml", "measure"] == {"contents": "read"}
     assert held["flake-nightly.yml", "measure"] == {"contents": "read", "actions": "read"}
     documented = (PROJECT / "docs/how-to/bot.md").read_text()
-    for name in ("parse", "publish"):
+    for name in ("parse", "watch", "publish"):
         row = next(line for line in documented.split("\n") if line.startswith(f"| `{name}` |"))
         named = dict(re.findall(r"`([a-z-]+): (read|write)`", row))
         assert named == held["rerun-test.yml", name]

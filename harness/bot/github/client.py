@@ -3,6 +3,7 @@
 Every answer is checked against a shape. All methods raise GithubError.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Self
@@ -33,8 +34,9 @@ BOT = "github-actions[bot]"
 
 #: Every run that was not skipped is in one of these statuses or conclusions. They are asked for in
 #: the order that a run goes through them: one that moves on meanwhile is still found.
-_ACTIVE = ("requested", "waiting", "pending", "queued", "in_progress")
+ACTIVE = ("requested", "waiting", "pending", "queued", "in_progress")
 _ENDED = ("success", "failure", "cancelled", "timed_out", "action_required", "startup_failure")
+ANY = (*ACTIVE, *_ENDED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,10 +173,12 @@ class GithubRepository:
             content=content,
         )
 
-    def list_workflow_runs(self, workflow: str, event: str, since: datetime) -> list[WorkflowRun]:
+    def list_workflow_runs(
+        self, workflow: str, event: str, since: datetime, statuses: Sequence[str] = ANY
+    ) -> list[WorkflowRun]:
         """Return a workflow's runs since a time, without skipped ones, newest first per status."""
         found: dict[int, WorkflowRun] = {}
-        for status in (*_ACTIVE, *_ENDED):
+        for status in statuses:
             pages = self._transport.read_pages(
                 f"list the {status} runs of {workflow}",
                 TypeAdapter(WorkflowRuns),
@@ -184,8 +188,7 @@ class GithubRepository:
                 status=status,
                 created=f">={_format_time(since)}",
             )
-            listed = [run for page in pages for run in page.entries]
-            found |= {run.id: run for run in listed}
+            found |= {run.id: run for page in pages for run in page.entries}
         return list(found.values())
 
     def list_newest_runs(

@@ -12,6 +12,7 @@ from harness.bot.policy.usage import PastCommand, PastMeasurement
 
 #: As rerun-test.yml has them: `run-name` and the measuring job's `name`.
 _RUN_NAME = re.compile(r"rerun-test #(\d{1,12}) by ([A-Za-z0-9_-]{1,64}) \(comment (\d{1,20})\)")
+_STARTED = ("in_progress", "completed")
 _JOB_NAME = re.compile(r"measure \((\d{1,3}) GPUs, at most (\d{1,4}) min\)")
 
 
@@ -41,10 +42,11 @@ def read_measurement(
         may_be_granted = command.is_active and not any(map(_ends_ungranted, jobs))
         return PastMeasurement(command, may_be_granted, reserve if may_be_granted else 0.0, None)
     used = sum(_count_gpu_minutes(job, int(found[1]), int(found[2])) for job, found in granted)
-    starts = [job.started_at for job, _ in granted if job.started_at and job.status != "queued"]
+    starts = [job.started_at for job, _ in granted if job.started_at and job.status in _STARTED]
     is_active = any(job.status != "completed" for job, _ in granted)
+    job, name = granted[-1]
     started = max(starts, default=None)
-    return PastMeasurement(command, is_active, used, started, granted[-1][0].html_url)
+    return PastMeasurement(command, is_active, used, started, job.html_url, int(name[1]))
 
 
 def _ends_ungranted(job: WorkflowJob) -> bool:

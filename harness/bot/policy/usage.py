@@ -31,6 +31,8 @@ class PastMeasurement:
     started: datetime | None
     """When its measurement started; None if it has not, or never did."""
     job_url: str | None = None
+    gpus: int | None = None
+    """Of its runner; None if nothing was granted."""
 
 
 @dataclass(frozen=True, slots=True)

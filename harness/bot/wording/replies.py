@@ -74,17 +74,27 @@ def write_queued(details: CommandDetails, terms: Terms) -> str:
     """Write that the command is granted and waits for a runner."""
     where = f"{terms.gpus} GPUs" if terms.gpus else "a CPU runner (recorded graphs)"
     way = (
-        f"At most {terms.minutes} minutes on {where}. [The workflow run]({details.run_url}) shows "
-        f"when it starts, and its log live counts; `{COMMAND} status` brings this comment up to "
-        f"date, `{COMMAND} cancel` ends it."
+        f"At most {terms.minutes} minutes on {where}. The line above says when it starts, and you "
+        f"are mentioned when it ends; `{COMMAND} cancel` ends it now."
     )
     return write_answer(details, "queued", [way, "Nothing is known about the tests yet."])
 
 
-def write_running_line(since: datetime | None, job_url: str) -> str:
-    """Write the state's line of a measurement that runs."""
-    when = f" since {since:%H:%M} UTC" if since else ""
-    return _write_state(f"running{when}, [live counts in its log]({job_url}); no result yet")
+def write_running_line(since: datetime, job_url: str, ends: datetime) -> str:
+    """Write the state's line of a measurement that runs. ends: when at the latest."""
+    return _write_state(
+        f"running since {since:%H:%M} UTC, ends by {ends:%H:%M} UTC at the latest, "
+        f"[live counts in its log]({job_url}); no result yet"
+    )
+
+
+def write_waiting_line(ahead: int, ends: datetime) -> str:
+    """Write the state's line of a measurement that waits, with as many before it."""
+    before = f"{ahead} before it" if ahead else "next"
+    return _write_state(
+        f"queued, {before} on runners of its kind; with one such runner it ends by "
+        f"{ends:%H:%M} UTC at the latest"
+    )
 
 
 def write_running_item(login: str, job_url: str) -> str:
