@@ -104,9 +104,16 @@ class KeeperHandle:
         """For selectors: readable when `receive` has something."""
         return self._socket.fileno()
 
-    def start_attempt(self, mode: str, ranks: Sequence[dict[str, Any]], fds: Sequence[int]) -> None:
+    def start_attempt(
+        self,
+        mode: str,
+        ranks: Sequence[dict[str, Any]],
+        fds: Sequence[int],
+        sandbox: dict[str, Any] | None = None,
+    ) -> None:
         """Start the ranks; their descriptors are indices into `fds`."""
-        self._send({"do": "start", "mode": mode, "ranks": list(ranks)}, fds)
+        request = {"do": "start", "mode": mode, "ranks": list(ranks), "sandbox": sandbox}
+        self._send(request, fds)
 
     def terminate(self) -> None:
         """SIGTERM to the group of every rank."""

@@ -29,8 +29,11 @@ class Launch:
         """The ranks' ends, as they are sent."""
         self.event_fds: list[int] = []
         """Our ends of the event pipes, by rank."""
+        self.log_fds: list[int] = []
+        """Our ends of the pipes that ranks write stdout and stderr to."""
+        self._logs: list[int] = []
         spec.folder.mkdir(parents=True, exist_ok=True)
-        given = [self._descriptors(rank) for rank in range(spec.tp)]
+        given = [self._open_pipes() for _ in range(spec.tp)]
         for name in ("HARNESS_CONTROL_FDS", "HARNESS_BARRIER_FDS"):
             self._connect(name, given)
         self.ranks = [self._rank(rank, given[rank]) for rank in range(spec.tp)]
@@ -44,17 +47,21 @@ class Launch:
     def close(self) -> None:
         """Close what is open and remove the temporary folders."""
         self.release()
-        for fd in self.event_fds:
+        for fd in (*self.event_fds, *self.log_fds):
             os.close(fd)
-        self.event_fds = []
+        self.event_fds, self.log_fds = [], []
         shutil.rmtree(self._temporary, ignore_errors=True)
 
-    def _descriptors(self, rank: int) -> dict[str, list[int]]:
-        ours, theirs = os.pipe()
-        os.set_blocking(ours, False)
-        self.event_fds.append(ours)
-        make_log_path(self._spec.folder, rank).write_bytes(b"")
-        return {"HARNESS_EVENTS_FD": [self._hand_over(theirs)]}
+    def _open_pipes(self) -> dict[str, list[int]]:
+        self._logs.append(self._open_pipe(self.log_fds))
+        return {"HARNESS_EVENTS_FD": [self._open_pipe(self.event_fds)]}
+
+    def _open_pipe(self, ours: list[int]) -> int:
+        """Add our end to a list. Return the index of the rank's."""
+        reader, writer = os.pipe()
+        os.set_blocking(reader, False)
+        ours.append(reader)
+        return self._hand_over(writer)
 
     def _connect(self, name: str, given: list[dict[str, list[int]]]) -> None:
         """A stream socket from rank 0 to every other rank."""
@@ -72,10 +79,16 @@ class Launch:
         folder.mkdir()
         return {
             "rank": rank,
-            "env": {**make_environment(self._spec, rank), **self._more, "TMPDIR": str(folder)},
+            "env": {
+                **make_environment(self._spec, rank),
+                **self._more,
+                "HARNESS_RENDEZVOUS": str(self._temporary / "rendezvous"),
+                "TMPDIR": str(folder),
+            },
             "cwd": str(self._spec.cwd),
             "python": self._spec.python,
-            "log": str(make_log_path(self._spec.folder, rank).resolve()),
+            "log": self._logs[rank],
+            "confined": False,
             "args": make_pytest_arguments(self._spec) if rank == 0 else [],
             "fds": fds,
         }
@@ -95,7 +108,6 @@ def make_environment(spec: AttemptSpec, rank: int) -> dict[str, str]:
         "HARNESS_CELL": json.dumps(dict(spec.axes)),
         "HARNESS_SEED": str(spec.seed),
         "HARNESS_DESELECT": json.dumps(spec.deselect),
-        "HARNESS_RENDEZVOUS": str((spec.folder / "rendezvous").resolve()),
         "HARNESS_DEVICE": spec.device,
         "HARNESS_IN_CI": str(int(spec.in_ci)),
         "HARNESS_RANK": str(rank),

@@ -28,6 +28,15 @@ class Refused:
 
 
 @dataclass(frozen=True, slots=True)
+class Unconfined:
+    """No boundary could be put up around the ranks."""
+
+    why: str
+    started: bool
+    """Whether the ranks were started without."""
+
+
+@dataclass(frozen=True, slots=True)
 class Exited:
     """One rank ended, as its parent's wait saw it."""
 
@@ -53,7 +62,7 @@ class Clean:
     """Nothing is left below the keeper."""
 
 
-KeeperMessage = Ready | Started | Refused | Exited | Orphan | Clean
+KeeperMessage = Ready | Started | Refused | Unconfined | Exited | Orphan | Clean
 
 
 def parse_message(line: bytes) -> KeeperMessage:
@@ -66,6 +75,8 @@ def parse_message(line: bytes) -> KeeperMessage:
             return Started(tuple(pids))
         case {"event": "refused", "why": str(why)}:
             return Refused(why)
+        case {"event": "unconfined", "why": str(why), "started": bool(started)}:
+            return Unconfined(why, started)
         case {"event": "exited", **end}:
             return Exited(**end)
         case {"event": "orphan", "pid": int(pid), "comm": str(comm)}:

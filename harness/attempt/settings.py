@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from harness.attempt.sandbox import Sandbox
 from harness.attempt.spec import Isolation
 
 
@@ -31,6 +32,8 @@ class SupervisorSettings:
     """The run's suites build this project's engine; see `AttemptSpec.uses_engine`."""
     preload: tuple[str, ...] = ()
     """Modules that a zygote imports before it forks; a spawned rank never sees them."""
+    sandbox: Sandbox = field(default_factory=Sandbox)
+    """The boundary that attempts are made behind."""
     caches: Literal["shared", "fresh", "user"] = "shared"
     """What most attempts' specs say, so that the first zygote is started with it."""
     learn_preload: bool = False

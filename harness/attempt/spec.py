@@ -69,6 +69,8 @@ class AttemptRecord:
     """How its ranks were started: spawned after all, if no zygote could be forked."""
     hash_seed: str = ""
     """PYTHONHASHSEED of its ranks, so that a rerun can repeat it."""
+    unconfined: str | None = None
+    """Why its ranks ran without the boundary that was asked for; None if they did not."""
     compiled: int | None = None
     """Files that it added to its compiler caches, or changed; None for the user's own caches."""
     notes: list[str] = field(default_factory=list)

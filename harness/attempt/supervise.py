@@ -108,8 +108,7 @@ class Supervisor:
                 self._start(launch, place, record)
                 if record.error is None:
                     self._zygotes.prepare(spec)
-                    fds = launch.event_fds
-                    Watch(spec, place.keeper, recorder, record, fds, self._cancel_reader).run()
+                    Watch(spec, place.keeper, recorder, record, launch, self._cancel_reader).run()
                 record.wall_seconds = time.perf_counter() - start
                 recorder.write_trace()
             clean = record.error in (None, "cancelled")
@@ -126,7 +125,8 @@ class Supervisor:
 
     def _start(self, launch: Launch, place: Place, record: AttemptRecord) -> None:
         try:
-            place.keeper.start_attempt(place.isolation, launch.ranks, launch.fds)
+            sandbox = self._settings.sandbox.make_request()
+            place.keeper.start_attempt(place.isolation, launch.ranks, launch.fds, sandbox)
         except KeeperLost as error:
             record.error = str(error)
         launch.release()

@@ -4,11 +4,23 @@ Deadlines have names, and each name has a method: timeout -> SIGTERM, kill -> SI
 up. The ranks' own deaths and the keeper's `clean` move the attempt on.
 """
 
+import contextlib
 import selectors
 import time
 
 from harness.attempt.keeper import KeeperHandle, KeeperLost, KeeperRefused
-from harness.attempt.messages import Clean, Exited, KeeperMessage, Orphan, Ready, Refused, Started
+from harness.attempt.launch import Launch, make_log_path
+from harness.attempt.logs import LogReader
+from harness.attempt.messages import (
+    Clean,
+    Exited,
+    KeeperMessage,
+    Orphan,
+    Ready,
+    Refused,
+    Started,
+    Unconfined,
+)
 from harness.attempt.spec import AttemptRecord, AttemptSpec, RankExit
 from harness.attempt.stream import LineReader, Recorder
 
@@ -20,6 +32,8 @@ LINGER_SECONDS = 0.2
 STUCK_SECONDS = 10.0
 # A rank may write faster than we read: other descriptors and the clock get their turn in between.
 _READS_PER_TURN = 16
+# More than the largest pipe holds: a writer that has survived must not keep us here.
+_MOST_PIPE_READS = 32
 
 
 class Watch:
@@ -31,14 +45,18 @@ class Watch:
         keeper: KeeperHandle,
         recorder: Recorder,
         record: AttemptRecord,
-        event_fds: list[int],
+        launch: Launch,
         cancel_fd: int,
     ) -> None:
         self._spec = spec
         self._keeper = keeper
         self._recorder = recorder
         self._record = record
-        self._streams = [LineReader(fd) for fd in event_fds]
+        self._streams = [LineReader(fd) for fd in launch.event_fds]
+        self._logs = [
+            LogReader(fd, make_log_path(spec.folder, rank))
+            for rank, fd in enumerate(launch.log_fds)
+        ]
         self._alive = set(range(spec.tp))
         self._due = {"timeout": time.monotonic() + spec.timeout_s}
         self._sweeping = False
@@ -51,9 +69,17 @@ class Watch:
             self._selector.register(
                 stream.fd, selectors.EVENT_READ, lambda rank=rank: self._read_events(rank)
             )
+        for log in self._logs:
+            self._selector.register(log.fd, selectors.EVENT_READ, lambda log=log: self._read(log))
 
     def run(self) -> None:
         """Loop until clean; what was seen is in the record. Raise KeeperRefused."""
+        with contextlib.ExitStack() as logs:
+            for log in self._logs:
+                logs.enter_context(log)
+            self._loop()
+
+    def _loop(self) -> None:
         try:
             while not self._over:
                 for key, _ in self._selector.select(self._patience()):
@@ -67,6 +93,8 @@ class Watch:
             self._drain(rank)
             if rest := stream.rest():
                 self._recorder.take(rank, rest)
+        for log in self._logs:
+            _drain_log(log)
 
     # --- the clock ---
 
@@ -119,6 +147,11 @@ class Watch:
         match message:
             case Refused(why):
                 raise KeeperRefused(why)
+            case Unconfined(why, started):
+                self._record.unconfined = why
+                if not started:
+                    self._record.error = f"--sandbox required is not possible here: {why}"
+                    self._over = True
             case Exited():
                 self._on_exit(message)
             case Orphan(pid, comm):
@@ -162,6 +195,11 @@ class Watch:
         if not stream.open:
             self._selector.unregister(stream.fd)
 
+    def _read(self, log: LogReader) -> None:
+        log.read()
+        if not log.open:
+            self._selector.unregister(log.fd)
+
     def _drain(self, rank: int) -> None:
         stream = self._streams[rank]
         for _ in range(_READS_PER_TURN):
@@ -170,3 +208,10 @@ class Watch:
                 return
             for line in lines:
                 self._recorder.take(rank, line)
+
+
+def _drain_log(log: LogReader) -> None:
+    """Take what the pipe holds. Its writers are dead, or a keeper's death has left some."""
+    for _ in range(_MOST_PIPE_READS):
+        if not log.open or not log.read():
+            return

@@ -7,9 +7,12 @@ A keeper that must not be forked (`forking.py`) refuses, and the supervisor spaw
 The supervisor speaks JSON lines over one stream socket:
 
     -> start {mode: fork|spawn,
-              ranks: [{rank, env, cwd, python, log, args, fds: {VARIABLE: [index]}}]}
-       with the descriptors that `fds` counts into, in the order of their indices
+              ranks: [{rank, env, cwd, python, log: index, args, confined,
+                       fds: {VARIABLE: [index]}}],
+              sandbox: null | {required, parts, protected: [path]}}
+       with the descriptors that `log` and `fds` count into, in the order of their indices
     <- started {pids} | refused {why}
+    <- unconfined {why, started}   no boundary could be put up; were the ranks started without?
     <- exited {rank, pid, code, signal, maxrss}
     -> term                  SIGTERM to the group of each rank that is left
     -> sweep {after: s}      SIGKILL, after s seconds, to whatever is left below
@@ -35,7 +38,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, NoReturn
 
-from . import forking, imports, launch, processes
+from . import forking, imports, launch, processes, sandbox
 
 _MAX_MESSAGE = 8 << 20
 _MAX_FDS = 253  # the kernel's limit for one message
@@ -53,6 +56,8 @@ class Keeper:
         self._ranks: dict[int, int] = {}
         self._sweep_at: float | None = None
         self._orphans: set[int] = set()
+        self._boundary: sandbox.Boundary | None = None
+        self._confined: set[int] = set()
         self._selector = selectors.DefaultSelector()
         self._selector.register(sock, selectors.EVENT_READ, self._read_requests)
         self._wake_on_child_death()
@@ -98,10 +103,11 @@ class Keeper:
 
     def _do_start(self, request: dict[str, Any]) -> None:
         fds, self._fds = self._fds, []
+        self._orphans = set()
         obstacle = forking.find_fork_obstacle() if request["mode"] == "fork" else None
         if obstacle:
             self.send("refused", why=obstacle)
-        else:
+        elif not self._confine(request, fds):
             self._ranks = {
                 launch.start_rank(rank, fds, request["mode"]): rank["rank"]
                 for rank in request["ranks"]
@@ -111,14 +117,70 @@ class Keeper:
         for fd in fds:
             os.close(fd)
 
-    def _do_term(self, _: dict[str, Any]) -> None:
+    def _do_term(self, request: dict[str, Any]) -> None:
+        self._pass_on(request)
         for pid in self._ranks:  # not yet reaped, so the group is still theirs
             with suppress(ProcessLookupError):
                 os.killpg(pid, signal.SIGTERM)
 
     def _do_sweep(self, request: dict[str, Any]) -> None:
+        if self._pass_on(request):
+            return
         self._sweep_at = time.monotonic() + request["after"]
-        self._orphans = set()
+
+    # --- the boundary: an init that is a keeper of the same protocol ---
+
+    def _confine(self, request: dict[str, Any], fds: list[int]) -> bool:
+        """Start the ranks behind a boundary. Return False if they are to be started without."""
+        wanted = request["sandbox"]
+        if wanted is None:
+            return False
+        try:
+            self._boundary = sandbox.open_boundary(wanted, lambda sock: Keeper(sock).serve())
+        except sandbox.SandboxError as error:
+            self.send("unconfined", why=str(error), started=not wanted["required"])
+            return bool(wanted["required"])
+        self._confined = {rank["rank"] for rank in request["ranks"]}
+        ranks = [{**rank, "confined": True} for rank in request["ranks"]]
+        inside = json.dumps({**request, "ranks": ranks, "sandbox": None}).encode() + b"\n"
+        sent = socket.send_fds(self._boundary.socket, [inside], fds)
+        self._boundary.socket.sendall(inside[sent:])
+        self._selector.register(self._boundary.socket, selectors.EVENT_READ, self._relay)
+        return True
+
+    def _pass_on(self, request: dict[str, Any]) -> bool:
+        if self._boundary is None:
+            return False
+        with suppress(OSError):  # init is gone, which the relay sees
+            self._boundary.socket.sendall(json.dumps(request).encode() + b"\n")
+        return True
+
+    def _relay(self) -> None:
+        assert self._boundary is not None, "its socket is registered while it is up"
+        lines = self._boundary.receive()
+        for line in lines or ():
+            message = json.loads(line)
+            if message["event"] == "clean":
+                self._end_boundary()
+                self._do_sweep({"after": 0.0})
+                return
+            if message["event"] == "exited":
+                self._confined.discard(message["rank"])
+            self.send(**message)
+        if lines is None:
+            self._end_boundary()
+            for rank in self._confined:
+                end = {"code": None, "signal": "SIGKILL", "maxrss": 0}
+                self.send("exited", rank=rank, pid=0, **end)
+            self._confined = set()
+
+    def _end_boundary(self) -> None:
+        if self._boundary is not None:
+            self._selector.unregister(self._boundary.socket)
+            self._boundary.destroy()
+            # Ours, and no orphans of the attempt.
+            self._orphans |= {self._boundary.helper, self._boundary.init}
+            self._boundary = None
 
     # --- the processes below ---
 

@@ -2,6 +2,9 @@
 
 import ctypes
 import os
+import signal
+from collections.abc import Collection
+from contextlib import suppress
 from pathlib import Path
 
 _PR_SET_PDEATHSIG = 1
@@ -15,12 +18,34 @@ def become_subreaper() -> None:
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
 
 
-def die_with_parent(parent: int, signal: int) -> None:
-    """Have the kernel send `signal` to this process once `parent` is gone."""
-    _prctl(_PR_SET_PDEATHSIG, signal)
+def die_with_parent(parent: int, number: int) -> None:
+    """Have the kernel send this signal to this process once `parent` is gone."""
+    request_death_signal(number)
     # The parent may have died before the call: then the signal never comes.
     if os.getppid() != parent:
-        os.kill(os.getpid(), signal)
+        os.kill(os.getpid(), number)
+
+
+def request_death_signal(number: int) -> None:
+    """Have the kernel send this signal to this process once its parent is gone."""
+    _prctl(_PR_SET_PDEATHSIG, number)
+
+
+def reset_signals() -> None:
+    """Undo in a fork of a keeper what the keeper has set up for itself."""
+    signal.set_wakeup_fd(-1)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])
+
+
+def close_all_but(keep: Collection[int]) -> None:
+    """Close every descriptor above 2 that is not to be kept."""
+    for fd in [int(link.name) for link in Path("/proc/self/fd").iterdir()]:
+        if fd > 2 and fd not in keep:
+            with suppress(OSError):  # the listing's own descriptor is among them, and closed
+                os.close(fd)
 
 
 def count_threads() -> int:

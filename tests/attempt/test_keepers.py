@@ -111,8 +111,12 @@ def test_what_left_the_group_of_a_dead_keepers_rank_is_found_by_its_attempt(
             time.sleep(0.02)
         os.kill(parent_of(rank), signal.SIGKILL)
 
+    def kill_later(rank: int) -> None:
+        # The callback's thread is the one that writes the log.
+        threading.Thread(target=kill_keeper, args=(rank,), daemon=True).start()
+
     spec = make_spec("leaves_child.py::test_leaves_a_grandchild_and_waits")
-    record = forking.run(spec, at_test_start(kill_keeper))
+    record = forking.run(spec, at_test_start(kill_later))
     mark = f"HARNESS_ATTEMPT_ID={spec.attempt_id}".encode()
     assert record.error
     for process in Path("/proc").glob("[0-9]*"):

@@ -105,12 +105,15 @@ def test_the_keeper_by_path_speaks_its_protocol(
         "env": {"RANK": "0", "PYTEST_ADDOPTS": "-p no:hypothesispytest"},
         "cwd": str(suite),
         "python": sys.executable,
-        "log": str(tmp_path / "log"),
+        "log": 1,
+        "confined": False,
         "args": ["test_names.py"],
         "fds": {"HARNESS_EVENTS_FD": [0]},
     }
-    supervisor.send([writer], do="start", mode=mode, ranks=[rank])
+    log = os.open(tmp_path / "log", os.O_WRONLY | os.O_CREAT)
+    supervisor.send([writer, log], do="start", mode=mode, ranks=[rank], sandbox=None)
     os.close(writer)
+    os.close(log)
     started = supervisor.receive()
     exited = supervisor.receive()
     assert started["event"] == "started" and exited["event"] == "exited"
@@ -132,11 +135,14 @@ def test_a_rank_that_cannot_start_says_why_in_its_log(
         "env": {},
         "cwd": str(tmp_path / "nowhere"),
         "python": sys.executable,
-        "log": str(tmp_path / "log"),
+        "log": 0,
+        "confined": False,
         "args": [],
         "fds": {},
     }
-    supervisor.send([], do="start", mode="spawn", ranks=[rank])
+    log = os.open(tmp_path / "log", os.O_WRONLY | os.O_CREAT)
+    supervisor.send([log], do="start", mode="spawn", ranks=[rank], sandbox=None)
+    os.close(log)
     assert supervisor.receive()["event"] == "started"
     assert supervisor.receive()["code"] == 127
     assert "nowhere" in (tmp_path / "log").read_text()
