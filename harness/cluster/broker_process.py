@@ -18,7 +18,7 @@ from harness.cluster.messages import Close, PoolSettings, Report, Request
 SILENT_WAIT_S = 20.0
 #: How long Ray may take to start, with an actor on every device.
 START_WAIT_S = 150.0
-_CLOSE_WAIT_S = 3.5
+_CLOSE_WAIT_S = 2.5
 # The folder whose `harness` this is. Ray's workers must import it, not a checkout's under test.
 _ROOT = Path(__file__).resolve().parents[2]
 
@@ -32,6 +32,7 @@ class BrokerProcess:
 
     def __init__(self, settings: PoolSettings) -> None:
         """Start it and return at once. Its first report says whether the pool is open."""
+        self._is_private = settings.address is None
         self._folder = leftovers.make_folder()
         ours, theirs = socketpair()
         self._channel = Channel(ours)
@@ -46,7 +47,7 @@ class BrokerProcess:
                     self._folder,
                 ],
                 cwd=_ROOT,
-                env={**os.environ, **_make_environment(settings.address is None)},
+                env={**os.environ, **_make_environment(self._is_private)},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -82,14 +83,21 @@ class BrokerProcess:
         return reports
 
     def close(self) -> None:
-        """End it and all it started: in peace if it answers within seconds, else by force."""
-        with contextlib.suppress(BrokerLostError):
-            self.send(Close())
+        """End it and all it started.
+
+        A private Ray is killed as a whole. A joined cluster is asked to take its devices back, and
+        does so by itself once the broker is gone if it does not answer within seconds.
+        """
         try:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self._process.wait(_CLOSE_WAIT_S)
+            if not self._is_private:
+                self._ask_to_close()
         finally:
             self.kill()
+
+    def _ask_to_close(self) -> None:
+        with contextlib.suppress(BrokerLostError, subprocess.TimeoutExpired):
+            self.send(Close())
+            self._process.wait(_CLOSE_WAIT_S)
 
     def kill(self) -> None:
         """End it and all it started by SIGKILL, which works on stopped processes too."""

@@ -24,7 +24,8 @@ from harness.core.errors import NoDeviceError
 START_WAIT_S = 60.0
 RESTART_WAIT_S = 25.0
 _KILL_WAIT_S = 3.0
-_CLOSE_WAIT_S = 2.0
+_CLOSE_WAIT_S = 1.0
+_LEAVE_WAIT_S = 1.0
 
 
 @dataclass(slots=True)
@@ -104,11 +105,10 @@ class Crew:
         return self._find_stopped()
 
     async def close(self) -> None:
-        """End actors and reservation, as far as they answer soon."""
+        """Leave a joined cluster: end actors and reservation, as far as they answer soon."""
         pending = [post.actor.close().get(_CLOSE_WAIT_S) for post in self.posts]
         await asyncio.gather(*pending, return_exceptions=True)
-        if self._settings.address is not None:  # a private Ray is ended as a whole
-            await _give_up_after(_KILL_WAIT_S, asyncio.to_thread(self._leave))
+        await _give_up_after(_LEAVE_WAIT_S, asyncio.to_thread(self._leave))
 
     def _leave(self) -> None:
         self._reservation.release()
