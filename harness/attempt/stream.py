@@ -65,7 +65,7 @@ class Recorder:
         self._record = record
         self._on_event = on_event
         self._budget = _MAX_EVENT_BYTES
-        self._file: IO[str] = (folder / "events.jsonl").open("w", encoding="utf-8")
+        self._file: IO[str] = (folder / "events.jsonl").open("w", encoding="utf-8", buffering=1)
 
     def __enter__(self) -> "Recorder":
         return self

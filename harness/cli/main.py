@@ -106,6 +106,17 @@ def report(
 
 
 @app.command()
+def watch(
+    run: Annotated[str, typer.Argument(help="A run's id, a unique prefix, or latest.")] = "latest",
+    store: StoreOption = None,
+) -> None:
+    """Show a run that goes on: its cells, attempts and last failures. Disturbs nothing."""
+    from harness.driver.commands.watch import watch_run
+
+    raise typer.Exit(watch_run(run, store))
+
+
+@app.command()
 def plan(
     base_rate: Annotated[
         float,

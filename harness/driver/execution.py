@@ -17,9 +17,10 @@ from harness.driver.context import RunContext
 from harness.driver.export import make_export
 from harness.driver.interruption import Interruption, silence_closed_pipes
 from harness.driver.ledger import Ledger
+from harness.driver.live_progress import LiveProgress
 from harness.driver.loop import LoopParts, RunEnd, RunLoop
 from harness.driver.outputs import Outputs
-from harness.driver.progress import Progress
+from harness.driver.progress import Progress, ProgressView
 from harness.driver.queue import QueuedAttempt
 from harness.driver.stopping import Ended, Stopping
 from harness.report.terminal import print_report
@@ -40,8 +41,8 @@ def execute(
     context: RunContext, pool: DevicePool, session: Session, queue: Sequence[QueuedAttempt]
 ) -> int:
     """Work off the queue, store how the run ended, and report it. Return the exit code."""
-    store, total = session.store, len(schedule(context.plan))
-    progress = Progress(total, max(total - len(queue), 0), session.verbose)
+    store = session.store
+    progress = _open_progress(context, store.attempts(context.run_id), queue, session.verbose)
     ledger = Ledger(store, context.record, context.folder, progress.say)
     end = RunEnd(RunStatus.FAILED)
     try:
@@ -64,7 +65,7 @@ def _run_loop(
     pool: DevicePool,
     session: Session,
     queue: Sequence[QueuedAttempt],
-    progress: Progress,
+    progress: ProgressView,
     ledger: Ledger,
 ) -> RunEnd:
     rows = session.store.attempts(context.run_id)
@@ -77,6 +78,16 @@ def _run_loop(
         progress.say(messages.say_interrupted(cause))
         return RunEnd(RunStatus.INTERRUPTED, cause)
     return RunLoop(context, parts).execute(queue)
+
+
+def _open_progress(
+    context: RunContext, rows: Sequence[AttemptRow], queue: Sequence[QueuedAttempt], verbose: bool
+) -> ProgressView:
+    """Return a live view for a terminal, and lines now and then for a log."""
+    if sys.stderr.isatty():
+        return LiveProgress(context, rows, verbose)
+    total = len(schedule(context.plan))
+    return Progress(total, max(total - len(queue), 0), verbose)
 
 
 def to_ended(row: AttemptRow) -> Ended:

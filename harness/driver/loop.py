@@ -22,7 +22,7 @@ from harness.driver.attempts import (
 from harness.driver.context import RunContext
 from harness.driver.interruption import CLOSED_PIPE, Interruption, silence_closed_pipes
 from harness.driver.ledger import Ledger
-from harness.driver.progress import Progress
+from harness.driver.progress import ProgressView
 from harness.driver.queue import QueuedAttempt, Source
 from harness.driver.revisions.place import noted
 from harness.driver.stopping import Ended, Stopping
@@ -48,7 +48,7 @@ class LoopParts:
 
     pool: DevicePool
     ledger: Ledger
-    progress: Progress
+    progress: ProgressView
     stopping: Stopping
     interruption: Interruption
 

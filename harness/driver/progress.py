@@ -2,7 +2,7 @@
 
 import sys
 from collections import Counter
-from typing import TextIO
+from typing import Protocol, TextIO
 
 from tqdm import tqdm
 
@@ -11,6 +11,28 @@ from harness.core.result import AttemptResult
 
 #: Seconds between lines of a log, which wants one now and then and not a moving clock.
 LOG_EVERY_S = 30.0
+
+
+class ProgressView(Protocol):
+    """What the run's loop tells whoever shows the run."""
+
+    def ended(self, name: str, result: AttemptResult) -> None:
+        """Take an attempt that ended; `name` begins with its id."""
+
+    def extend(self, more: int) -> None:
+        """Expect more attempts: an infrastructure attempt is made again."""
+
+    def event(self, name: str, event: Event) -> None:
+        """Take an event of rank 0."""
+
+    def say(self, line: str) -> None:
+        """Show a line that stays."""
+
+    def tick(self) -> None:
+        """Keep the clock moving while nothing ends."""
+
+    def close(self) -> None:
+        """Leave the last state on the screen."""
 
 
 class _Lines:
