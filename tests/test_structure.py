@@ -20,7 +20,7 @@ NO_VERBS = set(
     re.findall(
         r"\w+",
         """
-    about after against along among at attributes axes be before below between branches by capacity
+    about after against along among at attributes axes before below between branches by capacity
     causes cell cells columns counts descriptors devices done environment evidence given groups
     held how in infrastructure inside kept keys kinds known left lines lost more names new no notes
     nothing of one only orders other out pages rows said shown signature slots taken texts
