@@ -124,6 +124,30 @@ def compute_error(design: Design, limit: float) -> float:
     return _find_worst_rate(weights)
 
 
+def compute_error_at(tables: "tuple[Floats, ...]", limit: float, difference: float) -> float:
+    """Return the chance that tabled e-values reach the limit if the rates differ by so much.
+
+    At the worst pair of rates with this difference, among 60 of them.
+    """
+    import numpy as np
+
+    found = []
+    mass = np.ones((1, 1))
+    for blocks in range(1, len(tables)):
+        mass = _add_block(mass, (0.5, 0.5))
+        arm, reference = np.nonzero((tables[blocks] >= limit) & (mass > 0))
+        found.append(np.array([np.full(len(arm), blocks), arm, reference, mass[arm, reference]]))
+        mass = np.where(tables[blocks] >= limit, 0.0, mass)
+    blocks, arm, reference, weight = np.concatenate(found, axis=1)
+    span = 0.5 - 0.5 * np.cos(np.linspace(0, np.pi, 62)[1:-1])
+    low, high = max(0.0, difference), min(1.0, 1.0 + difference)
+    rates = (low + (high - low) * span)[:, None]
+    logs = np.log(weight) + arm * np.log(2 * rates) + (blocks - arm) * np.log(2 - 2 * rates)
+    others = rates - difference
+    logs = logs + reference * np.log(2 * others) + (blocks - reference) * np.log(2 - 2 * others)
+    return float(np.exp(logs).sum(axis=1).max()) if len(weight) else 0.0
+
+
 def _find_worst_rate(weights: "Floats") -> float:
     import numpy as np
 

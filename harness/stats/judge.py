@@ -13,6 +13,8 @@ from harness.stats.attempts_needed import (
 from harness.stats.boundary import Design, compute_error, find_futile
 from harness.stats.contrasts import ALPHA, Comparison, Contrast, Finding, adjust_holm, compare_rates
 from harness.stats.infrastructure import compare_worst_case, find_infra_difference
+from harness.stats.intervals import Interval
+from harness.stats.inversion import OPEN_ENDED, invert_test
 from harness.stats.planned import CellOutcomes, PlannedContrast, Question
 from harness.stats.rate_gate import RateGate, bound_cell, judge_rate_gate
 from harness.stats.sequential import (
@@ -92,9 +94,27 @@ def _compare(question: Question, arm: CellOutcomes, reference: CellOutcomes) -> 
     )
     p, p_worst = _find_p(question, found.e), _find_p(question, found.e_worst)
     compared = compare_sequentially(arm.outcomes, reference.outcomes, p)
-    if rule.threshold is not None:
-        compared = replace(compared, test=CALIBRATED)
+    if rule.version >= 2:
+        decided = len(question.contrasts) * p_worst <= ALPHA
+        compared = replace(
+            compared,
+            test=compared.test if rule.threshold is None else CALIBRATED,
+            difference=_invert(question, arm, reference, decided),
+        )
     return _Compared(compared, p, p_worst)
+
+
+def _invert(
+    question: Question, arm: CellOutcomes, reference: CellOutcomes, decided: bool
+) -> Interval:
+    """Return the interval of the difference that agrees with the deciding test."""
+    design = _design(question)
+    if question.rule.threshold is None:
+        design = replace(design, cap=OPEN_ENDED)
+    pairs = zip(arm.outcomes, reference.outcomes, strict=False)
+    return invert_test(
+        design, [(a, b) for a, b in pairs if a is not None and b is not None], decided
+    )
 
 
 def _find_p(question: Question, e: float) -> float:

@@ -2,10 +2,9 @@
 
 from collections.abc import Hashable, Sequence
 from itertools import pairwise
-from math import comb
 from typing import TYPE_CHECKING
 
-from harness.stats.distributions import compute_hypergeometric_pmf
+from harness.stats.distributions import compute_hypergeometric_pmf, list_log_choose
 from harness.stats.intervals import CountError
 
 if TYPE_CHECKING:
@@ -148,19 +147,19 @@ def compute_runs_p(failed: Sequence[bool]) -> float | None:
     if k in (0, n):
         return None
     runs = 1 + sum(a != b for a, b in pairwise(failed))
-    chances = _runs_distribution(k, n - k)
-    fewer = sum(chance for r, chance in chances.items() if r <= runs)
-    more = sum(chance for r, chance in chances.items() if r >= runs)
-    return min(1.0, 2 * min(fewer, more))
+    chances = _list_run_chances(k, n - k)
+    return min(1.0, 2 * float(min(chances[: runs + 1].sum(), chances[runs:].sum())))
 
 
-def _runs_distribution(k: int, passed: int) -> dict[int, float]:
-    """Probability of each number of runs of k failures among `passed` passes."""
-    ways = comb(k + passed, k)
-    chances: dict[int, float] = {}
-    for half in range(1, min(k, passed) + 1):
-        left, right = comb(k - 1, half - 1), comb(passed - 1, half - 1)
-        chances[2 * half] = 2 * left * right / ways
-        odd = left * comb(passed - 1, half) + comb(k - 1, half) * right
-        chances[2 * half + 1] = odd / ways
+def _list_run_chances(k: int, passed: int) -> "Floats":
+    """Return the probability of each number of runs, from 0, of k failures among the passes."""
+    import numpy as np
+
+    half = np.arange(1, min(k, passed) + 1)
+    left, right = (np.append(list_log_choose(of - 1), [-np.inf] * 2) for of in (k, passed))
+    ways = float(list_log_choose(k + passed)[k])
+    chances = np.zeros(2 * len(half) + 2)
+    chances[2 * half] = 2 * np.exp(left[half - 1] + right[half - 1] - ways)
+    chances[2 * half + 1] = np.exp(left[half - 1] + right[half] - ways)
+    chances[2 * half + 1] += np.exp(left[half] + right[half - 1] - ways)
     return chances

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import time
 
 import numpy as np
 import pytest
@@ -114,6 +115,16 @@ def test_the_runs_test_is_the_share_of_all_orders(text: str) -> None:
     tails = [sum(r <= seen for r in every), sum(r >= seen for r in every)]
     expected = min(1.0, 2 * min(tails) / len(every))
     assert compute_runs_p([c == "1" for c in text]) == pytest.approx(expected)
+
+
+def test_the_runs_test_is_fast_for_a_hundred_thousand_attempts() -> None:
+    rng = np.random.default_rng(3)
+    failed = [bool(x) for x in rng.random(100_000) < 0.2]
+    began = time.perf_counter()
+    p = compute_runs_p(failed)
+    assert time.perf_counter() - began < 1
+    assert p is not None
+    assert p > 0.01
 
 
 def test_no_order_is_seen_where_all_or_none_failed() -> None:
