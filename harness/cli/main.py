@@ -169,6 +169,23 @@ def runs(store: StoreOption = None) -> None:
 
 
 @app.command()
+def history(
+    test: Annotated[
+        str | None,
+        typer.Argument(help="Tests whose id contains this (default: whole suites)."),
+    ] = None,
+    runs: Annotated[
+        int, typer.Option("--runs", metavar="N", min=1, help="How many of the newest runs.")
+    ] = 200,
+    store: StoreOption = None,
+) -> None:
+    """Show failure rates across stored runs and commits, and where they changed."""
+    from harness.driver.commands.history import print_history
+
+    raise typer.Exit(print_history(test, store, runs))
+
+
+@app.command()
 def doctor(store: StoreOption = None) -> None:
     """Say what this machine offers: devices, backends, versions, Ray, store."""
     from harness.driver.commands.doctor import print_doctor

@@ -1,9 +1,9 @@
 """The interval of a difference that agrees with the test that decided it. Pure.
 
 For each difference d the e-process of `sequential` is set up against "the rates differ by d"
-(Turner and Grünwald 2022, arXiv 2203.09785): a block's factor is the alternative's likelihood over that of
-its projection on the rates that differ by d. At d = 0 it is the deciding test itself. The interval
-holds the differences that are not rejected.
+(Turner and Grünwald 2022, arXiv 2203.09785): a block's factor is the alternative's likelihood over
+that of its projection on the rates that differ by d. At d = 0 it is the deciding test itself. The
+interval holds the differences that are not rejected.
 """
 
 from collections.abc import Callable, Sequence

@@ -117,3 +117,24 @@ def describe_too_few_to_prove(rate: float, repeats: int, needed: int) -> str:
         f"{repeats} attempts per cell cannot prove a rate below {100 * rate:g} %: "
         f"that takes {needed} clean ones"
     )
+
+
+def describe_clean_fix(needed: int) -> str:
+    """Return how many clean attempts would show that a fix works."""
+    return f"{needed} clean attempts of the fix are needed"
+
+
+def describe_short_history(runs: int, fewest: int) -> str:
+    """Return why a difference between two runs is no finding without more runs of the cell."""
+    return (
+        f"the store holds {runs} other runs of this cell, and {fewest} are needed to tell how much "
+        "runs differ by themselves; measure both commits in one run with --rev"
+    )
+
+
+def describe_varied_runs(runs: int, p: float) -> str:
+    """Return that a difference is no larger than those between earlier runs."""
+    return (
+        f"{runs} other runs of this cell differ so much by themselves (beta-binomial, "
+        f"p = {p:.2g}); measure both commits in one run with --rev"
+    )

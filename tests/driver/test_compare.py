@@ -13,7 +13,8 @@ from harness.core.exits import ExitCode
 from harness.core.plan import Plan, PlannedCell, plan_to_dict, schedule
 from harness.core.records import AttemptRow, RunRecord
 from harness.core.statuses import AttemptStatus, RunStatus
-from harness.driver.commands.compare import compare_runs
+from harness.driver.commands.compare import RunComparison, compare_runs
+from harness.stats.change_points import RunTally
 from harness.stats.contrasts import Finding
 from harness.stats.wording import describe_contrast
 
@@ -53,8 +54,39 @@ def run(
     return count_run(record, rows, [])
 
 
+def compare_with_history(base: RunCounts, head: RunCounts) -> RunComparison:
+    """Compare where earlier runs failed as often as the base did, each of them."""
+    history = {
+        f"{cell.suite} · {cell.axes.label}": [RunTally(cell.failed, cell.passed)] * 8
+        for cell in base.cells
+    }
+    return compare_runs(base, head, history)
+
+
+def test_without_a_history_of_runs_no_difference_is_called() -> None:
+    before, after = run("before", {ASCENDING: 15}), run("after", {ASCENDING: 0})
+    (contrast,) = compare_runs(before, after, {}).contrasts
+    assert contrast.finding is Finding.CANNOT_SAY
+    assert "--rev" in contrast.reason
+
+
+def test_runs_that_always_differed_so_much_leave_it_undecided() -> None:
+    before, after = run("before", {ASCENDING: 15}), run("after", {ASCENDING: 3})
+    name = f"s.py · {ASCENDING.label}"
+    varied = {name: [RunTally(k, 50 - k) for k in (2, 16, 5, 14, 1, 12)]}
+    found = compare_runs(before, after, varied)
+    assert found.contrasts[0].finding is Finding.UNDECIDED
+    assert found.exit_code is ExitCode.UNDECIDED
+
+
+def test_an_undecided_fix_says_how_many_clean_attempts_it_needs() -> None:
+    before, after = run("before", {ASCENDING: 5}), run("after", {ASCENDING: 0}, repeats=20)
+    (contrast,) = compare_with_history(before, after).contrasts
+    assert "45 clean attempts" in contrast.outlook
+
+
 def test_a_fix_that_worked_is_said_per_cell() -> None:
-    found = compare_runs(
+    found = compare_with_history(
         run("before", {ASCENDING: 15, DESCENDING: 0}), run("after", {ASCENDING: 0, DESCENDING: 0})
     )
     first, second = found.contrasts
@@ -68,19 +100,19 @@ def test_a_fix_that_worked_is_said_per_cell() -> None:
 
 def test_a_change_for_the_worse_exits_1_and_no_difference_is_undecided() -> None:
     clean, bad = run("a", {ASCENDING: 0}), run("b", {ASCENDING: 20})
-    assert compare_runs(clean, bad).exit_code is ExitCode.FAILURES
-    assert compare_runs(clean, run("c", {ASCENDING: 1})).exit_code is ExitCode.UNDECIDED
+    assert compare_with_history(clean, bad).exit_code is ExitCode.FAILURES
+    assert compare_with_history(clean, run("c", {ASCENDING: 1})).exit_code is ExitCode.UNDECIDED
 
 
 def test_a_run_cut_short_is_compared_by_what_holds_at_every_look() -> None:
-    found = compare_runs(run("a", {ASCENDING: 0}), run("b", {ASCENDING: 20}, ended=30))
+    found = compare_with_history(run("a", {ASCENDING: 0}), run("b", {ASCENDING: 20}, ended=30))
     comparison = found.contrasts[0].comparison
     assert comparison
     assert comparison.test == "e-process"
 
 
 def test_cells_are_matched_by_all_their_axes_whatever_else_was_run() -> None:
-    found = compare_runs(run("a", {ASCENDING: 9, DESCENDING: 0}), run("b", {ASCENDING: 0}))
+    found = compare_with_history(run("a", {ASCENDING: 9, DESCENDING: 0}), run("b", {ASCENDING: 0}))
     assert len(found.contrasts) == 1
     assert found.only_in_one == ["s.py · descending · tp 1: only in run a"]
 
@@ -88,11 +120,11 @@ def test_cells_are_matched_by_all_their_axes_whatever_else_was_run() -> None:
 def test_runs_that_cannot_be_compared_are_refused() -> None:
     one = run("a", {ASCENDING: 0})
     with pytest.raises(UsageError, match="is one run: name two"):
-        compare_runs(one, one)
+        compare_with_history(one, one)
     with pytest.raises(UsageError, match="share no cell"):
-        compare_runs(one, run("b", {DESCENDING: 0}))
+        compare_with_history(one, run("b", {DESCENDING: 0}))
     with pytest.raises(UsageError, match="one observation"):
-        compare_runs(one, run("b", {ASCENDING: 0}, fixed_seed=True))
+        compare_with_history(one, run("b", {ASCENDING: 0}, fixed_seed=True))
 
 
 def test_everything_recorded_that_changed_is_listed() -> None:

@@ -1,19 +1,27 @@
 """`harness compare RUN_A RUN_B`: did the rate change from A to B, and what else did."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from rich.console import Console
 from rich.markup import escape
 
+from harness.analysis.history import collect_series
 from harness.analysis.run_changes import list_changes
 from harness.analysis.run_counts import RunCounts, count_run
 from harness.core.errors import UsageError
 from harness.core.exits import ExitCode
+from harness.stats.between_runs import judge_between_runs
+from harness.stats.change_points import RunTally
 from harness.stats.contrasts import Contrast, Finding
 from harness.stats.judge import judge_question
 from harness.stats.planned import CellOutcomes, PlannedContrast, Question
 from harness.stats.wording import describe_contrast
 from harness.store.open import open_store
+from harness.store.store import Store
+
+#: So many other runs of the store say how runs vary.
+_NEWEST = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +39,11 @@ def print_comparison(base: str, head: str, location: str | None) -> int:
     store = open_store(location, write=False)
     try:
         runs = [store.run(name) for name in (base, head)]
-        pair = [count_run(run, store.attempts(run.id), []) for run in runs]
+        before, after = (count_run(run, store.attempts(run.id), []) for run in runs)
+        history = _read_history(store, {run.id for run in runs})
     finally:
         store.close()
-    found = compare_runs(*pair)
+    found = compare_runs(before, after, history)
     console = Console()
     for contrast in found.contrasts:
         console.print(f"[bold]•[/] {escape(describe_contrast(contrast))}", soft_wrap=True)
@@ -47,11 +56,23 @@ def print_comparison(base: str, head: str, location: str | None) -> int:
     return found.exit_code
 
 
-def compare_runs(base: RunCounts, head: RunCounts) -> RunComparison:
+#: Earlier runs of each cell that both runs share, by suite and all axes.
+History = Mapping[str, Sequence[RunTally]]
+
+
+def _read_history(store: Store, compared: set[str]) -> History:
+    """Return the tallies of the newest other runs in the store."""
+    records = [record for record in store.runs() if record.id not in compared][:_NEWEST]
+    series = collect_series((record, store.attempts(record.id), []) for record in records)
+    return {f"{s.name} · {s.cell}": [point.tally for point in s.points] for s in series}
+
+
+def compare_runs(base: RunCounts, head: RunCounts, history: History) -> RunComparison:
     """Judge each cell of both runs by the rules of a run, Holm or Bonferroni among all cells.
 
-    Fixed-number methods where both runs completed their plans unseen, else those that hold at
-    every look. Raises UsageError where the runs share no cell, are one run, or repeat one seed.
+    Fixed-number methods if both runs completed their plans unseen, else those that hold at every
+    look. A difference counts only if it is also larger than those between the history's runs of
+    the cell. Raise UsageError if the runs share no cell, are one run, or repeat one seed.
     """
     _check_comparable(base, head)
     before, after = _cells(base), _cells(head)
@@ -65,7 +86,10 @@ def compare_runs(base: RunCounts, head: RunCounts) -> RunComparison:
         for name in shared
     )
     anytime = any(run.plan.until_decided or not run.complete for run in (base, head))
-    contrasts = judge_question(Question(planned, until_decided=anytime), cells).contrasts
+    judged = judge_question(Question(planned, until_decided=anytime), cells).contrasts
+    contrasts = tuple(
+        judge_between_runs(one, history.get(one.where, ()), len(judged)) for one in judged
+    )
     lone = [
         f"{name}: only in run {run.run.id}"
         for run, own, other in ((base, before, after), (head, after, before))
