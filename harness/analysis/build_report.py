@@ -70,6 +70,7 @@ def _collect_facts(counts: RunCounts) -> RunFacts:
         dirty=checkout.get("dirty"),
         created=run.created,
         ended=run.ended,
+        ended_by=run.ended_by,
         repeats=plan.repeats,
         fixed_seed=plan.fixed_seed,
         in_ci=plan.in_ci,

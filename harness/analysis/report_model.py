@@ -242,6 +242,8 @@ class RunFacts:
     expected_rates: tuple[float, float]
     revisions: tuple[MeasuredRevision, ...]
     fingerprint: dict[str, Any]
+    ended_by: str | None = None
+    """Why the run is not complete; None if it is, and for runs before 2026-11-24."""
 
 
 @dataclass(frozen=True, slots=True)

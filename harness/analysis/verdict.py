@@ -106,6 +106,8 @@ def _open_verdict(counts: RunCounts, outcome: VerdictOutcome) -> list[str]:
     told = [sentences.count_failures(counts.cells)]
     if outcome is VerdictOutcome.INTERRUPTED:
         told.append(sentences.describe_interruption(counts))
+    elif counts.run.status is RunStatus.INCOMPLETE:
+        told.append(sentences.describe_owed(counts))
     elif counts.plan.until_decided:
         told.append(sentences.describe_stopping(counts))
     if outcome is VerdictOutcome.CANNOT_SAY:

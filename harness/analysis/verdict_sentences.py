@@ -40,6 +40,15 @@ def describe_interruption(counts: RunCounts) -> str:
     )
 
 
+def describe_owed(counts: RunCounts) -> str:
+    """Return what an incomplete run still owes, and why."""
+    return (
+        f"incomplete: {counts.unfinished} attempts could not be started "
+        f"({counts.run.ended_by or 'no reason is stored'}); "
+        f"harness run --resume {counts.run.id} makes them"
+    )
+
+
 def describe_stopping(counts: RunCounts) -> str:
     """Return how a run until decided ended."""
     cap = sum(cell.planned for cell in counts.cells)

@@ -8,6 +8,12 @@ from harness.cluster.devices import DeviceKind
 from harness.core.plan import Plan
 from harness.core.records import RunRecord
 from harness.driver.options import RunOptions
+from harness.driver.state import STATE_FOLDER
+
+
+def find_run_folder(run_id: str) -> Path:
+    """Return the folder of a run's attempts: their logs, events and traces."""
+    return (STATE_FOLDER / "runs").absolute() / run_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,4 +38,4 @@ class RunContext:
     @property
     def folder(self) -> Path:
         """The folder of the run's attempts: their logs, events and traces."""
-        return Path(".harness/runs").absolute() / self.record.id
+        return find_run_folder(self.record.id)

@@ -1,7 +1,9 @@
 """The options of `harness run`, each declared once: default, help, group and stored form."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from harness.core.cell import ENV_PREFIX, Axis, make_axis, parse_axis
@@ -176,6 +178,15 @@ class RunOptions:
             *(parse_axis(text) for text in self.axis),
             *(parse_axis(text, option="--env", prefix=ENV_PREFIX) for text in self.env),
         )
+
+
+def spell_suite(text: str) -> str:
+    """Return a suite's name in its one spelling, so that `./a.py` has the seeds of `a.py`."""
+    path, *parts = text.split("::")
+    absolute = Path(os.path.normpath(Path.cwd() / path))
+    inside = absolute.is_relative_to(Path.cwd())
+    spelled = absolute.relative_to(Path.cwd()) if inside else absolute
+    return "::".join((str(spelled), *parts))
 
 
 def store_options(options: RunOptions) -> dict[str, Any]:

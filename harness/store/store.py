@@ -28,6 +28,9 @@ from harness.store.rows import AttemptRows, make_rows, read_attempt, read_run
 _CHECKPOINT_TRIES = 10
 _CHECKPOINT_WAIT_S = 0.1
 
+#: Characters of the cause that a run keeps.
+_LONGEST_CAUSE = 500
+
 #: Columns that are large and that few readers want.
 _BULKY = ("trace", "log_tails")
 _ROWS_AT_ONCE = 5000
@@ -60,7 +63,12 @@ class Store:
 
     def end_run(self, run_id: str, status: RunStatus, ended_by: str | None = None) -> None:
         """Store how the run ended, and why if it is not complete."""
-        self._update_run(run_id, status=status, ended_by=ended_by, ended=time.time())
+        self._update_run(
+            run_id,
+            status=status,
+            ended_by=clean(ended_by and ended_by[:_LONGEST_CAUSE]),
+            ended=time.time(),
+        )
         self._checkpoint()
 
     def reopen_run(self, run_id: str, driver: DriverIdentity) -> None:

@@ -1,118 +1,16 @@
 """The loop of a run against a pool without Ray: what is recorded, launched again, owed or kept."""
 
-import json
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
-
 import pytest
 
-from harness.analysis.report_model import Report
 from harness.attempt.spec import AttemptRecord, AttemptSpec
-from harness.core.cell import Cell
-from harness.core.errors import StoreError
 from harness.core.exits import ExitCode
-from harness.core.plan import Plan, PlannedCell, plan_to_dict
-from harness.core.records import AttemptRow, RunRecord
 from harness.core.statuses import AttemptStatus, RunStatus
-from harness.driver.context import RunContext
-from harness.driver.execution import Session, execute
-from harness.driver.interruption import Interrupted, Interruption
-from harness.driver.ledger import JOURNAL, import_journal
-from harness.driver.options import RunOptions
-from harness.driver.outputs import Outputs
+from harness.driver.execution import execute
 from harness.driver.ownership import identify_driver
-from harness.driver.queue import list_outstanding, list_planned
-from harness.report.run_json import read_run_json
-from harness.store.open import open_store
-from harness.store.store import Store
+from harness.driver.queue import list_planned
 
-from .fake_pool import FakePool, Script, make_record, passing
-
-CELL = Cell((("order", "ascending"), ("tp", 1)))
-
-
-@dataclass
-class Workplace:
-    """A run that is about to begin, in a folder of its own."""
-
-    context: RunContext
-    session: Session
-    path: Path
-    json_file: Path
-
-    @property
-    def store(self) -> Store:
-        """The open store."""
-        return self.session.store
-
-    @property
-    def rows(self) -> list[AttemptRow]:
-        """What is stored, in lease order."""
-        return self.store.attempts("r")
-
-    @property
-    def record(self) -> RunRecord:
-        """The run as stored."""
-        return self.store.run("r")
-
-    def run(self, pool: FakePool) -> int:
-        """Work off the plan."""
-        return execute(self.context, pool, self.session, list_planned(self.context.plan))
-
-    def outstanding(self) -> list[tuple[int, int, int]]:
-        """Return position, replacement and launch of what a resumed run would make."""
-        wanted = self.context.options.replace_infra
-        found = list_outstanding(self.context.plan, self.rows, wanted)
-        return [(one.planned.position, one.replaces, one.launch) for one in found]
-
-
-Open = Callable[..., Workplace]
-
-
-@pytest.fixture
-def begin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Open]:
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "s.py").write_text("def test_a(): pass\n")
-    opened: list[Store] = []
-
-    def call(repeats: int = 4, **options: object) -> Workplace:
-        plan = Plan((PlannedCell("s.py", CELL),), repeats, 7, False, False)
-        record = RunRecord("r", 1.0, 7, "cpu", plan_to_dict(plan), {}, {"sha": None})
-        path, json_file = tmp_path / "store.sqlite", tmp_path / "run.json"
-        store = open_store(str(path), write=True)
-        opened.append(store)
-        store.add_run(record)
-        chosen = RunOptions(suites=("s.py",), repeats=repeats, **options)  # type: ignore[arg-type]
-        context = RunContext(record, plan, chosen, "spawn")
-        context.folder.mkdir(parents=True)
-        session = Session(store, Outputs({"json": json_file}), Interruption())
-        return Workplace(context, session, path, json_file)
-
-    yield call
-    for store in opened:
-        store.close()
-
-
-def interrupt_at_look(number: int, cause: str) -> Callable[[], None]:
-    """Return what the pool does before each look: raise once, at this one."""
-    looks: list[int] = []
-
-    def look() -> None:
-        looks.append(1)
-        if len(looks) == number:
-            raise Interrupted(cause)
-
-    return look
-
-
-def lose(*names: str) -> Script:
-    """Script of attempts that are lost before their suite starts, if their id ends so."""
-
-    def script(spec: AttemptSpec) -> AttemptRecord | str:
-        return "node lost" if spec.attempt_id.endswith(names) else passing(spec)
-
-    return script
+from .fake_pool import FakePool, make_record, passing
+from .workplace import Open, interrupt_at_look, lose, read_run_json_file
 
 
 def test_a_run_whose_attempts_all_end_is_complete(begin: Open) -> None:
@@ -133,10 +31,6 @@ def test_an_attempt_lost_before_its_suite_started_is_launched_again_and_each_try
     assert run.record.status is RunStatus.COMPLETE
     (cell,) = read_run_json_file(run).cells
     assert (cell.passed, cell.infra) == (4, 0)
-
-
-def read_run_json_file(run: Workplace) -> Report:
-    return read_run_json(json.loads(run.json_file.read_text()))
 
 
 def test_an_attempt_that_is_lost_at_every_launch_is_owed_and_the_run_incomplete(
@@ -260,59 +154,3 @@ def test_a_test_that_says_a_lone_surrogate_is_one_failure_like_any_other(begin: 
     assert run.run(FakePool(lambda _: record)) == ExitCode.FAILURES
     assert [row.status for row in run.rows] == [AttemptStatus.FAILED] * 4
     assert read_run_json_file(run).cells[0].failed == 4
-
-
-def test_a_store_deleted_during_a_run_ends_with_table_json_and_exit_6(
-    begin: Open, capsys: pytest.CaptureFixture[str]
-) -> None:
-    run = begin()
-
-    def script(spec: AttemptSpec) -> AttemptRecord | str:
-        if spec.attempt_id == "r.2":
-            run.path.unlink()
-        return passing(spec)
-
-    assert run.run(FakePool(script)) == ExitCode.STORE
-    assert read_run_json_file(run).cells[0].passed == 4
-    assert (run.context.folder / JOURNAL).read_text().count("\n") == 2
-    assert "0/4" in capsys.readouterr().out
-
-
-def test_what_a_failing_store_did_not_take_is_stored_once_it_works_again(
-    begin: Open, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    run = begin()
-    monkeypatch.setattr("harness.driver.ledger.RETRY_S", 0.0)
-    add_rows, failures = Store.add_rows, [1, 1]
-
-    def fail_twice(store: Store, rows: object) -> None:
-        if failures:
-            failures.pop()
-            raise StoreError("database is locked")
-        add_rows(store, rows)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(Store, "add_rows", fail_twice)
-    assert run.run(FakePool(passing)) == ExitCode.OK
-    assert len(run.rows) == 4
-    assert not (run.context.folder / JOURNAL).exists()
-
-
-def test_a_journal_that_was_left_is_brought_in_by_the_next_driver(
-    begin: Open, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    run = begin()
-    add_rows = Store.add_rows
-
-    def fail_on_disk(store: Store, rows: object) -> None:
-        if store is run.store:
-            raise StoreError("disk I/O error")
-        add_rows(store, rows)  # type: ignore[arg-type]
-
-    with monkeypatch.context() as broken:
-        broken.setattr(Store, "add_rows", fail_on_disk)
-        assert run.run(FakePool(passing)) == ExitCode.STORE
-    with (run.context.folder / JOURNAL).open("a") as journal:
-        journal.write('{"attempt": {"id": "r.9"')  # a driver was killed while it wrote
-    assert import_journal(run.store, "r", run.context.folder) == 4
-    assert len(run.rows) == 4
-    assert import_journal(run.store, "r", run.context.folder) == 0

@@ -22,6 +22,7 @@ from harness.driver.processes import make_supervisor_settings
 from harness.driver.queue import QueuedAttempt, list_outstanding
 from harness.driver.restoring import restore_context
 from harness.driver.revisions.worktrees import standing
+from harness.driver.state import refuse_tracked_state
 from harness.driver.stopping import Stopping
 from harness.store.open import open_store
 from harness.store.store import Store
@@ -35,6 +36,7 @@ def resume_run(
     `given`: options beside `--resume`, which say where to run.
     """
     outputs.check()
+    refuse_tracked_state()
     with end_on_signals() as interruption, open_store(location, write=True) as store:
         context = _restore(store.run(name), given)
         session = Session(store, outputs, interruption, verbose)

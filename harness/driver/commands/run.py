@@ -25,7 +25,7 @@ from harness.driver.context import RunContext
 from harness.driver.execution import Session, execute
 from harness.driver.fingerprint import fingerprint
 from harness.driver.interruption import end_on_signals
-from harness.driver.options import DEFAULT_SUITE, RunOptions, store_options
+from harness.driver.options import DEFAULT_SUITE, RunOptions, spell_suite, store_options
 from harness.driver.outputs import Outputs
 from harness.driver.ownership import identify_driver, own_run
 from harness.driver.planning import make_plan
@@ -36,6 +36,7 @@ from harness.driver.processes import (
 )
 from harness.driver.queue import list_planned
 from harness.driver.revisions.open import opened
+from harness.driver.state import refuse_tracked_state
 from harness.store.open import open_store
 
 
@@ -61,6 +62,7 @@ class _Request:
 def start_run(options: RunOptions, location: str | None, outputs: Outputs, verbose: bool) -> int:
     """Measure what the options ask for. Return the exit code."""
     outputs.check()
+    refuse_tracked_state()
     options = _choose_suites(options)
     with opened(options) as (options, revisions):
         request = _make_request(options, revisions)
@@ -73,7 +75,7 @@ def start_run(options: RunOptions, location: str | None, outputs: Outputs, verbo
 
 def _choose_suites(options: RunOptions) -> RunOptions:
     if options.suites:
-        return options
+        return replace(options, suites=tuple(map(spell_suite, options.suites)))
     if not Path(DEFAULT_SUITE).is_file():
         raise UsageError(
             f"name a suite: {DEFAULT_SUITE} does not exist here; "

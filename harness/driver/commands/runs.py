@@ -9,7 +9,9 @@ from rich.table import Table
 from harness.core.exits import ExitCode
 from harness.core.plan import plan_from_dict, schedule
 from harness.core.records import RunRecord
-from harness.core.statuses import AttemptStatus
+from harness.core.statuses import AttemptStatus, RunStatus
+from harness.driver.context import find_run_folder
+from harness.driver.ownership import has_driver
 from harness.store.open import open_store
 from harness.store.store import Store
 
@@ -31,12 +33,19 @@ def list_runs(location: str | None) -> int:
     return ExitCode.OK
 
 
+def describe_status(record: RunRecord) -> str:
+    """Return how the run stands; one that is marked running may have lost its driver."""
+    if record.status is RunStatus.RUNNING and not has_driver(find_run_folder(record.id)):
+        return "running (its driver is gone: --resume goes on)"
+    return record.status
+
+
 def _describe(record: RunRecord, store: Store) -> tuple[str, ...]:
     rows, plan = store.attempts(record.id), plan_from_dict(record.plan)
     return (
         record.id,
         time.strftime("%Y-%m-%d %H:%M", time.localtime(record.created)),
-        record.status,
+        describe_status(record),
         record.device,
         f"{len(rows)}/{len(schedule(plan))}",
         str(sum(row.status is AttemptStatus.FAILED for row in rows)),
