@@ -4,10 +4,12 @@ import hashlib
 import os
 import platform
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
+
+from harness.core.ci import detect_ci_job
 
 _PACKAGES = (
     "torch",
@@ -34,7 +36,7 @@ def fingerprint(devices: list[dict[str, Any]], suites: Sequence[str] = ()) -> di
         "driver": _nvidia_driver(),
         "devices": devices,
         "packages": {name: version for name in _PACKAGES if (version := _version(name))},
-        "ci": ci_of(os.environ),
+        "ci": detect_ci_job(os.environ),
         "suites": {path: _hash_file(path) for path in _list_files(suites)},
         **_git_state(),
     }
@@ -49,17 +51,6 @@ def _hash_file(path: str) -> str:
         return hashlib.sha256(Path(path).read_bytes()).hexdigest()[:16]
     except OSError:
         return "absent"
-
-
-def ci_of(environ: Mapping[str, str]) -> dict[str, str] | None:
-    """The workflow run that this run is part of, None outside of GitHub Actions.
-
-    Who reads `run.json` later compares it with the workflow run that it was downloaded from.
-    """
-    if environ.get("GITHUB_ACTIONS") != "true":
-        return None
-    names = ("repository", "run_id", "run_attempt")
-    return {"provider": "github"} | {n: environ.get(f"GITHUB_{n.upper()}", "") for n in names}
 
 
 def _version(package: str) -> str | None:

@@ -151,6 +151,7 @@ def changed(*path: Any, to: Any) -> dict[str, Any]:
 ORIGIN = ("run", "ci")
 FORGED = {
     "another workflow run": changed(*ORIGIN, "run_id", to="901"),
+    "another provider": changed(*ORIGIN, "provider", to="gitlab"),
     "another repository": changed(*ORIGIN, "repository", to="evil/engine"),
     "no workflow run": changed(*ORIGIN, to=None),
     "another commit": result(shas=(OTHER,)),

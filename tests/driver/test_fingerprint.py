@@ -2,7 +2,8 @@
 
 import pytest
 
-from harness.driver.fingerprint import ci_of, fingerprint
+from harness.core.ci import detect_ci_job
+from harness.driver.fingerprint import fingerprint
 
 ACTIONS = {
     "GITHUB_ACTIONS": "true",
@@ -13,7 +14,7 @@ ACTIONS = {
 
 
 def test_a_run_inside_a_workflow_names_it() -> None:
-    assert ci_of(ACTIONS) == {
+    assert detect_ci_job(ACTIONS) == {
         "provider": "github",
         "repository": "owner/repo",
         "run_id": "123",
@@ -22,11 +23,11 @@ def test_a_run_inside_a_workflow_names_it() -> None:
 
 
 def test_a_run_elsewhere_names_none() -> None:
-    assert ci_of({}) is None
-    assert ci_of({**ACTIONS, "GITHUB_ACTIONS": ""}) is None
+    assert detect_ci_job({}) is None
+    assert detect_ci_job({**ACTIONS, "GITHUB_ACTIONS": ""}) is None
 
 
 def test_it_is_stored_with_the_fingerprint(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in ACTIONS.items():
         monkeypatch.setenv(name, value)
-    assert fingerprint([])["ci"] == ci_of(ACTIONS)
+    assert fingerprint([])["ci"] == detect_ci_job(ACTIONS)

@@ -90,5 +90,6 @@ def _refuse_constant(constant: str) -> None:
 def check_origin(report: Report, repository: str, workflow_run: int) -> None:
     """Raise RejectedError unless the result is of this repository and workflow run."""
     origin = report.run.ci
-    if origin is None or (origin.repository, origin.run_id) != (repository, str(workflow_run)):
+    found = origin and (origin.provider, origin.repository, origin.run_id)
+    if found != ("github", repository, str(workflow_run)):
         raise RejectedError(f"{MEMBER} is of another workflow run")

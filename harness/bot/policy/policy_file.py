@@ -39,7 +39,7 @@ class Grant(_Table):
     """The most GPUs."""
 
     @model_validator(mode="after")
-    def _names_one_kind(self) -> "Grant":
+    def _check_kind(self) -> "Grant":
         if (self.permission is not None) + bool(self.users) + self.author != 1:
             raise ValueError("give exactly one of permission, users and author")
         return self
@@ -83,7 +83,7 @@ class Policy(_Table):
     """Where a command says no --repeats."""
 
     @model_validator(mode="after")
-    def _runners_are_numbered(self) -> "Policy":
+    def _check_runners(self) -> "Policy":
         wrong = [key for key in self.runners if not (key.isascii() and key.isdigit())]
         if wrong:
             raise ValueError('runners: each key is a number of GPUs, as in 1 = ["gpu-1"]')
