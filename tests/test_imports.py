@@ -24,9 +24,9 @@ ALLOWED: dict[str, set[str]] = {
     "rank": set(),
     "engine": {"core", "rank.wire"},
     "cluster": {"attempt", "core"},
-    "analysis": {"stats", "store", "core"},
-    "report": {"analysis", "stats", "store", "core"},
-    "driver": {"cluster", "report", "analysis", "attempt", "store", "stats", "core"},
+    "analysis": {"stats", "core"},
+    "report": {"analysis", "stats", "core"},
+    "driver": {"cluster", "attempt", "report", "analysis", "stats", "store", "core"},
     "bot": {"report", "analysis.report_model", "core"},
     "cli": {"driver", "bot", "core"},
 }
