@@ -97,6 +97,11 @@ class EngineArguments:
     tp: int = _argument(
         parsers.parse_whole(low=1), 1, help="tensor-parallel size: ranks that share the model"
     )
+    cpu_collectives: str = _argument(
+        parsers.parse_name("shared-memory", "gloo"),
+        "shared-memory",
+        help="how ranks on the CPU of one host exchange tensors; on CUDA it is NCCL",
+    )
     seed: int = _argument(
         parsers.parse_whole(), 0, help="seed of sampling", fixed_by="the attempt's seed"
     )

@@ -43,9 +43,10 @@ def _follow_engine(channels: Channels, build: Build) -> None:
     loaded = _load(channels, build)
     error = str(loaded) if isinstance(loaded, HarnessError) else None
     send(channels.control[0], encode(LoadReply(error)))
-    if not isinstance(_receive(channels), Start) or isinstance(loaded, HarnessError):
+    start = _receive(channels)
+    if not isinstance(start, Start) or isinstance(loaded, HarnessError):
         return
-    worker = loaded.start(build.serial)
+    worker = loaded.start(build.serial, start.shared_memory)
     try:
         _serve(worker, channels)
     finally:

@@ -53,6 +53,7 @@ def test_an_axis_of_what_is_decided_elsewhere_is_refused(name: str) -> None:
         ("max_context", "48", 48),
         ("model", "a/b", "a/b"),
         ("draft_model", None, None),
+        ("cpu_collectives", "gloo", "gloo"),
     ],
 )
 def test_values_of_suites_and_cells_are_read_alike(name: str, value: object, read: object) -> None:

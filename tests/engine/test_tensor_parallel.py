@@ -1,4 +1,4 @@
-"""Two real ranks over real Gloo answer as one does, and survive each other's mistakes."""
+"""Two real ranks, over shared memory and over Gloo, answer as one, and survive each other."""
 
 import os
 import subprocess
@@ -21,8 +21,9 @@ try:
     Engine.from_cell({**given["args"], "model": "/nowhere"})
 except UsageError as error:
     answers = [str(error)]
-for _ in range(2):
-    with Engine.from_cell(given["args"]) as engine:
+for collectives in ("shared-memory", "gloo"):
+    with Engine.from_cell({**given["args"], "cpu_collectives": collectives}) as engine:
+        assert {seen["collectives"] for seen in engine.captures} == {collectives}
         generations = engine.generate(given["prompts"], 12, return_logprob=True)
         scored = engine.score(given["prompts"][0], generations[0].tokens)
         answers.append([[g.tokens for g in generations], generations[0].logprobs, scored])
@@ -67,6 +68,8 @@ def test_two_ranks_answer_as_one_engine_after_engine_and_after_a_refusal(
     refused, *answers = ended.answer
     assert "'/nowhere'" in refused
     assert len(answers) == 2
+    # Both add two summands, whose order does not matter: not a bit may differ.
+    assert answers[0] == answers[1]
     for tokens, logprobs, scored in answers:
         assert tokens == [generation.tokens for generation in alone]
         assert logprobs == pytest.approx(alone[0].logprobs, abs=1e-4)

@@ -9,7 +9,6 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Any
 
 from torch import Tensor
@@ -42,6 +41,16 @@ class Role:
     forward: Callable[[int], Outputs]
 
 
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What the capture trace says of every graph beside its own."""
+
+    shared: Mapping[str, Tensor]
+    """Buffers that graphs of all roles write to: the trace shows their addresses."""
+    names: Mapping[str, str]
+    """What the graphs use, such as `collectives`."""
+
+
 class GraphRunner:
     """The captured steps of one rank. Graphs of one pool reuse each other's freed blocks."""
 
@@ -52,9 +61,8 @@ class GraphRunner:
         memory: GraphMemory,
         barrier: CaptureBarrier,
         progress: CaptureProgress,
-        shared: Mapping[str, Tensor] = MappingProxyType({}),
+        evidence: Evidence,
     ) -> None:
-        """`shared`: buffers that graphs of all roles write to, for the trace to show where."""
         self.captures: list[dict[str, Any]] = []
         """What the wire's `capture` events said, in order."""
         self.replays: Counter[str] = Counter()
@@ -66,7 +74,7 @@ class GraphRunner:
         self._memory = memory
         self._barrier = barrier
         self._progress = progress
-        self._shared = shared
+        self._evidence = evidence
         self.graphs: dict[tuple[str, int], Graph] = {}
 
     def capture_all(self) -> None:
@@ -125,6 +133,7 @@ class GraphRunner:
             "pool": pool,
             "backend": role.backend,
             "kernel": role.attention.library,
+            **self._evidence.names,
             "free_before": free_before,
             "free_after": self._memory.free_bytes(),
             "pool_bytes": sum(self._memory.pool_bytes().values()),
@@ -139,7 +148,9 @@ class GraphRunner:
         role, outputs = self.roles[name], self.graphs[name, bs].outputs
         found = {f"input.{key}": buffer.data_ptr() for key, buffer in role.inputs.items()}
         found |= {f"output.{key}": output.data_ptr() for key, output in outputs.items()}
-        found |= {f"shared.{key}": buffer.data_ptr() for key, buffer in self._shared.items()}
+        found |= {
+            f"shared.{key}": buffer.data_ptr() for key, buffer in self._evidence.shared.items()
+        }
         return found | role.attention.addresses()
 
     def run(self, name: str, values: Mapping[str, Tensor]) -> Outputs:

@@ -124,7 +124,12 @@ class LoadReply:
 
 @dataclass(frozen=True)
 class Start:
-    """Every rank has loaded: join the group and capture."""
+    """Every rank has loaded: join the group and capture.
+
+    `shared_memory`: path of the memory that ranks on the CPU share; empty if they use none.
+    """
+
+    shared_memory: str
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,13 @@
 """Rank 0's way to all ranks: load everywhere, run a command everywhere, close everywhere."""
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TypeVar
 
 from harness.core.errors import HarnessError, UsageError
 from harness.engine.config import EngineConfig
 from harness.engine.distributed.channels import ChannelClosed, Channels, receive
+from harness.engine.distributed.shared_memory import SharedFile
 from harness.engine.serving.commands import (
     Abandon,
     Build,
@@ -51,11 +52,26 @@ def start_everywhere(
     Raises the first UsageError of a load, and what `LoadedWorker.start` raises.
     """
     loaded = _load_everywhere(config, channels, environ, serial)
+    with contextlib.ExitStack() as if_it_fails:
+        if_it_fails.callback(_tell_close, channels)
+        with _share_memory(config, channels.size) as path:
+            _tell(channels, Start(path))
+            ranks = Ranks(channels, loaded.start(serial, path))
+        if_it_fails.pop_all()
+    return ranks
+
+
+@contextlib.contextmanager
+def _share_memory(config: EngineConfig, size: int) -> Iterator[str]:
+    """Yield the path of memory for the ranks' collectives; empty if they use none."""
+    if size == 1 or config.device != "cpu" or config.cpu_collectives != "shared-memory":
+        yield ""
+        return
+    file = SharedFile(size)
     try:
-        return Ranks(channels, loaded.start(serial))
-    except BaseException:
-        _tell_close(channels)
-        raise
+        yield file.path
+    finally:
+        file.close()
 
 
 def _load_everywhere(
@@ -74,7 +90,6 @@ def _load_everywhere(
     if isinstance(loaded, HarnessError):
         _tell(channels, Abandon())
         raise loaded
-    _tell(channels, Start())
     return loaded
 
 

@@ -5,7 +5,7 @@ from typing import TypeVar
 import torch
 
 from harness.engine.capture.runner import GraphRunner
-from harness.engine.distributed import tensor_parallel
+from harness.engine.distributed.tensor_parallel import TensorParallel
 from harness.engine.model.shape import ModelConfig
 from harness.engine.serving.commands import Command
 from harness.engine.serving.replay_probe import ReplayProbe
@@ -26,12 +26,14 @@ class RunningWorker:
         probe: ReplayProbe,
         footprint: Footprint,
         operations: Operations,
+        group: TensorParallel,
     ) -> None:
         self.model = model
         self.runner = runner
         self.probe = probe
         self.footprint = footprint
         self._operations = operations
+        self._group = group
 
     @torch.inference_mode()
     def execute(self, command: Command[R]) -> R:
@@ -44,4 +46,4 @@ class RunningWorker:
         wire.emit("phase", name="teardown")
         self._operations = {}
         self.runner.close()
-        tensor_parallel.leave()
+        self._group.close()

@@ -14,10 +14,12 @@ from harness.engine.attention.factories import check_fits, make_backend
 from harness.engine.capture import memory
 from harness.engine.capture.barrier import CaptureBarrier
 from harness.engine.capture.progress import CaptureProgress
-from harness.engine.capture.runner import GraphRunner
+from harness.engine.capture.runner import Evidence, GraphRunner
 from harness.engine.config import EngineConfig
-from harness.engine.distributed import rendezvous, tensor_parallel
 from harness.engine.distributed.channels import Channels
+from harness.engine.distributed.process_group import ProcessGroup
+from harness.engine.distributed.rendezvous import open_store
+from harness.engine.distributed.shared_memory import SharedMemory
 from harness.engine.distributed.tensor_parallel import TensorParallel
 from harness.engine.model import checkpoint
 from harness.engine.model.shape import ModelConfig, check_draft, check_split, read_config
@@ -52,26 +54,33 @@ class LoadedWorker:
     backends: RoleBackends
 
     @torch.inference_mode()
-    def start(self, serial: int) -> RunningWorker:
+    def start(self, serial: int, shared_memory: str) -> RunningWorker:
         """Join the group of this process's `serial`-th engine, then capture.
 
-        Raises CaptureBarrierTimeout, CaptureError, and torch's errors (out of memory among them);
-        the group is left before.
+        shared_memory: as `Start` has it. Raises CaptureBarrierTimeout, CaptureError, and torch's
+        errors (out of memory among them); the group is left before.
         """
         if self.device.type == "cpu":
             # Ranks share the cores; one thread each also keeps sums in one order.
             torch.set_num_threads(1)
         torch.manual_seed(self.config.seed)
-        rank, size = self.channels.rank, self.channels.size
-        if size > 1:
-            store = rendezvous.open_store(self.environ, serial, rank, size)
-            tensor_parallel.join(rank, size, self.device, store, self.config.collective_timeout_s)
+        group = self._join(serial, shared_memory)
         try:
-            return self._run_on(TensorParallel(rank, size))
+            return self._run_on(group)
         except BaseException:
             wire.emit("phase", name="teardown")
-            tensor_parallel.leave()
+            group.close()
             raise
+
+    def _join(self, serial: int, shared_memory: str) -> TensorParallel:
+        rank, size = self.channels.rank, self.channels.size
+        if size == 1:
+            return TensorParallel()
+        timeout_s = self.config.collective_timeout_s
+        if shared_memory:
+            return TensorParallel(rank, size, SharedMemory(rank, size, shared_memory, timeout_s))
+        store = open_store(self.environ, serial, rank, size)
+        return TensorParallel(rank, size, ProcessGroup(rank, size, self.device, store, timeout_s))
 
     def _run_on(self, group: TensorParallel) -> RunningWorker:
         builder = Builder(self.config, self.backends, group, self.device)
@@ -83,7 +92,7 @@ class LoadedWorker:
             if self.config.graphs:
                 wire.emit("phase", name="capture")
                 runner.capture_all()
-            return self._make_worker(models, runner)
+            return self._make_worker(models, runner, builder.group)
         except BaseException:
             runner.close()
             raise
@@ -95,9 +104,12 @@ class LoadedWorker:
         barrier = CaptureBarrier(channels.rank, channels.barrier, config.barrier_timeout_s)
         progress = CaptureProgress(channels.rank, self.environ)
         graphs = memory.make_graph_memory(self.device)
-        return GraphRunner(config, roles, graphs, barrier, progress, shared)
+        named = {"collectives": builder.group.name}
+        return GraphRunner(config, roles, graphs, barrier, progress, Evidence(shared, named))
 
-    def _make_worker(self, models: TargetModel, runner: GraphRunner) -> RunningWorker:
+    def _make_worker(
+        self, models: TargetModel, runner: GraphRunner, group: TensorParallel
+    ) -> RunningWorker:
         config, prefill = self.config, self.backends.prefill
         steps = TargetSteps(config, models.target, prefill, runner, self.device)
         probe = ReplayProbe(config, runner, self.model.vocab_size)
@@ -105,7 +117,7 @@ class LoadedWorker:
         if isinstance(models, DraftedModels):
             operations |= DraftSteps(config, models, prefill, runner, steps).operations
         footprint = self._measure_footprint(models)
-        return RunningWorker(self.model, runner, probe, footprint, operations)
+        return RunningWorker(self.model, runner, probe, footprint, operations, group)
 
     def _measure_footprint(self, models: TargetModel) -> Footprint:
         return Footprint(
