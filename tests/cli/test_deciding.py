@@ -31,7 +31,7 @@ def test_a_run_until_decided_stops_early_and_says_what_it_found(decided: Done) -
     assert decided.run["run"]["status"] == "decided"
     (contrast,) = decided.run["contrasts"]
     assert contrast["finding"] == "different"
-    assert contrast["test"] == "e-process"
+    assert contrast["test"] == "calibrated e-process"
     assert contrast["sentence"].startswith("env:BREAKS yes fails more often than env:BREAKS no: ")
     attempts = sum(cell["attempts"] for cell in decided.run["cells"])
     assert attempts < 30

@@ -227,7 +227,8 @@ def test_a_spawned_keeper_imports_nothing_from_the_folder_that_it_serves(
     spec = AttemptSpec(
         run_id="r", attempt_id="r.1", nodeids=("test_it.py",), folder=tmp_path / "attempt",
         python=sys.executable, cwd=tree, isolation="spawn",
-        env={"HARNESS_WORKTREE": str(tree), "HARNESS_CHECKOUT": str(tmp_path / "checkout")},
+        env={"HARNESS_WORKTREE": str(tree), "HARNESS_CHECKOUT": str(tmp_path / "checkout"),
+             "FORGED_LOG": str(tmp_path / "forged.log")},
     )  # fmt: skip
     supervisor = Supervisor(
         SupervisorSettings(
