@@ -91,15 +91,6 @@ class KeeperHandle:
             self._ready = any(isinstance(message, Ready) for message in messages)
         self._socket.settimeout(None)
 
-    def is_ready(self) -> bool:
-        """Return whether it has preloaded, or died meanwhile, without waiting."""
-        if not self._ready:
-            try:
-                self._ready = any(isinstance(message, Ready) for message in self.receive())
-            except KeeperLost:
-                return True
-        return self._ready
-
     def fileno(self) -> int:
         """For selectors: readable when `receive` has something."""
         return self._socket.fileno()

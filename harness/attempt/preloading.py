@@ -10,12 +10,13 @@ import json
 import os
 import subprocess
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from harness.attempt.keeper import KeeperHandle, KeeperLost
 from harness.attempt.settings import SupervisorSettings
 from harness.attempt.start_up import StartUp
 from harness.core.events import Event, read_text, read_texts
@@ -63,12 +64,22 @@ class Learned:
 
 
 class Learner:
-    """Finds out what to preload, in a thread of its own; `result` is None until it is known."""
+    """Finds out what to preload, in a thread of its own; `result` is None until it is known.
+
+    It starts the first zygote that preloads it at once: until that one serves, each attempt pays
+    for the imports again.
+    """
 
     def __init__(
-        self, settings: SupervisorSettings, start_up: StartUp, report: ImportReport
+        self,
+        settings: SupervisorSettings,
+        start_up: StartUp,
+        report: ImportReport,
+        start: Callable[[tuple[str, ...]], KeeperHandle],
     ) -> None:
         self.result: Learned | None = None
+        self.keeper: KeeperHandle | None = None
+        self._start = start
         self._settings = settings
         self._start_up = start_up
         self._report = report
@@ -83,12 +94,17 @@ class Learner:
         if self._process is not None:
             self._process.kill()
         self._thread.join()
+        if self.keeper is not None:
+            self.keeper.close()
 
     def _run(self) -> None:
         cache = _find_cache_file(self._settings, self._start_up, self._report)
         learned = _read_cache(cache) or self._learn()
         if learned.note is None and not self._closed:
             _write_cache(cache, learned)
+        if learned.modules and not self._closed:
+            with suppress(KeeperLost):  # the next attempt's own zygote will say why
+                self.keeper = self._start((*self._settings.preload, *learned.modules))
         self.result = learned
 
     def _learn(self) -> Learned:

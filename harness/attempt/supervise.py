@@ -40,6 +40,8 @@ class Supervisor:
         found = self._caches.make_environment(spec.caches, spec.python, spec.env)
         record = self._run_until_accepted(replace(spec, env={**found, **spec.env}), on_event)
         record.compiled = caches.close(passed=has_passed(record))
+        if record.unconfined and record.error is None:
+            record.notes.append(f"not sandboxed: {record.unconfined}")
         if record.compiled:
             record.notes.append("compiled kernels: its compiler caches were cold")
         return record

@@ -142,7 +142,8 @@ class KeeperLine:
         """Return the keeper for one more attempt, ready. Raise KeeperLost if none comes up."""
         self._adopt_learned()
         spent = self._served >= self._settings.attempts_per_zygote
-        replaced = self._is_stale and bool(self._ahead) and self._ahead[0].is_ready()
+        # One that preloads more is worth waiting for: its imports are what it saves.
+        replaced = self._is_stale and bool(self._ahead)
         if self._preload and (spent or replaced):
             self._retire()
         keeper = self._current or self._promote()
@@ -162,7 +163,7 @@ class KeeperLine:
         if not self._preload or not due:
             return
         while len(self._ahead) < self._settings.zygotes_ahead:
-            self._ahead.append(self._start(nice=True))
+            self._ahead.append(self._start(self._preload, nice=True))
 
     def discard(self, keeper: KeeperHandle) -> None:
         """End this keeper, if it is the current one."""
@@ -178,7 +179,7 @@ class KeeperLine:
         """Find out in the background what of this a zygote should import; the first one counts."""
         if self.wants_imports:
             self.wants_imports = False
-            self._learner = Learner(self._settings, self._start_up, report)
+            self._learner = Learner(self._settings, self._start_up, report, self._start)
 
     def unlearn(self) -> bool:
         """Go back to the base, if more than it is preloaded. Return whether that changes it."""
@@ -196,12 +197,13 @@ class KeeperLine:
             self._learner.close()
 
     def _adopt_learned(self) -> None:
-        learned = self._learner.result if self._learner else None
-        if learned is not None:
-            self._learner = None
-            self._note = learned.note
-            if learned.modules:
-                self._set_preload((*self._settings.preload, *learned.modules))
+        learner = self._learner
+        if learner is None or learner.result is None:
+            return
+        self._learner, self._note = None, learner.result.note
+        if learner.keeper is not None:
+            self._set_preload((*self._settings.preload, *learner.result.modules))
+            self._ahead.append(learner.keeper)
 
     def _set_preload(self, modules: tuple[str, ...]) -> None:
         self._preload = modules
@@ -229,7 +231,7 @@ class KeeperLine:
                 return prepared
             except KeeperLost:
                 prepared.close()
-        fresh = self._start(nice=False)
+        fresh = self._start(self._preload)
         try:
             fresh.wait_ready(_READY_SECONDS)
         except KeeperLost:
@@ -237,8 +239,8 @@ class KeeperLine:
             raise
         return fresh
 
-    def _start(self, *, nice: bool) -> KeeperHandle:
+    def _start(self, preload: tuple[str, ...], *, nice: bool = False) -> KeeperHandle:
         hash_seed = choose_zygote_hash_seed(self._start_up)
         return KeeperHandle.start(
-            self._start_up, self._settings.cwd, self._preload, hash_seed=hash_seed, nice=nice
+            self._start_up, self._settings.cwd, preload, hash_seed=hash_seed, nice=nice
         )

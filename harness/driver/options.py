@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from harness.attempt.sandbox import SANDBOX_CHOICES, SANDBOX_PARTS
 from harness.core.cell import ENV_PREFIX, Axis, make_axis, parse_axis
 from harness.core.decision_rule import Alternative
 from harness.core.engine_arguments import AXES
@@ -114,6 +115,10 @@ class RunOptions:
         None, "--isolation", group=ATTEMPTS,
         help="spawn, or fork from a warm zygote (default: fork if it is safe and as good).",
     )  # fmt: skip
+    sandbox: tuple[str, ...] = declare(
+        (), "--sandbox", metavar="auto|none|required[,network]", listed=True, group=ATTEMPTS,
+        help="Kernel boundary around each attempt (default: auto, if it is possible).",
+    )  # fmt: skip
     preload: tuple[str, ...] = declare(
         (), "--preload", metavar="auto|none|A,B", listed=True, group=ATTEMPTS,
         help="Imported before attempts are forked (default: auto, what the first one shows).",
@@ -159,6 +164,7 @@ class RunOptions:
             raise UsageError("--in-process-reruns, --replace-infra and --relaunch take 0 or more")
         if self.seed is not None and not 0 <= self.seed < 1 << 31:
             raise UsageError(f"--seed {self.seed}: give a number from 0 to 2147483647")
+        _check_sandbox(self.sandbox)
         _check_question(self)
         _check_revisions(self)
 
@@ -208,6 +214,14 @@ def _upgrade(stored: Mapping[str, Any]) -> dict[str, Any]:
         text = f"{name.removeprefix(ENV_PREFIX)}={texts}"
         values[kind] = (*values.get(kind, ()), text)
     return values
+
+
+def _check_sandbox(given: tuple[str, ...]) -> None:
+    if given and (given[0] not in SANDBOX_CHOICES or not {*given[1:]} <= {*SANDBOX_PARTS}):
+        raise UsageError(
+            f"--sandbox {','.join(given)!r}: write {', '.join(SANDBOX_CHOICES)}, "
+            f"and after a comma further parts: {', '.join(SANDBOX_PARTS)}"
+        )
 
 
 def _check_question(options: RunOptions) -> None:

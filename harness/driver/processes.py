@@ -7,12 +7,14 @@ from pathlib import Path
 
 from harness.attempt.caches import CACHE_CHOICES, CacheChoice
 from harness.attempt.environment import EnvironmentRule, RankEnvironment, select_environment
+from harness.attempt.sandbox import SANDBOX_CHOICES, Sandbox
 from harness.attempt.settings import SupervisorSettings
 from harness.attempt.spec import Isolation
 from harness.core.cell import Value
 from harness.core.revision import Revision
 from harness.core.suite import uses_engine
 from harness.driver.options import RunOptions
+from harness.store.open import DEFAULT_PATH
 
 #: What a zygote imports before it forks: the cost of an attempt that repeats need not pay.
 _ENGINE_PRELOAD = ("pytest", "torch", "harness.engine.engine", "harness.engine.follower")
@@ -22,6 +24,9 @@ _TRUSTED_PRELOAD = ("pytest", "torch", "numpy", "safetensors", "tqdm")
 _PLAIN_PRELOAD = ("pytest",)
 
 _AUTO: tuple[tuple[str, ...], ...] = ((), ("auto",))
+
+#: A SQLite store, and what lies beside it while it is open.
+_SQLITE_FILES = ("", "-wal", "-shm")
 
 _ATTEMPTS_PER_ZYGOTE = 10
 _MOST_ZYGOTES_AHEAD = 4
@@ -47,9 +52,16 @@ def choose_isolation(options: RunOptions, device: str) -> Isolation:
 
 
 def make_supervisor_settings(
-    options: RunOptions, device: str, isolation: Isolation, revisions: Sequence[Revision]
+    options: RunOptions,
+    device: str,
+    isolation: Isolation,
+    revisions: Sequence[Revision],
+    store: Path | None = None,
 ) -> SupervisorSettings:
-    """Return how device actors make their supervisors. No code of a revision runs in a keeper."""
+    """Return how device actors make their supervisors. No code of a revision runs in a keeper.
+
+    store: its file, if it is one, which a sandbox protects.
+    """
     ours = use_engine(options.suites)
     single = device == "cuda" and not ours
     return SupervisorSettings(
@@ -60,6 +72,7 @@ def make_supervisor_settings(
         attempts_per_zygote=1 if single else _ATTEMPTS_PER_ZYGOTE,
         zygotes_ahead=_count_zygotes_ahead() if single else 1,
         uses_engine=ours,
+        sandbox=choose_sandbox(options, store),
         caches=choose_caches(options.caches[0] if options.caches else None),
         preload=_choose_preload(options, ours, revisions),
         # Nobody vouches for a revision: what it says that it imports is not imported in a keeper.
@@ -71,6 +84,19 @@ def choose_environment(options: RunOptions, revisions: Sequence[Revision]) -> Ra
     """Return what of this process's environment reaches ranks, and what is withheld."""
     rule = EnvironmentRule(allow_list_only=bool(revisions), passed=options.pass_env)
     return select_environment(os.environ, rule)
+
+
+def choose_sandbox(options: RunOptions, store: Path | None) -> Sandbox:
+    """Return the boundary around attempts: as asked, else what the kernel allows."""
+    choice, *parts = options.sandbox or ("auto",)
+    database = str((store or DEFAULT_PATH).absolute())
+    results = Path(".harness/runs").absolute()
+    return Sandbox(
+        choice=next(one for one in SANDBOX_CHOICES if one == choice),
+        parts=("process", *parts),
+        # Not their folder: it may hold the worktrees, which suites write to.
+        protected=(results, *(Path(database + suffix) for suffix in _SQLITE_FILES)),
+    )
 
 
 def choose_caches(value: Value | None) -> CacheChoice:

@@ -45,6 +45,11 @@ class Store:
         self._path = path
         self._file = _identify_file(path)
 
+    @property
+    def path(self) -> Path | None:
+        """The file, if the store is one."""
+        return self._path
+
     def __enter__(self) -> Self:
         return self
 

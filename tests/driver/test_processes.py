@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.core.errors import UsageError
 from harness.core.revision import Revision
 from harness.driver.options import RunOptions
 from harness.driver.processes import choose_isolation, make_supervisor_settings
@@ -60,3 +61,23 @@ def test_revisions_get_an_allow_list_and_no_folder_to_import_from(
     assert of_a_person.environment["EDITOR"] == "vi" and of_a_person.cwd == Path.cwd()
     assert "EDITOR" not in of_a_revision.environment and of_a_revision.cwd is None
     assert not any(name.startswith("harness") for name in of_a_revision.preload)
+
+
+def test_a_sandbox_is_tried_unless_it_is_refused_and_protects_store_and_results(
+    tmp_path: Path,
+) -> None:
+    tried = make_supervisor_settings(RunOptions(suites=("engine.py",)), "cpu", "fork", ())
+    assert tried.sandbox.choice == "auto" and tried.sandbox.parts == ("process",)
+    assert {tmp_path / ".harness/runs", tmp_path / ".harness/store.sqlite"} <= {
+        *tried.sandbox.protected
+    }
+    options = RunOptions(suites=("engine.py",), sandbox=("required", "network"))
+    required = make_supervisor_settings(options, "cpu", "fork", (), Path("my.sqlite")).sandbox
+    assert required.choice == "required" and "network" in required.parts
+    assert tmp_path / "my.sqlite-wal" in required.protected
+
+
+@pytest.mark.parametrize("sandbox", [("maybe",), ("auto", "disk")])
+def test_an_unknown_sandbox_is_refused(sandbox: tuple[str, ...]) -> None:
+    with pytest.raises(UsageError, match="--sandbox"):
+        RunOptions(sandbox=sandbox)

@@ -70,7 +70,9 @@ def _continue(context: RunContext, session: Session, queue: Sequence[QueuedAttem
     options, revisions = context.options, context.plan.revisions
     now = fingerprint([], () if revisions else options.suites)
     check_unchanged(context.record, now, has_revisions=bool(revisions))
-    settings = make_supervisor_settings(options, context.device, context.isolation, revisions)
+    settings = make_supervisor_settings(
+        options, context.device, context.isolation, revisions, session.store.path
+    )
     wanted = PoolSettings(
         kind=context.device,
         slots=options.slots or count_usable_cores(),

@@ -109,7 +109,7 @@ def _measure(request: _Request, session: Session) -> int:
     if withheld := choose_environment(options, request.revisions).withheld:
         console.print(messages.say_withheld(withheld), soft_wrap=True)
     settings = make_supervisor_settings(
-        options, request.device, request.isolation, request.revisions
+        options, request.device, request.isolation, request.revisions, session.store.path
     )
     wanted = PoolSettings(
         kind=request.device,
