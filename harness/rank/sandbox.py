@@ -154,7 +154,7 @@ def _help(
         os.read(go_reader, 1)
         os.close(go_reader)
         try:
-            _be_init(wanted, theirs, serve)
+            _serve_as_init(wanted, theirs, serve)
         except BaseException as error:
             theirs.sendall(f"no {error}\n".encode())
         finally:
@@ -180,7 +180,7 @@ def _unshare(parts: Sequence[str]) -> None:
     Path("/proc/self/gid_map").write_text(f"{group} {group} 1")
 
 
-def _be_init(
+def _serve_as_init(
     wanted: dict[str, Any], theirs: socket.socket, serve: Callable[[socket.socket], NoReturn]
 ) -> NoReturn:
     processes.request_death_signal(signal.SIGKILL)
