@@ -149,15 +149,18 @@ def plan(
 
 
 @app.command()
+@take_outputs
 def compare(
     base: Annotated[str, typer.Argument(metavar="RUN_A", help="The run before.")],
     head: Annotated[str, typer.Argument(metavar="RUN_B", help="The run after.")],
     store: StoreOption = None,
+    *,
+    outputs: Outputs,
 ) -> None:
     """Say whether RUN_B fails less often than RUN_A, and what else changed between them."""
     from harness.driver.commands.compare import print_comparison
 
-    raise typer.Exit(print_comparison(base, head, store))
+    raise typer.Exit(print_comparison(base, head, store, outputs))
 
 
 @app.command()

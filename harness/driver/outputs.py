@@ -50,7 +50,5 @@ def _check_place(wanted: Format, path: Path) -> None:
 def _check_libraries(wanted: Format) -> None:
     missing = [name for name in wanted.libraries if importlib.util.find_spec(name) is None]
     if missing:
-        raise UsageError(
-            f"{wanted.option} needs {', '.join(missing)}: "
-            f"pip install 'capture-harness[{wanted.extra}]'"
-        )
+        what = f"'capture-harness[{wanted.extra}]'" if wanted.extra else " ".join(missing)
+        raise UsageError(f"{wanted.option} needs {', '.join(missing)}: pip install {what}")

@@ -25,6 +25,14 @@ _LISTED = 8
 #: From so many comparisons on they are a table, and not only sentences.
 _SEVERAL = 3
 _CAUSE_LINES = 2
+#: What PyTorch puts below every CUDA error.
+_HINTS = (
+    "CUDA kernel errors might be",
+    "For debugging consider passing",
+    "Compile with `TORCH_USE_CUDA_DSA`",
+    "Search for `",
+    "Device-side assertions were",
+)
 #: Output that no terminal shows is not broken to a width.
 _UNBROKEN = 10_000
 
@@ -114,7 +122,16 @@ def _print_signature(signature: SignatureCount, run_id: str, console: Console) -
 
 
 def find_cause(message: str) -> list[str]:
-    """Return the last lines of a message that say something, cut to a readable length."""
+    """Return the lines of a message that say most: its first, or the last of a traceback.
+
+    Hints that a library puts below each of its errors are left out.
+    """
     lines = [clean_text(line).strip() for line in message.splitlines()]
-    telling = [line for line in lines if line and not set(line) <= set("-=_ ~^")]
-    return [line if cell_len(line) <= 300 else f"{line[:299]}…" for line in telling[-_CAUSE_LINES:]]
+    telling = [
+        line
+        for line in lines
+        if line and not set(line) <= set("-=_ ~^") and not line.startswith(_HINTS)
+    ]
+    ends = telling[:1] == ["Traceback (most recent call last):"]
+    chosen = telling[-_CAUSE_LINES:] if ends else telling[:_CAUSE_LINES]
+    return [line if cell_len(line) <= 300 else f"{line[:299]}…" for line in chosen]

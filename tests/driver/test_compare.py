@@ -1,10 +1,14 @@
 """Two stored runs compared: which cells, by which method, and what else changed."""
 
 from dataclasses import replace
+from pathlib import Path
+from xml.etree import ElementTree as ET
 
 import pytest
 
+from harness.analysis.comparison_report import mark_attempts, report_comparison
 from harness.analysis.run_changes import list_changes
+from harness.analysis.run_comparison import RunComparison, compare_runs
 from harness.analysis.run_counts import RunCounts, count_run
 from harness.core.capture_measurement import CaptureMeasurement
 from harness.core.cell import Cell
@@ -13,10 +17,13 @@ from harness.core.exits import ExitCode
 from harness.core.plan import Plan, PlannedCell, plan_to_dict, schedule
 from harness.core.records import AttemptRow, RunRecord
 from harness.core.statuses import AttemptStatus, RunStatus
-from harness.driver.commands.compare import RunComparison, compare_runs
+from harness.report.formats.registry import FORMATS
+from harness.report.run_export import RunExport
+from harness.report.run_schema import find_problems
 from harness.stats.change_points import RunTally
 from harness.stats.contrasts import Finding
 from harness.stats.wording import describe_contrast
+from tests.report.runs import write_object
 
 ASCENDING, DESCENDING = (Cell((("order", o), ("tp", 1))) for o in ("ascending", "descending"))
 
@@ -150,3 +157,27 @@ def test_fingerprints_of_any_shape_are_read() -> None:
     assert (
         list_changes(first, replace(first, fingerprint={"devices": None, "packages": None})) == []
     )
+
+
+def test_a_comparison_is_a_report_that_every_format_writes(tmp_path: Path) -> None:
+    base = run("before", {ASCENDING: 15, DESCENDING: 0})
+    head = run("after", {ASCENDING: 0})
+    found = compare_runs(base, head, {})
+    report = report_comparison(found)
+    assert find_problems(write_object(report)) == []
+    assert [(cell.axes.get("run"), cell.failed) for cell in report.cells] == [
+        ("before", 15), ("after", 0), ("before", 0),
+    ]  # fmt: skip
+    (contrast,) = report.contrasts
+    assert (contrast.axis, contrast.value, contrast.reference) == ("run", "after", "before")
+    assert contrast.counts == (0, 50, 15, 50)
+    assert any("only in run before" in sentence for sentence in report.verdict.sentences)
+    attempts = [*mark_attempts(base), *mark_attempts(head)]
+    export = RunExport(report, attempts, lambda: iter(()))
+    for name, one in FORMATS.items():
+        one.write(export, tmp_path / name)
+    assert len(read_suites(tmp_path / "junit")) == 3
+
+
+def read_suites(path: Path) -> list[str]:
+    return [suite.get("name") or "" for suite in ET.parse(path).getroot().findall("testsuite")]

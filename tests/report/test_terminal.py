@@ -11,7 +11,7 @@ from harness.analysis.report_model import CellRate, Report, SignatureCount, Test
 from harness.core.capture_measurement import CaptureMeasurement
 from harness.core.cell import Cell
 from harness.report.layout import lay_out, shorten_names
-from harness.report.terminal import print_report
+from harness.report.terminal import find_cause, print_report
 from harness.report.views import Column, Entry, Row, Shape, TableView
 from harness.stats.intervals import Interval
 from tests.report.runs import ASCENDING, DESCENDING, make_report
@@ -135,7 +135,13 @@ def test_output_that_is_no_terminal_has_one_line_per_row_and_no_escape() -> None
 def test_each_signature_has_its_cause_and_its_logs_below_the_table() -> None:
     report = make_report({DESCENDING: 10})
     one = SignatureCount(
-        "abcdef", "Boom @ <n>", "assertion", "run", 10, "r.7", "Traceback:\n  x\n\nBoom: page 17\n"
+        "abcdef",
+        "Boom @ <n>",
+        "assertion",
+        "run",
+        10,
+        "r.7",
+        "Traceback (most recent call last):\n  x\n\nBoom: page 17\n",
     )
     text = render(replace(report, signatures=(one,)))
     assert "10x assertion in run: Boom @ <n>" in text
@@ -195,3 +201,12 @@ def test_a_cell_that_captured_nothing_says_nothing_of_memory() -> None:
     report = make_report({})
     cells: list[CellRate] = [replace(c, capture=CaptureMeasurement()) for c in report.cells]
     assert "MiB" not in render(replace(report, cells=tuple(cells)))
+
+
+def test_the_cause_is_the_errors_own_line_and_no_hint_below_it() -> None:
+    message = (
+        "CUDA error: device-side assert triggered\n"
+        "CUDA kernel errors might be asynchronously reported\n"
+        "Compile with `TORCH_USE_CUDA_DSA` to enable device-side assertions.\n"
+    )
+    assert find_cause(message) == ["CUDA error: device-side assert triggered"]

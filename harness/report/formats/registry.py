@@ -16,7 +16,8 @@ from harness.report.run_export import RunExport
 class Format:
     """A kind of output file. `module` is imported when a file of it is written.
 
-    `is_folder`: several files are written into a folder. `libraries` are what an extra installs.
+    `is_folder`: several files are written into a folder. `libraries` are what it needs, `extra`
+    what installs them if the package alone does not.
     """
 
     name: str
@@ -45,7 +46,11 @@ FORMATS: Mapping[str, Format] = {
     for one in (
         Format("json", "Also write run.json there, for programs."),
         Format("markdown", "Also append the report there as Markdown."),
-        Format("html", "Also write the report there as one page with pictures."),
+        Format(
+            "html",
+            "Also write the report there as one page with pictures.",
+            libraries=("jinja2", "plotly"),
+        ),
         Format("junit", "Also write every outcome there as JUnit XML, for CI systems."),
         Format("ctrf", "Also write every outcome there as CTRF, a JSON for test reporters."),
         Format("csv", "Also write attempts.csv and outcomes.csv there.", is_folder=True),
