@@ -5,11 +5,11 @@ import socket
 from pathlib import Path
 
 import ray
-from ray.exceptions import AuthenticationError, RayError
+from ray.exceptions import RayError
 
 from harness.cluster.devices import DeviceKind, find_gpus
 from harness.cluster.messages import PoolSettings
-from harness.cluster.wording import clean_line, explain_token
+from harness.cluster.wording import explain_refusal
 from harness.core.errors import UsageError
 
 #: How long a Ray address may take to accept a connection.
@@ -48,10 +48,9 @@ def _join(address: str) -> None:
         _check_answers(address)
     try:
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
-    except AuthenticationError as error:
-        raise UsageError(f"--address {address}: {explain_token(error)}") from None
     except (ConnectionError, RayError, RuntimeError, ValueError) as error:
-        raise UsageError(f"--address {address}: {clean_line(str(error))}") from None
+        reason = explain_refusal(f"{error}\n{error.__cause__ or ''}")  # a refused token is a cause
+        raise UsageError(f"--address {address}: {reason}") from None
 
 
 def _check_answers(address: str) -> None:

@@ -76,6 +76,8 @@ class Crew:
         post = self.posts[member]
         await self._kill(post)
         try:
+            if post.slot.node in await self._find_dead_nodes(RESTART_WAIT_S):
+                return "its node is lost"
             post.actor = await asyncio.wait_for(
                 asyncio.to_thread(
                     start_actor,
@@ -96,10 +98,9 @@ class Crew:
     async def find_silence(self, timeout_s: float) -> str | None:
         """Return which part of Ray no longer works, None if all answer."""
         try:
-            nodes = await asyncio.wait_for(asyncio.to_thread(ray.nodes), timeout_s)
+            dead = await self._find_dead_nodes(timeout_s)
         except (TimeoutError, RayError):
             return self._name_silence(f"Ray has not answered for {timeout_s:g} s")
-        dead = {node["NodeID"] for node in nodes if not node["Alive"]}
         if self._own_node in dead:
             return self._name_silence("this machine's raylet is dead")
         return self._find_stopped()
@@ -109,6 +110,10 @@ class Crew:
         pending = [post.actor.close().get(_CLOSE_WAIT_S) for post in self.posts]
         await asyncio.gather(*pending, return_exceptions=True)
         await _give_up_after(_LEAVE_WAIT_S, asyncio.to_thread(self._leave))
+
+    async def _find_dead_nodes(self, timeout_s: float) -> set[str]:
+        nodes = await asyncio.wait_for(asyncio.to_thread(ray.nodes), timeout_s)
+        return {node["NodeID"] for node in nodes if not node["Alive"]}
 
     def _leave(self) -> None:
         self._reservation.release()

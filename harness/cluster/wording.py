@@ -25,10 +25,12 @@ def clean_line(text: str) -> str:
     return _CALL.sub("", line)[:_LIMIT]
 
 
-def explain_token(error: Exception) -> str:
-    """Return why a cluster refused our token, and what to set."""
+def explain_refusal(text: str) -> str:
+    """Return why a cluster was not joined; for a token that it refuses, what to set."""
+    if "AuthToken" not in text and "AuthenticationError" not in text:
+        return clean_line(text)
     return (
         "the cluster refuses this token: set RAY_AUTH_TOKEN to its token, or RAY_AUTH_TOKEN_PATH "
         "to a file with it (default ~/.ray/auth_token); for a cluster without tokens set "
-        f"RAY_AUTH_MODE=disabled ({clean_line(str(error))})"
+        "RAY_AUTH_MODE=disabled"
     )

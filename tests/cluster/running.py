@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,12 @@ from tests.cli.conftest import COMMAND, clean_environ
 class RunningHarness:
     """One run. Everything below it is ended when the context ends, whatever happened."""
 
-    def __init__(self, folder: Path, arguments: Sequence[object]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        arguments: Sequence[object],
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         self.folder = folder
         self.out, self.err = folder / "out.txt", folder / "err.txt"
         temporary = folder / "t"
@@ -28,7 +33,7 @@ class RunningHarness:
             self.process = subprocess.Popen(
                 [*COMMAND, "run", *map(str, arguments), "--json", "run.json"],
                 cwd=folder,
-                env={**clean_environ(), "PYTHONUNBUFFERED": "1"},
+                env={**clean_environ(), "PYTHONUNBUFFERED": "1", **(environment or {})},
                 stdout=out,
                 stderr=err,
                 start_new_session=True,
@@ -62,7 +67,7 @@ class RunningHarness:
 
     def find(self, part: str) -> list[psutil.Process]:
         """Return the processes that play this part."""
-        return [process for process in self.find_all() if _plays(process, part)]
+        return [process for process in self.find_all() if plays(process, part)]
 
     def await_part(self, part: str, timeout_s: float = 60.0) -> psutil.Process:
         """Wait until a process plays this part, and return it."""
@@ -125,7 +130,8 @@ class RunningHarness:
         return processes + broker_folders
 
 
-def _plays(process: psutil.Process, part: str) -> bool:
+def plays(process: psutil.Process, part: str) -> bool:
+    """Return whether the process is this part of a run."""
     try:
         command = process.cmdline()
         return bool(command) and part == _name_part(process, command)

@@ -1,0 +1,1 @@
+"""Parts of a run are killed at seeded moments."""

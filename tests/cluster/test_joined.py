@@ -1,0 +1,101 @@
+"""A cluster that others use too: two raylets on one machine, with a token."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.cluster.local_cluster import LocalCluster
+from tests.cluster.running import RunningHarness
+from tests.cluster.test_faults import SUITE
+
+HOLDER = """
+import sys, time
+import ray
+ray.init(address=sys.argv[1], log_to_driver=False)
+
+@ray.remote(num_cpus=1)
+class Holder:
+    def hold(self):
+        return True
+
+holders = [Holder.remote() for _ in range(int(sys.argv[2]))]
+ray.get([holder.hold.remote() for holder in holders])
+print("held", flush=True)
+time.sleep(300)
+"""
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
+    with LocalCluster(tmp_path_factory.mktemp("cluster")) as cluster:
+        cluster.add_node()
+        yield cluster
+
+
+def join(folder: Path, cluster: LocalCluster, *more: object) -> RunningHarness:
+    (folder / "test_short.py").write_text(SUITE)
+    (folder / "pytest.ini").write_text("[pytest]\naddopts = -p no:hypothesispytest\n")
+    arguments = ["test_short.py", "--order", "ascending", "--timeout", 20, *more]
+    return RunningHarness(folder, [*arguments, "--address", cluster.address], cluster.environment())
+
+
+@pytest.fixture
+def held(cluster: LocalCluster, request: pytest.FixtureRequest) -> Iterator[int]:
+    """So many CPUs of the cluster's four, in the hands of another job."""
+    environment = {"PATH": "/usr/bin:/bin", "HOME": "/nonexistent", **cluster.environment()}
+    command = [sys.executable, "-c", HOLDER, cluster.address, str(request.param)]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == b"held\n"
+        yield request.param
+        holder.kill()
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("held", [1], indirect=True)
+def test_the_cpus_that_another_job_leaves_are_used(
+    tmp_path: Path, cluster: LocalCluster, held: int
+) -> None:
+    with join(tmp_path, cluster, "--tp", 1, "--slots", 2, "--repeats", 9) as run:
+        cell = run.finish()["cells"][0]
+        assert cell["passed"] == 9
+        assert f"on {4 - held} cpu devices" in run.err.read_text()
+        logs = list(tmp_path.glob(".harness/runs/*/*/rank0.log"))
+        assert len(logs) == 9, "logs of both nodes' attempts"
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("held", [4], indirect=True)
+def test_a_cluster_without_a_free_device_is_named_with_who_holds_it(
+    tmp_path: Path, cluster: LocalCluster, held: int
+) -> None:
+    assert held == 4
+    with join(tmp_path, cluster, "--tp", 1, "--slots", 2, "--repeats", 2) as run:
+        assert run.process.wait(90) == 5
+        assert "pid" in run.err.read_text()
+
+
+@pytest.mark.timeout(120)
+def test_a_wrong_token_says_what_to_set(tmp_path: Path, cluster: LocalCluster) -> None:
+    (tmp_path / "test_short.py").write_text(SUITE)
+    wrong = cluster.environment() | {"RAY_AUTH_TOKEN": "0" * 64}
+    arguments = ["test_short.py", "--tp", 1, "--address", cluster.address]
+    with RunningHarness(tmp_path, arguments, wrong) as run:
+        assert run.process.wait(90) == 2
+        assert "RAY_AUTH_TOKEN" in run.err.read_text().splitlines()[-1]
+
+
+@pytest.mark.timeout(240)
+def test_a_node_that_is_lost_costs_its_own_attempts_only(
+    tmp_path: Path, cluster: LocalCluster
+) -> None:
+    """The last test of this module: the second node does not come back."""
+    more = ["--tp", 1, "--slots", 2, "--repeats", 24, "--replace-infra", 3]
+    with join(tmp_path, cluster, *more) as run:
+        run.await_attempts(3)
+        cluster.kill_second_node()
+        cell = run.finish(150)["cells"][0]
+        assert cell["passed"] == 24
