@@ -90,6 +90,16 @@ def test_who_cancelled_is_said(place: Workplace, body: str) -> None:
     assert f"cancelled by maintainer's [command]({url})" in place.github.by_bot(PULL)[-2]
 
 
+def test_why_an_incomplete_run_is_so_is_said(queued: Workplace) -> None:
+    run = result(3, run_status="incomplete", missing=4)
+    run["run"]["ended_by"] = "device <gone> @all"
+    leave(queued, run)
+    queued.publish(MEASURE_RESULT="failure", EXIT="5")
+    assert "### /rerun-test: failed for infrastructure" in queued.answer()
+    assert "device &lt;gone&gt;" in queued.answer()
+    assert "@all" not in queued.answer()
+
+
 def test_another_command_did_not_cancel_it(queued: Workplace) -> None:
     run = workflow_run(RUN, f"rerun-test #{PULL} by x (comment 1)", "cancelled", ago=timedelta(0))
     queued.github.runs.append(run)

@@ -12,6 +12,7 @@ from harness.bot.jobs.session import CommandSession
 from harness.bot.wording import replies
 from harness.bot.wording.replies import Ending
 from harness.core.exits import ExitCode
+from harness.core.neutral import neutral
 from harness.core.statuses import RunStatus, VerdictOutcome
 from harness.report.headline import write_headline
 
@@ -42,6 +43,9 @@ def decide_ending(
     if outputs.exit_code == str(int(ExitCode.USAGE)):
         reason = "`harness run` refused what was asked; the measuring job's log says why."
         return Ending("failed", reason)
+    if report is not None and report.run.status is RunStatus.INCOMPLETE:
+        cause = neutral(report.run.ended_by or "no cause is recorded")
+        return Ending("failed for infrastructure", replies.INCOMPLETE.format(cause))
     ended = outputs.job_result or "unknown"
     reason = f"The measuring job ended ({ended}) without a whole result; its log says why."
     return Ending("failed for infrastructure", reason)

@@ -21,6 +21,7 @@ HANDLED = "this comment has been handled: a command is carried out once; write a
 COMMENT_GONE = "the comment is gone"
 NOTHING_ACTIVE = "Nothing waits or runs for this pull request."
 PARSE_FAILED = "The command was not carried out; the workflow run's log says why."
+INCOMPLETE = "The run owes attempts that could not be made: {}."
 
 _PENDING = ("queued", "running")
 _ATTEMPT = re.compile(r"([0-9a-z]{1,32})\.\d{1,9}")
