@@ -15,7 +15,7 @@ from harness.core.suite import uses_engine
 from harness.driver.context import RunContext
 from harness.driver.processes import choose_caches
 from harness.driver.queue import QueuedAttempt
-from harness.driver.revisions.place import place_of
+from harness.driver.revisions.place import find_place
 
 _GRACE_S = 5.0
 
@@ -50,7 +50,7 @@ def make_spec(
 ) -> AttemptSpec:
     """Return all that the supervisor needs for one attempt."""
     options, devices = context.options, [member.device for member in gang.members]
-    place = place_of(context.plan.revisions, planned.cell)
+    place = find_place(context.plan.revisions, planned.cell)
     return AttemptSpec(
         run_id=context.run_id,
         attempt_id=attempt_id,

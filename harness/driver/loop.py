@@ -24,7 +24,7 @@ from harness.driver.interruption import CLOSED_PIPE, Interruption, silence_close
 from harness.driver.ledger import Ledger
 from harness.driver.progress import ProgressView
 from harness.driver.queue import QueuedAttempt, Source
-from harness.driver.revisions.place import noted
+from harness.driver.revisions.place import note_changed_worktree
 from harness.driver.stopping import Ended, Stopping
 
 #: How often the loop looks up from waiting, to keep the bar alive and lease freed devices.
@@ -156,7 +156,7 @@ class RunLoop:
 
     def _record(self, attempt: AttemptInFlight, result: AttemptResult, lease: Lease) -> None:
         queued, planned = attempt.queued, attempt.queued.planned
-        result = noted(result, self._context.plan.revisions, planned.cell)
+        result = note_changed_worktree(result, self._context.plan.revisions, planned.cell)
         self._ledger.add(attempt.identify(), result, lease)
         if result.status is AttemptStatus.INFRA and not lease.suite_started:
             self._launch_again(attempt, result)

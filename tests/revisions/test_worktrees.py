@@ -12,7 +12,12 @@ import pytest
 from harness.core.errors import UsageError
 from harness.core.revision import Revision
 from harness.driver.revisions.resolve import resolve
-from harness.driver.revisions.worktrees import FOLDER, changed, standing, tree
+from harness.driver.revisions.worktrees import (
+    FOLDER,
+    hold_worktrees,
+    list_changed_files,
+    locate_worktree,
+)
 from tests.revisions.conftest import Repository
 
 _spawn = multiprocessing.get_context("spawn")
@@ -31,35 +36,35 @@ def revisions(repository: Repository) -> tuple[Revision, ...]:
 
 
 def values(revisions: tuple[Revision, ...]) -> list[str]:
-    return [(tree(revision) / "value.txt").read_text() for revision in revisions]
+    return [(locate_worktree(revision) / "value.txt").read_text() for revision in revisions]
 
 
 def test_each_revision_stands_as_committed_and_none_is_left(
     repository: Repository, revisions: tuple[Revision, ...]
 ) -> None:
-    with standing(revisions):
+    with hold_worktrees(revisions):
         assert values(revisions) == ["base", "head"]
         assert len(repository.worktrees()) == 2
-        assert not changed(revisions[0])
-        (tree(revisions[0]) / "value.txt").write_text("golden")
-        assert changed(revisions[0]) == ["value.txt"]
+        assert not list_changed_files(revisions[0])
+        (locate_worktree(revisions[0]) / "value.txt").write_text("golden")
+        assert list_changed_files(revisions[0]) == ["value.txt"]
     assert repository.worktrees() == []
     assert not [path for path in FOLDER.iterdir() if path.is_dir()]
 
 
 def test_what_a_run_wrote_is_not_there_for_the_next(revisions: tuple[Revision, ...]) -> None:
     for _ in range(2):
-        with standing(revisions):
+        with hold_worktrees(revisions):
             assert values(revisions) == ["base", "head"]
-            assert not (tree(revisions[0]) / "stale.pyc").exists()
-            (tree(revisions[0]) / "stale.pyc").write_text("x")
-            (tree(revisions[0]) / "value.txt").write_text("changed")
+            assert not (locate_worktree(revisions[0]) / "stale.pyc").exists()
+            (locate_worktree(revisions[0]) / "stale.pyc").write_text("x")
+            (locate_worktree(revisions[0]) / "value.txt").write_text("changed")
 
 
 def test_an_error_inside_removes_them_too(
     repository: Repository, revisions: tuple[Revision, ...]
 ) -> None:
-    with pytest.raises(KeyboardInterrupt), standing(revisions):
+    with pytest.raises(KeyboardInterrupt), hold_worktrees(revisions):
         raise KeyboardInterrupt
     assert repository.worktrees() == []
 
@@ -68,7 +73,7 @@ def hold(
     folder: str, revisions: tuple[Revision, ...], ready: Event, leave: Event
 ) -> None:  # pragma: no cover - runs in a process of its own
     os.chdir(folder)
-    with standing(revisions):
+    with hold_worktrees(revisions):
         ready.set()
         leave.wait(30)
 
@@ -92,10 +97,10 @@ def test_two_runs_share_a_revision_and_the_last_removes_it(
     repository: Repository, revisions: tuple[Revision, ...]
 ) -> None:
     other = Other(repository, revisions[:1])
-    with standing(revisions):
-        inode = tree(revisions[0]).stat().st_ino
+    with hold_worktrees(revisions):
+        inode = locate_worktree(revisions[0]).stat().st_ino
         other.end()
-        assert tree(revisions[0]).stat().st_ino == inode
+        assert locate_worktree(revisions[0]).stat().st_ino == inode
         assert values(revisions) == ["base", "head"]
     assert repository.worktrees() == []
 
@@ -105,10 +110,10 @@ def test_a_shared_tree_that_the_other_run_changed_is_refused(
 ) -> None:
     other = Other(repository, revisions)
     try:
-        (tree(revisions[0]) / "value.txt").write_text("golden")
+        (locate_worktree(revisions[0]) / "value.txt").write_text("golden")
         with (
             pytest.raises(UsageError, match=r"another run stands on .* changed value.txt"),
-            standing(revisions),
+            hold_worktrees(revisions),
         ):
             pass
         assert len(repository.worktrees()) == 2
@@ -124,8 +129,8 @@ def test_what_a_killed_run_left_is_removed_by_the_next(
     os.kill(other.process.pid or 0, signal.SIGKILL)
     other.process.join()
     assert len(repository.worktrees()) == 2
-    with standing(revisions[1:]):
-        assert repository.worktrees() == [str(tree(revisions[1]))]
+    with hold_worktrees(revisions[1:]):
+        assert repository.worktrees() == [str(locate_worktree(revisions[1]))]
     assert repository.worktrees() == []
 
 
@@ -136,7 +141,7 @@ def test_a_folder_removed_by_hand_is_made_anew(
     os.kill(other.process.pid or 0, signal.SIGKILL)
     other.process.join()
     shutil.rmtree(FOLDER)
-    with standing(revisions):
+    with hold_worktrees(revisions):
         assert values(revisions) == ["base", "head"]
     assert repository.worktrees() == []
 
@@ -150,7 +155,7 @@ def test_no_hook_runs(
     repository.git("checkout", "--quiet", "--detach")
     assert (tmp_path / "ran").exists(), "the hook would run"
     (tmp_path / "ran").unlink()
-    with standing(revisions):
+    with hold_worktrees(revisions):
         assert not (tmp_path / "ran").exists()
 
 
@@ -161,16 +166,16 @@ def test_large_files_stay_pointers_and_that_is_said(repository: Repository, tmp_
     repository.commit({".gitattributes": "*.bin filter=lfs\n", "model.bin": "pointer\n"})
     (revision,) = resolve(("HEAD",), (), ())
     assert any("pointers" in note for note in revision.notes)
-    with standing((revision,)):
-        assert (tree(revision) / "model.bin").read_text() == "pointer\n"
+    with hold_worktrees((revision,)):
+        assert (locate_worktree(revision) / "model.bin").read_text() == "pointer\n"
     assert not (tmp_path / "ran").exists()
 
 
 def test_pytest_looks_no_higher_than_the_worktrees(revisions: tuple[Revision, ...]) -> None:
-    with standing(revisions):
+    with hold_worktrees(revisions):
         assert (FOLDER / "pytest.ini").read_text() == "[pytest]\n"
 
 
 def test_without_revisions_nothing_is_made(repository: Repository) -> None:
-    with standing(()):
+    with hold_worktrees(()):
         assert not (repository.path / FOLDER).exists()

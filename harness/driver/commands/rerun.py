@@ -24,7 +24,7 @@ from harness.driver.attempts import make_ending, make_spec
 from harness.driver.context import RunContext
 from harness.driver.processes import make_supervisor_settings
 from harness.driver.restoring import restore_context
-from harness.driver.revisions.worktrees import standing
+from harness.driver.revisions.worktrees import hold_worktrees
 from harness.store.open import open_store
 
 _EXIT_CODES = {
@@ -47,7 +47,7 @@ def rerun_attempt(name: str, location: str | None) -> int:
         context.options, context.device, context.isolation, revisions
     )
     wanted = PoolSettings(kind=context.device, slots=slots, supervisor=settings)
-    with standing(revisions), open_pool(wanted) as pool:
+    with hold_worktrees(revisions), open_pool(wanted) as pool:
         result, folder = _run_once(context, row, pool)
     console = Console()
     console.print(f"{row.id}, seed {row.seed}: {escape(parse_cell_key(row.cell).label)}")

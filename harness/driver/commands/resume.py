@@ -21,7 +21,7 @@ from harness.driver.ownership import identify_driver, own_run
 from harness.driver.processes import make_supervisor_settings
 from harness.driver.queue import QueuedAttempt, list_outstanding
 from harness.driver.restoring import restore_context
-from harness.driver.revisions.worktrees import standing
+from harness.driver.revisions.worktrees import hold_worktrees
 from harness.driver.state import refuse_tracked_state
 from harness.driver.stopping import Stopping
 from harness.store.open import open_store
@@ -80,7 +80,7 @@ def _continue(context: RunContext, session: Session, queue: Sequence[QueuedAttem
         supervisor=settings,
     )
     with (
-        standing(revisions),
+        hold_worktrees(revisions),
         open_pool(wanted) as pool,
     ):
         session.interruption.install()  # Ray has handlers of its own

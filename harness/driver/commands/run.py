@@ -35,7 +35,7 @@ from harness.driver.processes import (
     make_supervisor_settings,
 )
 from harness.driver.queue import list_planned
-from harness.driver.revisions.open import opened
+from harness.driver.revisions.open import open_revisions
 from harness.driver.state import refuse_tracked_state
 from harness.store.open import open_store
 
@@ -64,7 +64,7 @@ def start_run(options: RunOptions, location: str | None, outputs: Outputs, verbo
     outputs.check()
     refuse_tracked_state()
     options = _choose_suites(options)
-    with opened(options) as (options, revisions):
+    with open_revisions(options) as (options, revisions):
         request = _make_request(options, revisions)
         if options.address is None:
             # Every mistake is found before Ray's five seconds are spent.

@@ -7,11 +7,11 @@ from dataclasses import replace
 from harness.core.revision import Revision
 from harness.driver.options import RunOptions
 from harness.driver.revisions.resolve import localise, resolve
-from harness.driver.revisions.worktrees import standing
+from harness.driver.revisions.worktrees import hold_worktrees
 
 
 @contextlib.contextmanager
-def opened(options: RunOptions) -> Iterator[tuple[RunOptions, tuple[Revision, ...]]]:
+def open_revisions(options: RunOptions) -> Iterator[tuple[RunOptions, tuple[Revision, ...]]]:
     """The options with suites as each revision has them, and the revisions, their trees standing.
 
     Without `--rev` the options as they are, and none.
@@ -21,5 +21,5 @@ def opened(options: RunOptions) -> Iterator[tuple[RunOptions, tuple[Revision, ..
         return
     options = replace(options, suites=tuple(localise(suite) for suite in options.suites))
     revisions = resolve(options.revs, options.rev_pythons, options.suites)
-    with standing(revisions):
+    with hold_worktrees(revisions):
         yield options, revisions

@@ -8,7 +8,7 @@ from pathlib import Path
 from harness.core.cell import Cell
 from harness.core.result import AttemptResult
 from harness.core.revision import AXIS, CHANGED, Revision
-from harness.driver.revisions.worktrees import changed, tree
+from harness.driver.revisions.worktrees import list_changed_files, locate_worktree
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,16 +20,18 @@ class Place:
     env: dict[str, str] = field(default_factory=dict)
 
 
-def place_of(revisions: Sequence[Revision], cell: Cell) -> Place:
+def find_place(revisions: Sequence[Revision], cell: Cell) -> Place:
     """The cell's place: its revision's worktree, or the working directory without revisions."""
     revision = _revision_of(revisions, cell)
-    return place_at(revision) if revision else Place(Path.cwd(), sys.executable)
+    return locate_place(revision) if revision else Place(Path.cwd(), sys.executable)
 
 
-def noted(result: AttemptResult, revisions: Sequence[Revision], cell: Cell) -> AttemptResult:
+def note_changed_worktree(
+    result: AttemptResult, revisions: Sequence[Revision], cell: Cell
+) -> AttemptResult:
     """The result, with a note where the cell's worktree is no longer what its commit holds."""
     revision = _revision_of(revisions, cell)
-    found = changed(revision) if revision else []
+    found = list_changed_files(revision) if revision else []
     if not found:
         return result
     more = f" and {len(found) - 1} more" if len(found) > 1 else ""
@@ -40,9 +42,9 @@ def _revision_of(revisions: Sequence[Revision], cell: Cell) -> Revision | None:
     return next((one for one in revisions if one.label == cell.get(AXIS)), None)
 
 
-def place_at(revision: Revision) -> Place:
+def locate_place(revision: Revision) -> Place:
     """A revision's place. `docs/reference/wire.md` says what ranks do with the two variables."""
-    root, here = tree(revision), Path.cwd()
+    root, here = locate_worktree(revision), Path.cwd()
     depth = len(Path(revision.folder).parts)
     checkout = here.parents[depth - 1] if depth else here
     env = {"HARNESS_WORKTREE": str(root), "HARNESS_CHECKOUT": str(checkout)}

@@ -9,7 +9,7 @@ from harness.core.cell import Axis, Cell
 from harness.core.errors import UsageError
 from harness.core.revision import AXIS, Revision
 from harness.core.suite import SuiteDeclarations, SuiteRef, read_declarations
-from harness.driver.revisions.place import place_at
+from harness.driver.revisions.place import locate_place
 
 
 @dataclass(slots=True)
@@ -44,7 +44,7 @@ class Source:
 
 def read_sources(refs: Sequence[SuiteRef], revisions: Sequence[Revision]) -> list[Source]:
     """Read every suite in every revision, or in the working folder where there is none."""
-    made = [Source(one.label, place_at(one).cwd) for one in revisions] or [Source(None, Path())]
+    made = [Source(one.label, locate_place(one).cwd) for one in revisions] or [Source(None, Path())]
     for source in made:
         for ref in refs:
             source.attempt(ref, partial(source.read, ref))

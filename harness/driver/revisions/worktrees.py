@@ -18,13 +18,13 @@ from harness.driver.revisions.git import GitError, git
 FOLDER = Path(".harness/worktrees")
 
 
-def tree(revision: Revision) -> Path:
+def locate_worktree(revision: Revision) -> Path:
     """Where the revision's worktree stands, absolute."""
     return FOLDER.absolute() / revision.sha
 
 
 @contextlib.contextmanager
-def standing(revisions: Sequence[Revision]) -> Iterator[None]:
+def hold_worktrees(revisions: Sequence[Revision]) -> Iterator[None]:
     """Have a fresh worktree per revision while this is open. Raises UsageError where git refuses.
 
     One that another run stands on is shared, if it still is what the commit holds.
@@ -50,10 +50,10 @@ def standing(revisions: Sequence[Revision]) -> Iterator[None]:
                 _remove_unused(revision.sha)
 
 
-def changed(revision: Revision) -> list[str]:
+def list_changed_files(revision: Revision) -> list[str]:
     """Tracked files of the revision's worktree that are not as committed."""
     try:
-        return git(tree(revision), "diff", "--name-only", revision.sha).splitlines()
+        return git(locate_worktree(revision), "diff", "--name-only", revision.sha).splitlines()
     except (GitError, FileNotFoundError) as error:
         return [str(error)]
 
@@ -69,13 +69,13 @@ def _acquire(revision: Revision) -> int:
                 "add",
                 "--force",
                 "--detach",
-                str(tree(revision)),
+                str(locate_worktree(revision)),
                 revision.sha,
             )
         fcntl.flock(lock, fcntl.LOCK_SH)
-        if found := changed(revision):
+        if found := list_changed_files(revision):
             raise UsageError(
-                f"--rev {revision.named}: another run stands on {tree(revision)} and changed "
+                f"--rev {revision.named}: another run uses {locate_worktree(revision)} and changed "
                 f"{found[0]}; wait until it has ended"
             )
     except GitError as error:
