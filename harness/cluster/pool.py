@@ -187,7 +187,7 @@ class Pool(Leases):
         is_private = self._settings.address is None
         self._posts = []
         for one in described:
-            known = self._recovery.match_member(one.device, one.node, is_private)
+            known = self._recovery.match_member(one.device, one.node, is_private, self._posts)
             member = known or Member(one.device, one.node, one.host)
             if known is None:
                 self.members.append(member)

@@ -70,13 +70,16 @@ class Recovery:
             member.recovering = again
             member.quarantined = None if again else f"Ray was lost: {reason}"
 
-    def match_member(self, device: Device, node: str, is_private: bool) -> Member | None:
+    def match_member(
+        self, device: Device, node: str, is_private: bool, taken: Sequence[Member] = ()
+    ) -> Member | None:
         """Return the known member that a restarted Ray describes, ready for leases again.
 
-        A private Ray's only node has a new id each time.
+        A private Ray's only node has a new id each time. taken: members that were matched already.
         """
         for member in self._members:
-            if member.device.id == device.id and (is_private or member.node == node):
+            is_same = member.device.id == device.id and (is_private or member.node == node)
+            if is_same and member not in taken:
                 member.node, member.recovering = node, False
                 return member
         return None

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from harness.attempt.caches import CACHES_AXIS
 from harness.attempt.spec import AttemptRecord, AttemptSpec
+from harness.cluster.devices import DeviceKind
 from harness.cluster.interface import Loss
 from harness.cluster.members import Gang
 from harness.core.kinds import KindScope
@@ -67,7 +68,11 @@ def make_spec(
         grace_s=_GRACE_S,
         folder=context.folder / attempt_id,
         isolation=context.isolation,
-        env={**planned.cell.environment(), **place.env},
+        env={
+            **_limit_memory(options.per_gpu, devices[0].kind),
+            **planned.cell.environment(),
+            **place.env,
+        },
         in_process_reruns=options.in_process_reruns,
         python=place.python,
         cwd=place.cwd,
@@ -76,6 +81,13 @@ def make_spec(
         in_ci=context.plan.in_ci,
         uses_engine=uses_engine(planned.suite, place.cwd),
     )
+
+
+def _limit_memory(shares: int, device: DeviceKind) -> dict[str, str]:
+    """Return what makes torch's allocator keep to an equal part of a shared GPU's memory."""
+    if shares == 1 or device == "cpu":
+        return {}
+    return {"PYTORCH_CUDA_ALLOC_CONF": f"per_process_memory_fraction:{1 / shares:.4f}"}
 
 
 def make_ending(record: AttemptRecord, spec: AttemptSpec) -> Ending:

@@ -147,6 +147,10 @@ class RunOptions:
     slots: int | None = declare(
         None, "--slots", help="CPU slots (default: the cores).", group=MACHINE, beside_resume=True
     )
+    per_gpu: int = declare(
+        1, "--per-gpu", metavar="N", group=MACHINE,
+        help="Gangs that share each GPU, with equal parts of its memory.",
+    )  # fmt: skip
     address: str | None = declare(
         None, "--address", metavar="HOST:PORT|auto", group=MACHINE, beside_resume=True,
         help="Join this Ray cluster (default: a private one).",
@@ -156,6 +160,8 @@ class RunOptions:
         check_repeats(self.repeats)
         if self.slots is not None and self.slots < 1:
             raise UsageError(f"--slots {self.slots}: give at least 1")
+        if self.per_gpu < 1:
+            raise UsageError(f"--per-gpu {self.per_gpu}: give at least 1")
         if not 0 < self.timeout_s <= 86_400:
             raise UsageError(f"--timeout {self.timeout_s:g}: give seconds from above 0 to 86400")
         if self.isolation not in (None, "spawn", "fork"):

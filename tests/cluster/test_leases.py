@@ -1,6 +1,6 @@
 """Which devices form a gang."""
 
-from harness.cluster.devices import make_cpu_slots
+from harness.cluster.devices import Device, make_cpu_slots
 from harness.cluster.leases import Leases
 from harness.cluster.members import Gang, Member
 
@@ -49,3 +49,12 @@ def test_every_node_has_leaders_of_its_own() -> None:
     leases = make_leases("a", "a", "a", "b", "b")
     leaders = [member.device.id for member in leases.choose_leaders(2)]
     assert leaders == ["cpu:0", "cpu:2", "cpu:3"]
+
+
+def test_gangs_share_a_gpu_but_the_ranks_of_one_gang_do_not() -> None:
+    gpus = [Device("cuda", f"GPU-{index}", "H200", index) for index in (0, 1)]
+    leases = Leases([Member(gpu, "a", "host") for gpu in gpus for _ in range(2)])
+    assert leases.largest_gang() == 2
+    assert ids(leases.lease(2)) == ["GPU-0", "GPU-1"]
+    assert ids(leases.lease(2)) == ["GPU-0", "GPU-1"]
+    assert leases.lease(1) is None

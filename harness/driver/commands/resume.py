@@ -78,6 +78,7 @@ def _continue(context: RunContext, session: Session, queue: Sequence[QueuedAttem
         slots=options.slots or count_usable_cores(),
         address=options.address,
         supervisor=settings,
+        shares=options.per_gpu,
     )
     with (
         hold_worktrees(revisions),

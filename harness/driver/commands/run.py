@@ -116,6 +116,7 @@ def _measure(request: _Request, session: Session) -> int:
         slots=request.slots,
         address=options.address,
         supervisor=settings,
+        shares=options.per_gpu,
     )
     with open_pool(wanted) as pool:
         plan = request.make_plan(pool.largest_gang())
