@@ -112,7 +112,7 @@ def test_a_shared_tree_that_the_other_run_changed_is_refused(
     try:
         (locate_worktree(revisions[0]) / "value.txt").write_text("golden")
         with (
-            pytest.raises(UsageError, match=r"another run stands on .* changed value.txt"),
+            pytest.raises(UsageError, match=r"another run uses .* changed value.txt"),
             hold_worktrees(revisions),
         ):
             pass
