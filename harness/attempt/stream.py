@@ -83,7 +83,7 @@ class Recorder:
         self._budget -= len(line) + _EVENT_OVERHEAD
         event = parse_line(line)
         if event is None or self._budget < 0:
-            self._garbled(rank, line)
+            self._count_garbled(rank, line)
             return
         event["rank"] = rank
         self.finished |= rank == 0 and event["event"] == "finish"
@@ -96,7 +96,7 @@ class Recorder:
         captures = [event for _, event in self._record.events if event["event"] == "capture"]
         (self._folder / "trace.json").write_text(json.dumps(captures))
 
-    def _garbled(self, rank: int, line: bytes) -> None:
+    def _count_garbled(self, rank: int, line: bytes) -> None:
         self._record.garbled += 1
         if self._budget >= 0:
             text = line[:_MAX_GARBLED_TEXT].decode(errors="replace")

@@ -49,8 +49,8 @@ def sizes_up_to(max_bs: int) -> list[int]:
     """
     if max_bs < 1:
         raise UsageError(f"a largest batch size of {max_bs}: give 1 or more")
-    return _below(max_bs, (*_SMALL, *range(2 * _STEP, max_bs + 1, _STEP)))
+    return _take_below(max_bs, (*_SMALL, *range(2 * _STEP, max_bs + 1, _STEP)))
 
 
-def _below(max_bs: int, sizes: Iterable[int]) -> list[int]:
+def _take_below(max_bs: int, sizes: Iterable[int]) -> list[int]:
     return sorted({size for size in sizes if size < max_bs} | {max_bs})

@@ -53,7 +53,7 @@ def read_cost(order: str, max_bs: int, events: Iterable[Event]) -> CaptureCost:
     for event in events:
         last[event["event"]] = event
         if event["event"] == "capture":
-            trace.append(_captured(event))
+            trace.append(_read_captured(event))
     done, held = last.get("captured", {}), last.get("footprint", {})
     return CaptureCost(
         order=order,
@@ -70,7 +70,7 @@ def read_cost(order: str, max_bs: int, events: Iterable[Event]) -> CaptureCost:
     )
 
 
-def _captured(event: Event) -> Captured:
+def _read_captured(event: Event) -> Captured:
     return Captured(
         role=wire.read_text(event, "role"),
         bs=int(wire.read_number(event, "bs")),

@@ -41,12 +41,12 @@ class _Decision:
     def result(self) -> AttemptResult:
         """The attempt, decided."""
         process = self._process_failure()
-        tests = [self._test(test, process) for test in self._known_tests()]
+        tests = [self._test(test, process) for test in self._list_known_tests()]
         failures = [*self._seen.whole, *self._class_failures()]
         failures += [t.failure for t in tests if t.failure and t.failure not in failures]
         if process and process not in failures:
             failures.append(process)
-        failures = _causes(failures)
+        failures = _select_causes(failures)
         if not failures:
             failures += self._session_failures(tests)
         status = AttemptStatus.FAILED if failures else AttemptStatus.PASSED
@@ -66,7 +66,7 @@ class _Decision:
             ),
         )
 
-    def _known_tests(self) -> list[str]:
+    def _list_known_tests(self) -> list[str]:
         return list(dict.fromkeys([*self._seen.collected, *self._seen.reports]))
 
     def _session_failures(self, tests: list[TestResult]) -> list[Failure]:
@@ -83,20 +83,20 @@ class _Decision:
         """The failure of the process itself, charged to the test that was running."""
         crash = self._first_crash()
         if self._ending.timed_out:
-            message = f"no end after {self._ending.timeout_s:g} s ({self._where()})"
+            message = f"no end after {self._ending.timeout_s:g} s ({self._describe_place()})"
             return Failure(
-                Kind.HANG, self._seen.phase, self._at("hang"), message, self._seen.current
+                Kind.HANG, self._seen.phase, self._format_place("hang"), message, self._seen.current
             )
         if crash:
             rank, signal, code = crash
             if rank in self._seen.follower_errors and not signal:
                 return self._follower_failure(rank, self._seen.follower_errors[rank])
             what = signal or f"exit {code}"
-            where = self._seen.crumbs.get(rank, "") if rank else self._where()
+            where = self._seen.crumbs.get(rank, "") if rank else self._describe_place()
             kind = Kind.SIGNAL if signal else Kind.EARLY_EXIT
             message = f"rank {rank} ended by {what} {where}".strip()
             return Failure(
-                kind, self._seen.phase, self._at(what, rank), message, self._seen.current
+                kind, self._seen.phase, self._format_place(what, rank), message, self._seen.current
             )
         return None
 
@@ -119,20 +119,20 @@ class _Decision:
     def _first_crash(self) -> tuple[int, str | None, int | None] | None:
         """(rank, signal, code) of the first death that was none of the supervisor's doing."""
         for rank, code, signal in self._ending.exits:
-            if signal or (rank and code) or (rank == 0 and not self._ended_as_said(code)):
+            if signal or (rank and code) or (rank == 0 and not self._has_ended_as_said(code)):
                 return rank, signal, code
         return None
 
-    def _ended_as_said(self, code: int | None) -> bool:
+    def _has_ended_as_said(self, code: int | None) -> bool:
         """Whether rank 0 came to its end, and left as its last line said it would."""
         if self._seen.finish is None or code is None:
             return False
         return code == int(wire.read_number(self._seen.finish, "exitstatus")) & 0xFF
 
-    def _where(self) -> str:
+    def _describe_place(self) -> str:
         return f"in {self._seen.current}" if self._seen.current else f"in {self._seen.phase.value}"
 
-    def _at(self, what: str, rank: int = 0) -> str:
+    def _format_place(self, what: str, rank: int = 0) -> str:
         test = (self._seen.current or "").rpartition("::")[2].partition("[")[0]
         return f"{what}{f' on rank {rank}' if rank else ''} @ {test or self._seen.phase.value}"
 
@@ -173,16 +173,16 @@ class _Decision:
                 reran and not final_bad,
             )
         if test not in self._seen.ended:
-            return self._unended(test, seconds)
+            return self._end_unended(test, seconds)
         return TestResult(test, _clean_outcome(reports), seconds)
 
-    def _unended(self, test: str, seconds: float) -> TestResult:
+    def _end_unended(self, test: str, seconds: float) -> TestResult:
         """A test without its end: the one that ended the session, or one never reached."""
         if test != self._seen.current:
             return TestResult(test, Outcome.PRECLUDED, seconds)
         message = f"the session was ended in {test}"
         failure = Failure(
-            Kind.EARLY_EXIT, self._seen.phase, self._at("session ended"), message, test
+            Kind.EARLY_EXIT, self._seen.phase, self._format_place("session ended"), message, test
         )
         return TestResult(test, Outcome.FAILED, seconds, failure)
 
@@ -211,7 +211,7 @@ def _precedence(failure: Failure) -> int:
     return PRECEDENCE[failure.kind]
 
 
-def _causes(failures: list[Failure]) -> list[Failure]:
+def _select_causes(failures: list[Failure]) -> list[Failure]:
     """Without those of ranks that only saw a peer leave, where another failure says why it left."""
     return [f for f in failures if not _PEER_LEFT.search(f.message)] or failures
 

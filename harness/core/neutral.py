@@ -50,7 +50,7 @@ def neutral(text: str, limit: int = 300) -> str:
     an HTML attribute. Never raises.
     """
     known = text[: 16 * max(limit, 0) + 1024]
-    written = _written(_BREAKS.sub(_WIDTHLESS, _plain(known)))
+    written = _write_out(_BREAKS.sub(_WIDTHLESS, _plain(known)))
     if len(known) == len(text) and sum(map(len, written)) <= limit:
         return "".join(written)
     kept, room = [], limit - len(_CUT)
@@ -65,10 +65,10 @@ def neutral(text: str, limit: int = 300) -> str:
 def _plain(text: str) -> str:
     """One line of what can be seen."""
     visible = _INVISIBLE.sub("", _ESCAPES.sub("", text))
-    return " ".join("".join(map(_shown, visible)).split())
+    return " ".join("".join(map(_show, visible)).split())
 
 
-def _shown(char: str) -> str:
+def _show(char: str) -> str:
     if char.isspace():
         return " "
     category = unicodedata.category(char)
@@ -77,7 +77,7 @@ def _shown(char: str) -> str:
     return "\ufffd" if category in ("Cs", "Co", "Cn") else char
 
 
-def _written(text: str) -> list[str]:
+def _write_out(text: str) -> list[str]:
     """Each character as it is written in Markdown."""
     parts = [_REFERENCES.get(char, char) for char in text]
     marks = [found.start() for found in _OUTER_UNDERSCORE.finditer(text)]

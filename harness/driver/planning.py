@@ -164,7 +164,7 @@ def _check_models(ref: SuiteRef, source: Source, axes: list[Axis]) -> None:
             str(folder),
             "dummy" not in varied.get("load_format", (one.engine_args.get("load_format"),)),
         )
-        for one in _declarations_of(ref, declared).values()
+        for one in _select_declarations(ref, declared).values()
         for name in ("model", "draft_model")
         for folder in varied.get(name, (one.engine_args.get(name),))
         if folder is not None
@@ -173,7 +173,9 @@ def _check_models(ref: SuiteRef, source: Source, axes: list[Axis]) -> None:
         check_model(folder, ref.path, tps, has_weights, source.folder)
 
 
-def _declarations_of(ref: SuiteRef, declared: SuiteDeclarations) -> dict[str, EngineDeclaration]:
+def _select_declarations(
+    ref: SuiteRef, declared: SuiteDeclarations
+) -> dict[str, EngineDeclaration]:
     """What the suite holds: class name to declaration; `""` for plain tests of the module."""
     if ref.parts and ref.parts[0] in declared.classes:
         return {ref.parts[0]: declared.classes[ref.parts[0]]}
@@ -186,7 +188,7 @@ def _declarations_of(ref: SuiteRef, declared: SuiteDeclarations) -> dict[str, En
 def _plan_cell(ref: SuiteRef, source: Source, cell: Cell, device: str) -> PlannedCell:
     if ref.nodeid in source.refused:
         return PlannedCell(ref.nodeid, cell, refused=source.refused[ref.nodeid])
-    held = _declarations_of(ref, source.declared[ref.nodeid])
+    held = _select_declarations(ref, source.declared[ref.nodeid])
     axes = cell.as_dict()
     barred = {
         name: found

@@ -36,12 +36,12 @@ class _Sink:
 _sink = _Sink()
 
 
-def _after_fork() -> None:
+def _forget_after_fork() -> None:
     # Another thread may have held the lock at the fork; its owner does not exist in the child.
     _sink.lock = threading.Lock()
 
 
-os.register_at_fork(after_in_child=_after_fork)
+os.register_at_fork(after_in_child=_forget_after_fork)
 
 
 def configure(fd: int | None) -> None:

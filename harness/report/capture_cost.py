@@ -32,12 +32,12 @@ def predictions(costs: Sequence[CaptureCost], memory: int | None) -> dict[str, P
     """Per order, the largest size that fits, from the sizes that did."""
     capacity, fitted = capacity_of(costs, memory), [cost for cost in costs if cost.unfit is None]
     return {
-        order: predict(_needed([c for c in fitted if c.order == order], memory), capacity)
+        order: predict(_choose_needed([c for c in fitted if c.order == order], memory), capacity)
         for order in orders_of(costs)
     }
 
 
-def _needed(costs: Sequence[CaptureCost], memory: int | None) -> dict[int, int]:
+def _choose_needed(costs: Sequence[CaptureCost], memory: int | None) -> dict[int, int]:
     """Largest size -> bytes that one order needs.
 
     An arena holds graphs alone and nothing is given back: what it held, or for another memory
@@ -64,7 +64,7 @@ def sentences(costs: Sequence[CaptureCost], memory: int | None) -> list[str]:
     for size in sizes:
         found += _differences([c for c in costs if c.max_bs == size and c.unfit is None])
     for order, prediction in predictions(costs, memory).items():
-        found.append(_predicted(order, prediction, capacity_of(costs, memory), sizes[-1]))
+        found.append(_format_prediction(order, prediction, capacity_of(costs, memory), sizes[-1]))
     return found + ([ONE_SIZE] if len(sizes) == 1 else [])
 
 
@@ -88,7 +88,7 @@ def _difference(cost: CaptureCost, base: CaptureCost) -> str:
     )
 
 
-def _predicted(order: str, prediction: Prediction, capacity: int, largest: int) -> str:
+def _format_prediction(order: str, prediction: Prediction, capacity: int, largest: int) -> str:
     line, room = prediction.line, f"{capacity / GIB:.2f} GiB"
     if prediction.refused is not None or line is None or prediction.fits is None:
         return f"{order}: no prediction of the size that no longer fits: {prediction.refused}"
@@ -116,14 +116,14 @@ def print_costs(console: Console, costs: Sequence[CaptureCost], memory: int | No
     for name in columns:
         table.add_column(name, justify="left" if name == "order" else "right")
     for cost in costs:
-        table.add_row(str(cost.max_bs), cost.order, *_cells(cost))
+        table.add_row(str(cost.max_bs), cost.order, *_format_cells(cost))
     console.print(table)
     _print_trace(console, costs)
     for sentence in sentences(costs, memory):
         console.print(f"• {sentence}", markup=False, soft_wrap=True)
 
 
-def _cells(cost: CaptureCost) -> list[str]:
+def _format_cells(cost: CaptureCost) -> list[str]:
     if cost.unfit is not None:
         return ["does not fit", "", "", "", ""]
     return [

@@ -43,7 +43,7 @@ def find_problems(run: object) -> list[str]:
     Up to 50 findings, each naming the place, safe to show: what stands there is not repeated. The
     counts are looked at only once every type is right. Never raises.
     """
-    for find in (_uncountable, _against_schema):
+    for find in (_uncountable, _check_against_schema):
         if found := _first(find(run)):
             return found
     assert isinstance(run, Mapping)
@@ -64,13 +64,13 @@ def _uncountable(run: object) -> Iterator[str]:
                 yield "a number is not finite"
             elif isinstance(one, int) and abs(one) > _LARGEST:
                 yield "a number has more than 63 bits"
-        level = [inner for one in level for inner in _inside(one)]
+        level = [inner for one in level for inner in _check_inside(one)]
         if not level:
             return
     yield f"it is nested deeper than {_DEEPEST}"
 
 
-def _inside(one: object) -> list[object]:
+def _check_inside(one: object) -> list[object]:
     if isinstance(one, dict):
         return list(one.values())
     return one if isinstance(one, list) else []
@@ -84,10 +84,10 @@ def _validator() -> Any:
     return Draft202012Validator(json.loads(text))
 
 
-def _against_schema(run: object) -> Iterator[str]:
+def _check_against_schema(run: object) -> Iterator[str]:
     for error in _validator().iter_errors(run):
         where = "".join(map(_step, error.absolute_path)).removeprefix(".")
-        yield f"{where or 'it'} {_wording(error)}"
+        yield f"{where or 'it'} {_word_problem(error)}"
 
 
 def _step(part: str | int) -> str:
@@ -97,7 +97,7 @@ def _step(part: str | int) -> str:
     return f".{part}" if re.fullmatch(r"[A-Za-z0-9_-]{1,60}", part) else ".?"
 
 
-def _wording(error: Any) -> str:
+def _word_problem(error: Any) -> str:
     if error.validator == "required":
         missing = [name for name in error.validator_value if name not in error.instance]
         return f"lacks {', '.join(missing)}"
@@ -118,13 +118,13 @@ def _inconsistent(run: Mapping[str, Any]) -> Iterator[str]:
         cell["attempts"] >= cell["planned"] for cell in run["cells"]
     )
     for i, cell in enumerate(run["cells"]):
-        yield from (f"cells[{i}]: {text}" for text in _of_cell(cell, whole))
+        yield from (f"cells[{i}]: {text}" for text in _check_cell(cell, whole))
     for i, contrast in enumerate(run["contrasts"]):
-        yield from (f"contrasts[{i}]: {text}" for text in _of_contrast(contrast))
-    yield from _of_verdict(run)
+        yield from (f"contrasts[{i}]: {text}" for text in _check_contrast(contrast))
+    yield from _check_verdict(run)
 
 
-def _of_cell(cell: Mapping[str, Any], whole: bool) -> Iterator[str]:
+def _check_cell(cell: Mapping[str, Any], whole: bool) -> Iterator[str]:
     failed, valid = cell["failed"], cell["passed"] + cell["failed"]
     if cell["attempts"] != valid + cell["infra"]:
         yield "attempts is not passed + failed + infra"
@@ -152,7 +152,7 @@ def _holds(low: float, value: float, high: float) -> bool:
     return low - _EPSILON <= value <= high + _EPSILON
 
 
-def _of_contrast(contrast: Mapping[str, Any]) -> Iterator[str]:
+def _check_contrast(contrast: Mapping[str, Any]) -> Iterator[str]:
     counts, interval = contrast["counts"], contrast["interval"]
     if counts and (counts[0] > counts[1] or counts[2] > counts[3]):
         yield "more failures than attempts"
@@ -160,7 +160,7 @@ def _of_contrast(contrast: Mapping[str, Any]) -> Iterator[str]:
         yield "its interval ends before it begins"
 
 
-def _of_verdict(run: Mapping[str, Any]) -> Iterator[str]:
+def _check_verdict(run: Mapping[str, Any]) -> Iterator[str]:
     outcome, gate = run["verdict"]["outcome"], run["gate"]
     failed = sum(cell["failed"] for cell in run["cells"])
     if outcome == VerdictOutcome.PASSED and failed and (gate is None or gate["state"] != "holds"):

@@ -132,7 +132,7 @@ def simulate_decisions(
     import numpy as np
 
     if math.log(compute_threshold(contrasts)) > MOST_BLOCKS * _growth(rate, target):
-        raise _too_small(rate, target)
+        raise _is_too_small(rate, target)
     rng = np.random.default_rng(seed)
     pair = expected or (rate, target)
     counts = np.tile(np.array(astuple(start), dtype=np.int64), (paths, 1))
@@ -148,10 +148,10 @@ def simulate_decisions(
         running, counts = running[~decided], history[~decided, -1]
         if len(running) <= (1 - share) * paths:
             return [int(time) for time in times]
-    raise _too_small(rate, target)
+    raise _is_too_small(rate, target)
 
 
-def _too_small(rate: float, target: float) -> RateError:
+def _is_too_small(rate: float, target: float) -> RateError:
     return RateError(f"{rate} against {target} is not decided within {MOST_BLOCKS} blocks per cell")
 
 

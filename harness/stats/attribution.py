@@ -78,7 +78,7 @@ def attribute_failures(failed: Sequence[bool], factors: Sequence[Factor]) -> Att
     """
     if any(len(factor.values) != len(failed) for factor in factors):
         raise CountError("a factor has a value for each attempt, no more and no fewer")
-    groups = _groups(factors)
+    groups = _collect_groups(factors)
     if not groups:
         return Attribution(Follows.CANNOT_SAY, "cannot say: no recorded factor varies", (), ())
     if sum(failed) in (0, len(failed)):
@@ -86,18 +86,18 @@ def attribute_failures(failed: Sequence[bool], factors: Sequence[Factor]) -> Att
         text = f"cannot say: {every} attempt failed, so failures follow nothing in particular"
         return Attribution(Follows.CANNOT_SAY, text, (), ())
     ps = [compute_association_p(failed, g.levels, _design(g, groups), g.ordered) for g in groups]
-    tested = _tested(groups, ps)
+    tested = _test(groups, ps)
     found = [g for g, t in zip(groups, tested, strict=True) if (t.p_adjusted or 1.0) <= ALPHA]
     if not found:
-        return _nothing(failed, groups, tested)
-    return _named(failed, _unexplained(failed, found, groups), groups, tested)
+        return _say_nothing_follows(failed, groups, tested)
+    return _name_factors(failed, _select_unexplained(failed, found, groups), groups, tested)
 
 
-def _groups(factors: Sequence[Factor]) -> list[_Group]:
+def _collect_groups(factors: Sequence[Factor]) -> list[_Group]:
     """Factors that vary and repeat, those with equal partitions merged."""
     merged: dict[tuple[int, ...], list[Factor]] = {}
     for factor in factors:
-        partition = _partition(_binned(factor))
+        partition = _partition(_bin(factor))
         if 1 < len(set(partition)) < len(partition):
             merged.setdefault(partition, []).append(factor)
     return [_group(partition, alike) for partition, alike in merged.items()]
@@ -107,14 +107,14 @@ def _group(partition: tuple[int, ...], alike: list[Factor]) -> _Group:
     first, ordered = alike[0], [factor for factor in alike if factor.ordered]
     return _Group(
         tuple(factor.name for factor in alike),
-        tuple(_binned(ordered[0])) if ordered else partition,
-        tuple(_binned(first) if first.ordered else first.values),
+        tuple(_bin(ordered[0])) if ordered else partition,
+        tuple(_bin(first) if first.ordered else first.values),
         any(factor.axis for factor in alike),
         bool(ordered),
     )
 
 
-def _binned(factor: Factor) -> Sequence[int]:
+def _bin(factor: Factor) -> Sequence[int]:
     """Level numbers: parts of equal size where the factor is ordered, else as first seen."""
     if not factor.ordered:
         return _partition(factor.values)
@@ -137,7 +137,7 @@ def _design(group: _Group, groups: Sequence[_Group], given: _Group | None = None
     return list(zip(*within, given.levels if given else [0] * len(group.levels), strict=True))
 
 
-def _tested(groups: Sequence[_Group], ps: Sequence[float | None]) -> tuple[TestedFactor, ...]:
+def _test(groups: Sequence[_Group], ps: Sequence[float | None]) -> tuple[TestedFactor, ...]:
     adjusted = iter(adjust_holm([p for p in ps if p is not None]))
     return tuple(
         TestedFactor(g.names, p, None if p is None else next(adjusted))
@@ -145,7 +145,7 @@ def _tested(groups: Sequence[_Group], ps: Sequence[float | None]) -> tuple[Teste
     )
 
 
-def _unexplained(
+def _select_unexplained(
     failed: Sequence[bool], found: Sequence[_Group], groups: Sequence[_Group]
 ) -> list[_Group]:
     """Of the groups found, those that another does not explain away."""
@@ -171,14 +171,14 @@ def _determines(finer: _Group, coarser: _Group) -> bool:
     return len(set(zip(finer.levels, coarser.levels, strict=True))) == len(set(finer.levels))
 
 
-def _named(
+def _name_factors(
     failed: Sequence[bool],
     kept: Sequence[_Group],
     groups: Sequence[_Group],
     tested: tuple[TestedFactor, ...],
 ) -> Attribution:
     names = tuple(name for group in kept for name in group.names)
-    together = _together(failed, kept, groups)
+    together = _join(failed, kept, groups)
     if together:
         text = (
             f"confounded: failures follow {' and '.join(together)}, which vary together; "
@@ -191,7 +191,7 @@ def _named(
     return Attribution(Follows.FACTOR, text + _alike(groups), names, tested)
 
 
-def _together(
+def _join(
     failed: Sequence[bool], kept: Sequence[_Group], groups: Sequence[_Group]
 ) -> tuple[str, ...]:
     """Names that cannot be told apart: one group of several, an axis and a factor of which each
@@ -224,7 +224,7 @@ def _levels(failed: Sequence[bool], group: _Group) -> str:
     return f"most with {name}, {k}/{n} against {sum(failed) - k}/{len(failed) - n} elsewhere"
 
 
-def _nothing(
+def _say_nothing_follows(
     failed: Sequence[bool], groups: Sequence[_Group], tested: tuple[TestedFactor, ...]
 ) -> Attribution:
     points = find_detectable_difference(sum(failed), len(failed), len(groups))

@@ -45,12 +45,12 @@ def compare_worst_case(found: Comparison, infra: int, reference_infra: int) -> C
     n, reference_n = found.n + infra, found.reference_n + reference_infra
     if found.effect >= 0:
         worst = compare_rates(found.k, n, found.reference_k + reference_infra, reference_n)
-        return worst if worst.effect > 0 else _no_difference(worst)
+        return worst if worst.effect > 0 else _report_no_difference(worst)
     worst = compare_rates(found.k + infra, n, found.reference_k, reference_n)
-    return worst if worst.effect < 0 else _no_difference(worst)
+    return worst if worst.effect < 0 else _report_no_difference(worst)
 
 
-def _no_difference(worst: Comparison) -> Comparison:
+def _report_no_difference(worst: Comparison) -> Comparison:
     """The bounds cross: a difference the other way round is no support for the one seen."""
     return Comparison(
         *(worst.k, worst.n, worst.reference_k, worst.reference_n),

@@ -78,8 +78,8 @@ def compute_confidence_sequence(k: int, n: int, level: float = 0.95) -> Interval
     def excluded(p: float) -> bool:
         return compute_log_e(p, k, n) >= math.log(1 / (1 - level))
 
-    low = _crossing(excluded, 0.0, k / n) if k else 0.0
-    high = _crossing(excluded, 1.0, k / n) if k < n else 1.0
+    low = _find_crossing(excluded, 0.0, k / n) if k else 0.0
+    high = _find_crossing(excluded, 1.0, k / n) if k < n else 1.0
     return Interval(low, high, level, method)
 
 
@@ -135,7 +135,7 @@ def compute_upper_sequence(k: int, n: int, level: float = 0.95) -> Interval:
     def excluded(rate: float) -> bool:
         return rate == 1 or compute_log_e_below(rate, k, n) >= limit
 
-    high = _crossing(excluded, 1.0, k / n) if k < n else 1.0
+    high = _find_crossing(excluded, 1.0, k / n) if k < n else 1.0
     return Interval(0.0, high, level, "truncated beta-binomial sequence, one-sided")
 
 
@@ -211,7 +211,7 @@ def check_rate(rate: float, what: str = "a rate") -> None:
         raise RateError(f"{what} of {rate} cannot be; give one from 0 to 1")
 
 
-def _crossing(excluded: Callable[[float], bool], outside: float, inside: float) -> float:
+def _find_crossing(excluded: Callable[[float], bool], outside: float, inside: float) -> float:
     """Bisect to the end of the kept rates, between an excluded rate and a kept one."""
     for _ in range(100):
         middle = (outside + inside) / 2

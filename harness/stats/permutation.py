@@ -46,7 +46,7 @@ def compute_association_p(
         return None
     if attempts.shape[1] == 2:
         return _exact(attempts, failures)
-    return _permuted(attempts, failures, ordered, seed)
+    return _permute(attempts, failures, ordered, seed)
 
 
 def _tables(
@@ -56,7 +56,7 @@ def _tables(
     import numpy as np
 
     row = {stratum: i for i, stratum in enumerate(dict.fromkeys(strata))}
-    column = {level: i for i, level in enumerate(_in_order(levels))}
+    column = {level: i for i, level in enumerate(_sort_in_order(levels))}
     rows, columns = [row[s] for s in strata], [column[v] for v in levels]
     attempts = np.zeros((len(row), len(column)), dtype=np.int64)
     failures = np.zeros_like(attempts)
@@ -65,7 +65,7 @@ def _tables(
     return attempts, failures
 
 
-def _in_order(levels: Sequence[Hashable]) -> list[Hashable]:
+def _sort_in_order(levels: Sequence[Hashable]) -> list[Hashable]:
     distinct = dict.fromkeys(levels)
     if all(isinstance(level, int) for level in distinct):
         # mypy does not carry what `all` found out over to the elements.
@@ -89,7 +89,7 @@ def _exact(attempts: "Counts", failures: "Counts") -> float:
     return float(min(1.0, distribution[away >= seen - 1e-9].sum()))
 
 
-def _permuted(attempts: "Counts", failures: "Counts", ordered: bool, seed: int) -> float:
+def _permute(attempts: "Counts", failures: "Counts", ordered: bool, seed: int) -> float:
     """Draw few permutations if there is plainly no association, else all of them."""
     import numpy as np
 

@@ -123,7 +123,7 @@ def weigh_evidence(
     down = _highest([(bool(b), a is None or a) for a, b in pairs], expected)
     e_up, e_down = up, down
     if len(valid) < len(pairs):
-        e_up, e_down = _highest(valid, expected), _highest(_exchanged(valid), expected)
+        e_up, e_down = _highest(valid, expected), _highest(_exchange(valid), expected)
     if alternative is Alternative.TWO_SIDED:
         return Evidence(max(e_up, e_down) / 2, max(up, down) / 2, up >= down, len(pairs))
     if alternative is Alternative.MORE:
@@ -151,7 +151,7 @@ def _valid(pairs: Sequence[tuple[Outcome, Outcome]]) -> list[tuple[bool, bool]]:
     return [(a, b) for a, b in pairs if a is not None and b is not None]
 
 
-def _exchanged(pairs: Sequence[tuple[bool, bool]]) -> list[tuple[bool, bool]]:
+def _exchange(pairs: Sequence[tuple[bool, bool]]) -> list[tuple[bool, bool]]:
     return [(b, a) for a, b in pairs]
 
 
@@ -205,14 +205,14 @@ def can_be_decided(
     """
     return any(
         weigh_evidence(
-            _completed(arm, blocks, fails), _completed(reference, blocks, not fails), expected
+            _complete(arm, blocks, fails), _complete(reference, blocks, not fails), expected
         ).e_worst
         >= needed
         for fails in (True, False)
     )
 
 
-def _completed(outcomes: Sequence[Outcome], blocks: int, fails: bool) -> list[Outcome]:
+def _complete(outcomes: Sequence[Outcome], blocks: int, fails: bool) -> list[Outcome]:
     return [*outcomes, *[fails] * (blocks - len(outcomes))]
 
 

@@ -53,7 +53,7 @@ def pool_strata(strata: Sequence[Stratum]) -> PooledStrata:
     usable = [s for s in strata if s.n and s.reference_n and 0 < s.failed < s.total]
     gap = abs(sum(s.k - s.failed * s.n / s.total for s in usable))
     variance = sum(_variance(s) for s in usable)
-    odds = _pooled_odds(usable)
+    odds = _pool_odds(usable)
     corrected = max(gap - 0.5, 0.0)
     return PooledStrata(
         odds, _tail(gap, variance), _tail(corrected, variance), _homogeneity(usable, odds)
@@ -68,7 +68,7 @@ def _tail(gap: float, variance: float) -> float:
     return math.erfc(gap / math.sqrt(2 * variance)) if variance else 1.0
 
 
-def _pooled_odds(strata: Sequence[Stratum]) -> float | None:
+def _pool_odds(strata: Sequence[Stratum]) -> float | None:
     above = sum(s.k * (s.reference_n - s.reference_k) / s.total for s in strata)
     below = sum((s.n - s.k) * s.reference_k / s.total for s in strata)
     return above / below if below and above else None
@@ -82,13 +82,13 @@ def _homogeneity(strata: Sequence[Stratum], odds: float | None) -> float | None:
 
 def _breslow_day(s: Stratum, odds: float) -> float:
     """Squared distance of a stratum's failures from those expected under the pooled odds."""
-    expected = _expected(s, odds)
+    expected = _expect(s, odds)
     rest = s.failed - expected
     cells = (expected, rest, s.n - expected, s.reference_n - rest)
     return (s.k - expected) ** 2 * sum(1 / cell for cell in cells)
 
 
-def _expected(s: Stratum, odds: float) -> float:
+def _expect(s: Stratum, odds: float) -> float:
     """The arm's failures that give this odds ratio with these margins."""
     if math.isclose(odds, 1):
         return s.failed * s.n / s.total

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from harness.driver.commands.ordering_gate import _class_of, _lines, suites_under
+from harness.driver.commands.ordering_gate import _find_class, _format_lines, suites_under
 
 SUITE = """
 import unittest
@@ -17,7 +17,7 @@ class TestPinned(unittest.TestCase):
 def test_the_gate_ascends_in_ci_where_any_role_is_fa3_and_nowhere_else(tmp_path: Path) -> None:
     path = tmp_path / "test_suite.py"
     path.write_text(SUITE)
-    lines = list(_lines(str(path), []))
+    lines = list(_format_lines(str(path), []))
     assert [line[0] for line in lines] == ["TestPlain"] * 4 + ["TestPinned"]
     for _, roles, outside, in_ci, observed in lines:
         assert outside == "descending"
@@ -28,6 +28,6 @@ def test_the_gate_ascends_in_ci_where_any_role_is_fa3_and_nowhere_else(tmp_path:
 
 
 def test_a_capture_belongs_to_the_class_of_the_test_that_ran() -> None:
-    assert _class_of({"test": "suites/test_a.py::TestB::test_c[x]"}) == "TestB"
-    assert _class_of({"test": "suites/test_a.py::test_c"}) == ""
-    assert _class_of({"test": None}) == ""
+    assert _find_class({"test": "suites/test_a.py::TestB::test_c[x]"}) == "TestB"
+    assert _find_class({"test": "suites/test_a.py::test_c"}) == ""
+    assert _find_class({"test": None}) == ""

@@ -108,7 +108,7 @@ def _measure(options: CostOptions, order: str, max_bs: int) -> CaptureCost:
         code, lines = _run_child(options, stdin, stderr)
         if code != 0:
             raise UsageError(
-                f"capturing in order {order} up to batch size {max_bs}: {_why(code, stderr)}"
+                f"capturing in order {order} up to batch size {max_bs}: {_explain(code, stderr)}"
             )
     seen = [event for line in lines if (event := parse_line(line)) is not None]
     return read_cost(order, max_bs, seen)
@@ -142,7 +142,7 @@ def _run_child(
             process.wait()
 
 
-def _why(code: int, stderr: IO[bytes]) -> str:
+def _explain(code: int, stderr: IO[bytes]) -> str:
     if code == -signal.SIGKILL:
         return "killed: it passed --timeout, or the machine ran out of memory"
     stderr.seek(0)

@@ -42,11 +42,11 @@ def _backend(name: str, has_gpu: bool) -> str:
     if not has_gpu and "cuda" in usable:
         usable.remove("cuda")
     if usable:
-        return f"yes, on {', '.join(usable)}; {_pages(name)}"
+        return f"yes, on {', '.join(usable)}; {_describe_pages(name)}"
     return f"no: {told[devices[0]]}"
 
 
-def _pages(name: str) -> str:
+def _describe_pages(name: str) -> str:
     """How the backend's installed build reads pages."""
     multiple = get_spec(name).native_pages
     if not multiple:

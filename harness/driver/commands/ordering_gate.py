@@ -50,28 +50,28 @@ def print_gate(suites: Sequence[str], location: str | None) -> int:
         table = Table(title=escape(suite), title_justify="left", box=box.SIMPLE_HEAD)
         for name in _COLUMNS:
             table.add_column(name)
-        for line in _lines(suite, [row for row in rows if row.suite.startswith(suite)]):
+        for line in _format_lines(suite, [row for row in rows if row.suite.startswith(suite)]):
             table.add_row(*(escape(cell) for cell in line))
         console.print(table)
     return ExitCode.OK
 
 
-def _lines(suite: str, rows: Sequence[AttemptRow]) -> Iterator[tuple[str, ...]]:
+def _format_lines(suite: str, rows: Sequence[AttemptRow]) -> Iterator[tuple[str, ...]]:
     """A class that pins its backends has one line; any other one per backend of the table."""
     declared = read_declarations(parse_suite(suite))
     for name, one in (declared.classes or {"": declared.module}).items():
-        for cell in _cells(one):
+        for cell in _list_cells(one):
             roles = role_backends(one.engine_args, cell.as_dict())
             yield (
                 name or "(module)",
                 ", ".join(str(roles[role]) for role in BACKEND_ROLES),
                 gate_order(one, cell, False).value,
                 gate_order(one, cell, True).value,
-                "\n".join(_observed(rows, name, cell)) or "no run stored",
+                "\n".join(_collect_observed(rows, name, cell)) or "no run stored",
             )
 
 
-def _cells(one: EngineDeclaration) -> list[Cell]:
+def _list_cells(one: EngineDeclaration) -> list[Cell]:
     cells = [Cell((("backend", name),)) for name in BACKENDS]
     return [cell for cell in cells if not clashes(one, cell.as_dict())] or [Cell(())]
 
@@ -89,19 +89,19 @@ def _captures(location: str | None) -> list[AttemptRow]:
     return [row for row in rows if row.capture.trace]
 
 
-def _observed(rows: Sequence[AttemptRow], name: str, cell: Cell) -> list[str]:
+def _collect_observed(rows: Sequence[AttemptRow], name: str, cell: Cell) -> list[str]:
     """`requested -> observed (attempts)` of one class in cells of this backend."""
     seen: Counter[str] = Counter()
     for row in rows:
         wanted, ran = cell.get("backend"), parse_cell_key(row.cell)
-        trace = [event for event in row.capture.trace if _class_of(event) == name]
+        trace = [event for event in row.capture.trace if _find_class(event) == name]
         if trace and wanted in (None, ran.get("backend")):
             requested = ran.get("order", row.capture.requested)
             seen[f"{requested} -> {name_capture_order(trace)}"] += 1
     return [f"{text} ({count})" for text, count in sorted(seen.items())]
 
 
-def _class_of(event: dict[str, object]) -> str:
+def _find_class(event: dict[str, object]) -> str:
     """The class whose test was running at a capture; empty for plain tests."""
     parts = str(event.get("test") or "").split("::")
     return parts[1] if len(parts) > 2 else ""

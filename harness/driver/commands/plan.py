@@ -50,7 +50,7 @@ def print_budget(budget: Budget, location: str | None) -> int:
     if contrasts is None:
         contrasts = max(precedent.contrasts, 1) if precedent else 1
     check_contrasts(contrasts)
-    rows = _rows(budget, contrasts)
+    rows = _make_rows(budget, contrasts)
     console = Console()
     console.print(_title(budget, contrasts), soft_wrap=True)
     console.print(_table(rows, precedent))
@@ -72,7 +72,7 @@ def _title(budget: Budget, contrasts: int) -> str:
     )
 
 
-def _rows(budget: Budget, contrasts: int) -> list[tuple[str, float]]:
+def _make_rows(budget: Budget, contrasts: int) -> list[tuple[str, float]]:
     """What to print, and attempts per cell."""
     pair = budget.base_rate, budget.target_rate
     fixed = attempts_needed_fixed(*pair, budget.power, ALPHA / contrasts)

@@ -29,24 +29,24 @@ def notices(
 
     here: the working directory, a folder of the repository; suites: their files, relative to it.
     """
-    told = [*_left_out(here, sha)]
+    told = [*_list_left_out(here, sha)]
     if sha == base:
         return tuple(told)
     changed = git(here, "diff", "--name-only", "--no-renames", base, sha).splitlines()
     prefix = PurePosixPath(git(here, "rev-parse", "--show-prefix") or ".")
-    tests = _among(changed, {posixpath.normpath(prefix / suite) for suite in suites})
+    tests = _select_among(changed, {posixpath.normpath(prefix / suite) for suite in suites})
     if tests:
         told.append(f"not as in the base: {_some(tests)}: test and code are compared together")
     if found := [path for path in changed if PurePosixPath(path).name in _CONFIGURATION]:
         told.append(f"not as in the base: {_some(found)}: what pytest runs may differ")
     if python == base_python:
-        told += _shared(here, base, sha, changed)
+        told += _list_shared(here, base, sha, changed)
     if found := [path for path in changed if _is_measuring(path)]:
         told.append(f"not in effect: {_some(found)}: the running harness measures")
     return tuple(told)
 
 
-def _shared(here: Path, base: str, sha: str, changed: list[str]) -> list[str]:
+def _list_shared(here: Path, base: str, sha: str, changed: list[str]) -> list[str]:
     """What one interpreter for both cannot show."""
     told = []
     needs = [path for path in changed if _is_requirements(path)]
@@ -65,7 +65,7 @@ def _shared(here: Path, base: str, sha: str, changed: list[str]) -> list[str]:
     return told
 
 
-def _left_out(here: Path, sha: str) -> list[str]:
+def _list_left_out(here: Path, sha: str) -> list[str]:
     """What the commit names and a worktree does not hold."""
     told = []
     entries = [line.split(maxsplit=3) for line in git(here, "ls-tree", "-r", sha).splitlines()]
@@ -104,7 +104,7 @@ def _is_measuring(path: str) -> bool:
     return len(parts) > 2 and parts[0] == "harness" and parts[1] in _MEASURING
 
 
-def _among(changed: list[str], wanted: set[str]) -> list[str]:
+def _select_among(changed: list[str], wanted: set[str]) -> list[str]:
     return [path for path in changed if path in wanted]
 
 

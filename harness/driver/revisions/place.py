@@ -22,7 +22,7 @@ class Place:
 
 def find_place(revisions: Sequence[Revision], cell: Cell) -> Place:
     """The cell's place: its revision's worktree, or the working directory without revisions."""
-    revision = _revision_of(revisions, cell)
+    revision = _find_revision(revisions, cell)
     return locate_place(revision) if revision else Place(Path.cwd(), sys.executable)
 
 
@@ -30,7 +30,7 @@ def note_changed_worktree(
     result: AttemptResult, revisions: Sequence[Revision], cell: Cell
 ) -> AttemptResult:
     """The result, with a note where the cell's worktree is no longer what its commit holds."""
-    revision = _revision_of(revisions, cell)
+    revision = _find_revision(revisions, cell)
     found = list_changed_files(revision) if revision else []
     if not found:
         return result
@@ -38,7 +38,7 @@ def note_changed_worktree(
     return replace(result, notes=(*result.notes, f"{CHANGED}: {found[0]}{more}"))
 
 
-def _revision_of(revisions: Sequence[Revision], cell: Cell) -> Revision | None:
+def _find_revision(revisions: Sequence[Revision], cell: Cell) -> Revision | None:
     return next((one for one in revisions if one.label == cell.get(AXIS)), None)
 
 
