@@ -53,6 +53,14 @@ def say_lost(attempt_id: str, reason: str, again: bool) -> str:
     return f"{attempt_id}: {reason}" + ("; it is launched again" if again else "; it stays owed")
 
 
+def say_driver_gone(run_id: str) -> str:
+    """Return the line for a run that is marked running although nobody runs it."""
+    return (
+        f"harness: run {run_id} is marked running, but no process here runs it: its driver is "
+        "gone, or the store was copied without its -wal file, which holds the latest attempts"
+    )
+
+
 def say_too_few_devices(tp: int) -> str:
     """Return why attempts cannot be run by any gang."""
     return f"fewer than {tp} healthy devices are left on one node"
