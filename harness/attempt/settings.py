@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -38,3 +38,11 @@ class SupervisorSettings:
     """What most attempts' specs say, so that the first zygote is started with it."""
     learn_preload: bool = False
     """Preload also what the first attempt of a suite shows to be worth it (`preloading.py`)."""
+
+    def limit_to_gpu(self, gpu_id: str) -> "SupervisorSettings":
+        """Return settings whose zygotes see one GPU alone, as their ranks will.
+
+        A module that counts GPUs at its import would show all of the node's to every rank.
+        """
+        environment = {**self.environment, "CUDA_VISIBLE_DEVICES": gpu_id}
+        return replace(self, environment=environment)

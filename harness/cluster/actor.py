@@ -111,5 +111,7 @@ class DeviceActor:
 
     def _supervise(self) -> Supervisor:
         if self._supervisor is None:
-            self._supervisor = Supervisor(self._settings)
+            settings, device = self._settings, self._device
+            seen = settings.limit_to_gpu(device.id) if device.kind == "cuda" else settings
+            self._supervisor = Supervisor(seen)
         return self._supervisor

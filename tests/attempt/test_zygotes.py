@@ -9,6 +9,7 @@ import pytest
 
 from harness.attempt.settings import SupervisorSettings
 from harness.attempt.spec import AttemptRecord, AttemptSpec
+from harness.attempt.start_up import make_start_up
 from harness.attempt.supervise import Supervisor
 from harness.attempt.zygotes import MOST_ZYGOTES
 
@@ -120,3 +121,11 @@ def test_one_attempt_per_zygote_gives_each_its_own_hash_seed(runner: Runner) -> 
     assert not any(failed(record) for record in records)
     assert len({record.hash_seed for record in records}) == 4
     assert len({record.keeper_id for record in records}) == 4
+
+
+def test_a_zygote_sees_the_one_gpu_that_its_ranks_will_see(make_spec: Callable[..., Any]) -> None:
+    settings = SupervisorSettings(
+        python="python", isolation="fork", environment={"CUDA_VISIBLE_DEVICES": "0,1"}
+    )
+    start_up = make_start_up(settings.limit_to_gpu("GPU-a"), make_spec("passes.py"))
+    assert dict(start_up.environment)["CUDA_VISIBLE_DEVICES"] == "GPU-a"
