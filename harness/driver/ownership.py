@@ -7,7 +7,7 @@ import socket
 from collections.abc import Iterator
 from pathlib import Path
 
-from harness.core.errors import UsageError
+from harness.core.errors import StoreError, UsageError
 from harness.core.records import DriverIdentity, RunRecord
 
 _LOCK = "driver.lock"
@@ -22,10 +22,10 @@ def identify_driver() -> DriverIdentity:
 def own_run(record: RunRecord, folder: Path) -> Iterator[None]:
     """Be the run's driver while this is open. `folder`: the run's.
 
-    Raise UsageError, naming the other one's host and process, if the run has a driver.
+    Raise UsageError, naming the other one's host and process, if the run has a driver; StoreError
+    if the folder cannot be made or written.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
+    lock = _open_lock(folder)
     try:
         if not _try_lock(lock):
             who = record.driver
@@ -37,6 +37,18 @@ def own_run(record: RunRecord, folder: Path) -> Iterator[None]:
         yield
     finally:
         os.close(lock)
+
+
+def _open_lock(folder: Path) -> int:
+    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        return os.open(folder / _LOCK, flags, 0o644)
+    except OSError as error:
+        raise StoreError(
+            f"the run's folder {folder} cannot be written: {error.strerror}; "
+            "free the place, or choose another with --store"
+        ) from None
 
 
 def has_driver(folder: Path) -> bool:

@@ -69,15 +69,30 @@ def test_nothing_outlives_a_killed(tmp_path: Path, part: str) -> None:
         run.await_nothing_left()
 
 
-def test_a_folder_that_cannot_be_written_never_counts_attempts_as_infrastructure(
-    tmp_path: Path,
-) -> None:
+def test_a_folder_that_cannot_be_written_is_named_before_the_first_attempt(tmp_path: Path) -> None:
     (tmp_path / ".harness").mkdir()
     (tmp_path / ".harness" / "runs").touch()
     with start(tmp_path, "--repeats", 10) as run:
+        assert run.process.wait(60) == 6
+        words = run.err.read_text()
+        assert str(tmp_path / ".harness" / "runs") in words
+        assert "Traceback" not in words
+        run.await_nothing_left()
+
+
+def test_a_folder_that_is_lost_during_a_run_leaves_the_rest_owed_and_not_infrastructure(
+    tmp_path: Path,
+) -> None:
+    with start(tmp_path, "--repeats", 60) as run:
+        run.await_attempts(3)
+        runs = tmp_path / ".harness" / "runs"
+        runs.rename(tmp_path / "away")
+        runs.touch()
         run.process.wait(60)
+        read = run.read_json()
+        assert read["run"]["status"] == "incomplete"
+        assert read["cells"][0]["infra"] <= 2, "those in flight"
         words = run.err.read_text()
         assert "ray::" not in words
-        assert words.count(str(tmp_path / ".harness" / "runs")) >= 1
         assert "\x1b" not in words
         run.await_nothing_left()
