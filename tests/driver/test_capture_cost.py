@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from harness.analysis.capture_prediction import ONE_SIZE, describe_costs
 from harness.cli.main import app
 from harness.core.capture_cost import CaptureCost, Captured, read_cost
 from harness.core.errors import UsageError
-from harness.report.capture_cost import ONE_SIZE, sentences
 
 MIB = 1 << 20
 GIB = 1 << 30
@@ -34,7 +34,9 @@ def cost(
 
 
 def test_the_difference_is_said_absolutely_and_as_a_share_of_the_footprint() -> None:
-    found = sentences([cost("ascending", 5, 300 * MIB), cost("descending", 5, 100 * MIB)], None)
+    found = describe_costs(
+        [cost("ascending", 5, 300 * MIB), cost("descending", 5, 100 * MIB)], None
+    )
     assert found[0].startswith("max_bs 5: ascending takes 200.0 MiB of graph pool more than desc")
     assert "1.0 % of the footprint" in found[0]
     assert found[-1] == ONE_SIZE
@@ -47,7 +49,7 @@ def test_an_order_that_is_cheap_at_five_is_said_to_stop_fitting_first() -> None:
         for size in (5, 32, 64)
         for order, factor in (("ascending", 60), ("descending", 20))
     ]
-    found = sentences(costs, 24 * GIB)
+    found = describe_costs(costs, 24 * GIB)
     assert "ascending: predicted to fit 24.00 GiB up to max_bs 68 and no further" in found[3]
     assert "descending: predicted to fit 24.00 GiB at least up to max_bs 128, 2 times" in found[4]
     assert ONE_SIZE not in found
@@ -59,7 +61,7 @@ def test_what_the_allocator_caches_bends_no_line() -> None:
         cost("ascending", size, size * 60 * MIB, cached=cached)
         for size, cached in ((5, 0), (32, 900 * MIB), (64, GIB), (128, 0))
     ]
-    (found,) = (one for one in sentences(costs, 28 * GIB) if "predicted" in one)
+    (found,) = (one for one in describe_costs(costs, 28 * GIB) if "predicted" in one)
     assert "up to max_bs 119 and no further (21.00 GiB + 60.000 MiB x largest size" in found
 
 
@@ -79,13 +81,13 @@ def test_an_arena_needs_what_it_held_and_another_memory_the_weights_too(
         for size in (5, 32, 64)
         for pool in [size * 600 * MIB]
     ]
-    (found,) = (one for one in sentences(costs, memory) if "predicted" in one)
+    (found,) = (one for one in describe_costs(costs, memory) if "predicted" in one)
     assert said in found
 
 
 def test_a_size_at_which_memory_ran_out_is_said_and_not_fitted() -> None:
     costs = [cost("ascending", size, size * MIB) for size in (5, 16)]
-    found = sentences([*costs, cost("ascending", 64, 0, "out of memory")], None)
+    found = describe_costs([*costs, cost("ascending", 64, 0, "out of memory")], None)
     assert found[0] == "max_bs 64 ascending does not fit: out of memory"
     assert "3 sizes or more are needed, 2 fitted" in found[1]
 

@@ -27,7 +27,7 @@ from harness.core.exits import ExitCode
 from harness.core.order import CaptureOrder, parse_order
 from harness.core.suite import parse_suite, read_declarations
 from harness.driver.preflight import locate_model
-from harness.report.capture_cost import print_costs, to_json
+from harness.report.capture_cost import print_costs, write_costs_json
 
 _LONGEST_REASON = 600
 
@@ -86,7 +86,9 @@ def measure_costs(options: CostOptions, json_file: Path | None) -> int:
         console.print("recorded graphs: bytes of their arena on the CPU, not of CUDA memory")
     print_costs(console, costs, options.memory)
     if json_file is not None:
-        text = json.dumps(to_json(costs, options.memory, dict(options.engine_args)), indent=1)
+        text = json.dumps(
+            write_costs_json(costs, options.memory, dict(options.engine_args)), indent=1
+        )
         json_file.write_text(text + "\n", encoding="utf-8")
     return ExitCode.OK
 
