@@ -1,5 +1,6 @@
 """Which recorded factor failures follow, and whether attempts may be pooled. Pure."""
 
+from collections import Counter
 from collections.abc import Sequence
 
 from harness.analysis.contrast_pairs import name_cells
@@ -7,9 +8,16 @@ from harness.core.cell import Cell, parse_cell_key
 from harness.core.plan import Plan
 from harness.core.records import AttemptRow
 from harness.core.statuses import VALID, AttemptStatus
-from harness.stats.attribution import Attribution, Factor, attribute_failures
+from harness.stats.attribution import (
+    DEVICE,
+    ZYGOTE,
+    Attribution,
+    Factor,
+    attribute_failures,
+)
 from harness.stats.contrasts import ALPHA, adjust_holm
 from harness.stats.permutation import compute_runs_p
+from harness.stats.replay import LeaseLog
 
 
 def attribute_run(attempts: Sequence[AttemptRow]) -> Attribution:
@@ -20,19 +28,36 @@ def attribute_run(attempts: Sequence[AttemptRow]) -> Attribution:
         Factor(f.name, [f.values[i] for i in valid], axis=f.axis, ordered=f.ordered)
         for f in factors
     ]
-    return attribute_failures([attempts[i].status is AttemptStatus.FAILED for i in valid], kept)
+    failed = [attempts[i].status is AttemptStatus.FAILED for i in valid]
+    return attribute_failures(failed, kept, _read_leases([attempts[i] for i in valid]))
+
+
+def _read_leases(attempts: Sequence[AttemptRow]) -> LeaseLog | None:
+    """Return what the scheduler did; None if gangs overlapped, so that it cannot be replayed."""
+    gangs = {tuple(row.devices) for row in attempts}
+    if sum(map(len, gangs)) != len({device for gang in gangs for device in gang}):
+        return None
+    forked = Counter(row.zygote for row in attempts if row.isolation == "fork")
+    return LeaseLog(
+        cells=[(row.suite, row.cell) for row in attempts],
+        seconds=[row.wall_seconds for row in attempts],
+        devices=["+".join(row.devices) for row in attempts],
+        per_zygote=max(forked.values(), default=None),
+    )
 
 
 def _list_factors(attempts: Sequence[AttemptRow]) -> list[Factor]:
     cells = [parse_cell_key(row.cell) for row in attempts]
     axes = dict.fromkeys(name for cell in cells for name, _ in cell.axes)
     before = _find_previous(attempts, cells)
+    forked = any(row.isolation == "fork" for row in attempts)
     return [
         Factor("suite", [row.suite for row in attempts], axis=True),
         *(Factor(name, [cell.get(name) for cell in cells], axis=True) for name in axes),
-        Factor("device", ["+".join(row.devices) for row in attempts]),
+        Factor(DEVICE, ["+".join(row.devices) for row in attempts]),
         Factor("node", [row.node for row in attempts]),
-        Factor("zygote", [row.zygote for row in attempts]),
+        # With spawn one keeper serves each device: that is the device again, no factor.
+        *([Factor(ZYGOTE, [row.zygote for row in attempts])] if forked else []),
         Factor("position in the run", [row.position for row in attempts], ordered=True),
         Factor("first attempt on its device", [cell is None for cell in before]),
         Factor("previous cell on its device", before),

@@ -172,6 +172,42 @@ def runs(store: StoreOption = None) -> None:
 
 
 @app.command()
+def bisect(
+    suites: Annotated[list[str], typer.Argument(metavar="SUITE...", help="What is measured.")],
+    good: Annotated[str, typer.Option(metavar="REV", help="A commit that seldom fails.")],
+    bad: Annotated[str, typer.Option(metavar="REV", help="A later commit that often fails.")],
+    step: Annotated[
+        int, typer.Option(metavar="N", min=1, help="Attempts per cell before the next choice.")
+    ] = 4,
+    most_attempts: Annotated[
+        int, typer.Option("--max-attempts", metavar="N", min=1, help="When to give up.")
+    ] = 400,
+    order: Annotated[str, typer.Option(metavar="A,B", help="Capture orders.")] = "",
+    backend: Annotated[str, typer.Option(metavar="A,B", help="Attention backends.")] = "",
+    tp: Annotated[str, typer.Option(metavar="1,2", help="Tensor-parallel sizes.")] = "",
+    keyword: Annotated[str | None, typer.Option("-k", metavar="EXPR", help="pytest's -k.")] = None,
+    slots: Annotated[int | None, typer.Option(help="CPU slots (default: the cores).")] = None,
+    timeout_s: Annotated[
+        float, typer.Option("--timeout", metavar="SECONDS", help="How long an attempt may take.")
+    ] = 300.0,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    store: StoreOption = None,
+) -> None:
+    """Find the commit that raised a failure rate, between a good and a bad one."""
+    from harness.driver.commands.bisect import Search, find_culprit
+
+    options = RunOptions(
+        suites=tuple(suites), repeats=step, keyword=keyword, slots=slots, timeout_s=timeout_s,
+        device=device, order=_split(order), backend=_split(backend), tp=_split(tp),
+    )  # fmt: skip
+    raise typer.Exit(find_culprit(options, Search(good, bad, most_attempts), store))
+
+
+def _split(text: str) -> tuple[str, ...]:
+    return tuple(text.split(",")) if text else ()
+
+
+@app.command()
 def history(
     test: Annotated[
         str | None,

@@ -12,6 +12,10 @@ from harness.stats.contrasts import ALPHA, adjust_holm
 from harness.stats.intervals import CountError
 from harness.stats.permutation import compute_association_p
 from harness.stats.power import find_detectable_difference
+from harness.stats.replay import LeaseLog, compute_replay_p
+
+#: The factors whose levels the scheduler gives out as devices become free.
+DEVICE, ZYGOTE = "device", "zygote"
 
 #: An ordered factor (position in the run) is cut into this many equal parts.
 PARTS = 10
@@ -68,13 +72,17 @@ class _Group:
         return " and ".join(self.names)
 
 
-def attribute_failures(failed: Sequence[bool], factors: Sequence[Factor]) -> Attribution:
+def attribute_failures(
+    failed: Sequence[bool], factors: Sequence[Factor], log: LeaseLog | None = None
+) -> Attribution:
     """Name the factor that failures follow, over the valid attempts of a run.
 
     Factors that split the attempts alike are one group and are always called confounded. Each
     group is tested by `compute_association_p` within cells (an axis within the other axes), Holm
-    over groups. Of several that follow, one that adds nothing given another is dropped. Assumes
-    attempts of one cell are exchangeable but for the factors, and devices given out at random.
+    over groups. Device and zygote, whose levels depend on how long attempts take, are tested by
+    `compute_replay_p` if the lease `log` is given. Of several that follow, one that adds nothing
+    given another is dropped. Assumes attempts of one cell are exchangeable but for the factors, and
+    devices given out at random.
     """
     if any(len(factor.values) != len(failed) for factor in factors):
         raise CountError("a factor has a value for each attempt, no more and no fewer")
@@ -85,12 +93,23 @@ def attribute_failures(failed: Sequence[bool], factors: Sequence[Factor]) -> Att
         every = "every" if failed and failed[0] else "no"
         text = f"cannot say: {every} attempt failed, so failures follow nothing in particular"
         return Attribution(Follows.CANNOT_SAY, text, (), ())
-    ps = [compute_association_p(failed, g.levels, _design(g, groups), g.ordered) for g in groups]
+    ps = [_test_group(failed, g, groups, log) for g in groups]
     tested = _test(groups, ps)
     found = [g for g, t in zip(groups, tested, strict=True) if (t.p_adjusted or 1.0) <= ALPHA]
     if not found:
         return _say_nothing_follows(failed, groups, tested)
     return _name_factors(failed, _select_unexplained(failed, found, groups), groups, tested)
+
+
+def _test_group(
+    failed: Sequence[bool], group: _Group, groups: Sequence[_Group], log: LeaseLog | None
+) -> float | None:
+    """Return the p-value that failures do not follow the group; None if it cannot be tested."""
+    p = compute_association_p(failed, group.levels, _design(group, groups), group.ordered)
+    by_zygote = ZYGOTE in group.names
+    if p is None or log is None or not (by_zygote or DEVICE in group.names):
+        return p
+    return compute_replay_p(failed, group.levels, log, by_zygote)
 
 
 def _collect_groups(factors: Sequence[Factor]) -> list[_Group]:

@@ -48,7 +48,8 @@ class Contrast:
     """A planned comparison, judged within its family. `where` names what both cells share.
 
     `reason` says why nothing can be said, `outlook` what would decide an undecided one;
-    `correction` names what was done about the other comparisons of the family.
+    `correction` names what was done about the other comparisons of the family. `arm_is_worse`: the
+    direction of the evidence that decided; the final counts may point the other way after drift.
     """
 
     arm: str
@@ -60,6 +61,7 @@ class Contrast:
     reason: str = ""
     outlook: str = ""
     correction: str = ""
+    arm_is_worse: bool | None = None
 
 
 def compare_rates(k: int, n: int, reference_k: int, reference_n: int) -> Comparison:

@@ -46,6 +46,7 @@ class _Compared:
     comparison: Comparison | None
     p: float
     p_worst: float
+    arm_is_worse: bool | None = None
 
 
 def judge_question(question: Question, cells: Mapping[str, CellOutcomes]) -> Judgement:
@@ -75,7 +76,7 @@ def judge_contrasts(question: Question, cells: Mapping[str, CellOutcomes]) -> li
     adjust = _adjust_bonferroni if question.until_decided else adjust_holm
     seen, worst = adjust([one.p for one in compared]), adjust([one.p_worst for one in compared])
     return [
-        _judge_one(question, names, pair, _Compared(one.comparison, p, p_worst))
+        _judge_one(question, names, pair, replace(one, p=p, p_worst=p_worst))
         for names, pair, one, p, p_worst in zip(
             question.contrasts, pairs, compared, seen, worst, strict=True
         )
@@ -101,7 +102,7 @@ def _compare(question: Question, arm: CellOutcomes, reference: CellOutcomes) -> 
             test=compared.test if rule.threshold is None else CALIBRATED,
             difference=_invert(question, arm, reference, decided),
         )
-    return _Compared(compared, p, p_worst)
+    return _Compared(compared, p, p_worst, found.arm_is_worse)
 
 
 def _invert(
@@ -145,6 +146,7 @@ def _judge_one(
         *(names.arm_name, names.reference_name, names.where, found.comparison, found.p),
         finding=Finding.CANNOT_SAY,
         correction=_name_correction(question),
+        arm_is_worse=found.arm_is_worse if question.rule.version >= 2 else None,
     )
     if found.comparison is None:
         return replace(made, reason=wording.NO_VALID_ATTEMPT)

@@ -20,7 +20,8 @@ def describe_contrast(contrast: Contrast) -> str:
     counts = f"{found.k}/{found.n} against {found.reference_k}/{found.reference_n}"
     method = ", ".join(part for part in (found.test, contrast.correction) if part)
     if contrast.finding is Finding.DIFFERENT:
-        more = "more" if found.effect > 0 else "less"
+        worse = found.effect > 0 if contrast.arm_is_worse is None else contrast.arm_is_worse
+        more = "more" if worse else "less"
         return (
             f"{contrast.arm} fails {more} often than {contrast.reference}{where}: {counts}, "
             f"{format_difference(found)}, p = {contrast.p_adjusted:.2g} ({method})"

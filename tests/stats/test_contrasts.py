@@ -123,9 +123,14 @@ def test_holm_never_lowers_a_p_and_keeps_their_order(ps: list[float]) -> None:
 
 
 def _contrast(
-    found: Comparison | None, finding: Finding, p: float = 0.021, **more: str
+    found: Comparison | None,
+    finding: Finding,
+    p: float = 0.021,
+    reason: str = "",
+    outlook: str = "",
 ) -> Contrast:
-    return Contrast("descending", "ascending", "fa3", found, p, finding, **more)
+    names = "descending", "ascending", "fa3"
+    return Contrast(*names, found, p, finding, reason, outlook)
 
 
 def test_a_difference_reads_as_which_fails_more_often() -> None:

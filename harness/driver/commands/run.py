@@ -38,10 +38,11 @@ from harness.driver.queue import list_planned
 from harness.driver.revisions.open import open_revisions
 from harness.driver.state import refuse_tracked_state
 from harness.store.open import open_store
+from harness.store.store import Store
 
 
 @dataclass(frozen=True, slots=True)
-class _Request:
+class RunRequest:
     """A run that is asked for, with all that is decided before Ray is started."""
 
     options: RunOptions
@@ -58,6 +59,18 @@ class _Request:
             self.options, self.device, devices_on_a_node, self.seed, self.in_ci, self.revisions
         )
 
+    def choose_pool(self, store: Store) -> PoolSettings:
+        """Return the pool that the run needs."""
+        return PoolSettings(
+            kind=self.device,
+            slots=self.slots,
+            address=self.options.address,
+            supervisor=make_supervisor_settings(
+                self.options, self.device, self.isolation, self.revisions, store.path
+            ),
+            shares=self.options.per_gpu,
+        )
+
 
 def start_run(options: RunOptions, location: str | None, outputs: Outputs, verbose: bool) -> int:
     """Measure what the options ask for. Return the exit code."""
@@ -65,7 +78,7 @@ def start_run(options: RunOptions, location: str | None, outputs: Outputs, verbo
     refuse_tracked_state()
     options = _choose_suites(options)
     with open_revisions(options) as (options, revisions):
-        request = _make_request(options, revisions)
+        request = make_request(options, revisions)
         if options.address is None:
             # Every mistake is found before Ray's five seconds are spent.
             request.make_plan(_count_local_devices(request))
@@ -84,9 +97,10 @@ def _choose_suites(options: RunOptions) -> RunOptions:
     return replace(options, suites=(DEFAULT_SUITE,))
 
 
-def _make_request(options: RunOptions, revisions: tuple[Revision, ...]) -> _Request:
+def make_request(options: RunOptions, revisions: tuple[Revision, ...]) -> RunRequest:
+    """Return what a run of these options needs of this machine."""
     device = choose_kind(options.device)
-    return _Request(
+    return RunRequest(
         options=options,
         revisions=revisions,
         device=device,
@@ -97,30 +111,20 @@ def _make_request(options: RunOptions, revisions: tuple[Revision, ...]) -> _Requ
     )
 
 
-def _count_local_devices(request: _Request) -> int:
+def _count_local_devices(request: RunRequest) -> int:
     return request.slots if request.device == "cpu" else len(find_gpus()[0])
 
 
-def _measure(request: _Request, session: Session) -> int:
+def _measure(request: RunRequest, session: Session) -> int:
     from harness.cluster.pool import open_pool
 
     console, options = Console(stderr=True), request.options
     console.print(messages.say_starting(options.address))
     if withheld := choose_environment(options, request.revisions).withheld:
         console.print(messages.say_withheld(withheld), soft_wrap=True)
-    settings = make_supervisor_settings(
-        options, request.device, request.isolation, request.revisions, session.store.path
-    )
-    wanted = PoolSettings(
-        kind=request.device,
-        slots=request.slots,
-        address=options.address,
-        supervisor=settings,
-        shares=options.per_gpu,
-    )
-    with open_pool(wanted) as pool:
+    with open_pool(request.choose_pool(session.store)) as pool:
         plan = request.make_plan(pool.largest_gang())
-        record = _make_record(request, plan, pool.members)
+        record = make_record(request, plan, pool.members)
         context = RunContext(record, plan, options, request.isolation)
         session.interruption.install()  # Ray has handlers of its own
         with own_run(record, context.folder):
@@ -129,7 +133,8 @@ def _measure(request: _Request, session: Session) -> int:
             return execute(context, pool, session, list_planned(plan))
 
 
-def _make_record(request: _Request, plan: Plan, members: Sequence[Member]) -> RunRecord:
+def make_record(request: RunRequest, plan: Plan, members: Sequence[Member]) -> RunRecord:
+    """Return the run as it is stored before its first attempt."""
     devices: list[dict[str, Any]] = [
         {**asdict(member.device), "node": member.host} for member in members
     ]
