@@ -23,10 +23,10 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor
-from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from harness.engine.capture.arena_memory import ARENA_BYTES, Arena
+from harness.engine.capture.arguments import iterate_tensors, map_tensors
 from harness.engine.capture.graph import SHARED, CaptureError, Graph, Outputs
 
 Call = Callable[[], object]
@@ -129,42 +129,32 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any
     ) -> Any:
         """Views stay views, of fixed storage; fresh tensors move into the arena."""
-        inputs = {
-            _get_storage(leaf) for leaf in pytree.tree_leaves((args, kwargs)) if _is_tensor(leaf)
-        }
-        leaves, spec = pytree.tree_flatten(result)
-        fresh = [_is_tensor(leaf) and _get_storage(leaf) not in inputs for leaf in leaves]
-        if not any(fresh):
+        inputs = {_get_storage(tensor) for tensor in iterate_tensors((args, kwargs))}
+        made = list(iterate_tensors(result))
+        placed: dict[int, Tensor] = {}
+        for tensor in made:
+            if _get_storage(tensor) not in inputs:
+                placed[id(tensor)] = self._arena.place(tensor, self._pool).copy_(tensor)
+        if not placed:
             return result
-        placed = [
-            self._arena.place(leaf, self._pool) if is_fresh else leaf
-            for leaf, is_fresh in zip(leaves, fresh, strict=True)
-        ]
-        for new, leaf, is_fresh in zip(placed, leaves, fresh, strict=True):
-            if is_fresh:
-                new.copy_(leaf)
         if "empty" not in func._schema.name:
             twins = [
-                self._arena.twin(leaf) if is_fresh else None
-                for leaf, is_fresh in zip(placed, fresh, strict=True)
+                self._arena.twin(placed[id(tensor)]) if id(tensor) in placed else None
+                for tensor in made
             ]
             self.calls.append(_rewrite_result(func, *self._fix_addresses(args, kwargs), twins))
-        return pytree.tree_unflatten(placed, spec)
+        return map_tensors(lambda tensor: placed.get(id(tensor), tensor), result)
 
     def _fix_addresses(
         self, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """The arguments with the arena's tensors replaced by twins; all others are held."""
 
-        def fix(leaf: Any) -> Any:
-            return self._arena.twin(leaf) if _is_tensor(leaf) and self._arena.holds(leaf) else leaf
+        def fix(tensor: Tensor) -> Tensor:
+            return self._arena.twin(tensor) if self._arena.holds(tensor) else tensor
 
-        fixed: tuple[tuple[Any, ...], dict[str, Any]] = pytree.tree_map(fix, (args, kwargs))
+        fixed: tuple[tuple[Any, ...], dict[str, Any]] = map_tensors(fix, (args, kwargs))
         return fixed
-
-
-def _is_tensor(leaf: object) -> bool:
-    return isinstance(leaf, Tensor)
 
 
 def _get_storage(tensor: Tensor) -> int:
@@ -209,7 +199,7 @@ def _rewrite_result(
         return functools.partial(out[0], *args, **kwargs, **{out[1]: twins[0]})
 
     def call() -> None:
-        leaves = pytree.tree_leaves(func(*args, **kwargs))
+        leaves = iterate_tensors(func(*args, **kwargs))
         for twin, leaf in zip(twins, leaves, strict=True):
             if twin is not None:
                 twin.copy_(leaf)
