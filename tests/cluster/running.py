@@ -82,10 +82,22 @@ class RunningHarness:
         """Wait until so many attempts have a folder."""
         deadline = time.monotonic() + timeout_s
         while time.monotonic() < deadline and self.lives:
-            if len(list(self.folder.glob(".harness/runs/*/*/events.jsonl"))) >= count:
+            if self.count_attempts() >= count:
                 return
             time.sleep(0.02)
         raise AssertionError(f"not {count} attempts; {self.err.read_text()}")
+
+    def count_attempts(self) -> int:
+        """Return how many attempts have a folder."""
+        return len(list(self.folder.glob(".harness/runs/*/*/events.jsonl")))
+
+    def await_words(self, words: str, timeout_s: float) -> None:
+        """Wait until these words are on standard error."""
+        deadline = time.monotonic() + timeout_s
+        while words not in self.err.read_text():
+            assert time.monotonic() < deadline, self.err.read_text()
+            assert self.lives, self.err.read_text()
+            time.sleep(0.05)
 
     def interrupt(self) -> float:
         """Send what Ctrl-C sends; return the seconds until the driver has ended."""
