@@ -50,6 +50,7 @@ class Stored:
     position: int
     status: str
     seed: int
+    kind: str | None
 
 
 class Chaos:
@@ -80,7 +81,7 @@ class Chaos:
         assert sorted(one.position for one in valid) == list(range(self._attempts))
         undisturbed = [one for one in valid if one.id not in self._damage.ranks_of]
         wrong = [one for one in undisturbed if one.status != _predict(one.seed)]
-        assert wrong == [], "a rate would differ from that of an undisturbed run"
+        assert wrong == [], f"unlike an undisturbed run: {wrong}; ranks of {self._damage.ranks_of}"
         hit = [one for one in valid if one.id in self._damage.ranks_of]
         assert all(one.status == "failed" or one.status == _predict(one.seed) for one in hit)
         return self._damage
@@ -132,14 +133,18 @@ class Chaos:
     def _kill(self, process: psutil.Process, part: str) -> None:
         with suppress(psutil.NoSuchProcess):
             if part == "rank":
-                self._damage.ranks_of.add(process.environ().get("HARNESS_ATTEMPT_ID", ""))
+                # Between fork and exec a rank shows its keeper's environment, without the id.
+                attempt = process.environ().get("HARNESS_ATTEMPT_ID")
+                if attempt is None:
+                    return
+                self._damage.ranks_of.add(attempt)
             process.kill()
 
     def _read(self) -> list[Stored]:
         path = self._folder / ".harness" / "store.sqlite"
         if not path.exists():
             return []
-        query = "select id, position, status, seed from attempt"
+        query = "select id, position, status, seed, kind from attempt"
         with closing(sqlite3.connect(path, timeout=5)) as store:
             try:
                 return [Stored(*row) for row in store.execute(query)]
