@@ -109,7 +109,8 @@ def _test_group(
     by_zygote = ZYGOTE in group.names
     if p is None or log is None or not (by_zygote or DEVICE in group.names):
         return p
-    return compute_replay_p(failed, group.levels, log, by_zygote)
+    # The replay guards against naming falsely; what would not be named needs none.
+    return p if p > ALPHA else max(p, compute_replay_p(failed, group.levels, log, by_zygote))
 
 
 def _collect_groups(factors: Sequence[Factor]) -> list[_Group]:

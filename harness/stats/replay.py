@@ -7,14 +7,21 @@ out again in the same order to whichever device is free first, and the statistic
 """
 
 import heapq
-import random
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+    Integers = NDArray[np.int64]
 
 #: Replays, and how many attempts still get that many; larger runs get fewer.
 DRAWS, FEWER_DRAWS, MANY_ATTEMPTS = 499, 249, 2000
 #: A first run of so many is final if its p exceeds PLAIN.
-FIRST_DRAWS, PLAIN = 99, 0.2
+FIRST_DRAWS, PLAIN = 49, 0.2
 _LEAST = 0.5
 
 
@@ -40,68 +47,59 @@ def compute_replay_p(
     cells expect, over their variance (plus a half, so that no tiny level rules). Assumes that
     attempts of a cell are exchangeable and that leases go in order to the first free device.
     """
-    chance = random.Random(0)
-    rates = _rate_cells(failed, log.cells)
-    seen = _measure_spread(failed, levels, log.cells, rates)
+    import numpy as np
+
+    rng = np.random.default_rng(0)
+    outcomes, seconds = np.array(failed, dtype=np.float64), np.array(log.seconds)
+    cells = _number(log.cells)
+    counts = np.bincount(cells)
+    rates = (np.bincount(cells, outcomes) / counts)[cells]
+    # A sort by cell, and by chance within it, exchanges attempts within their cells.
+    in_cells = np.argsort(cells, kind="stable")
+    gangs, per_zygote = len(set(log.devices)), log.per_zygote if by_zygote else None
+    seen = _measure_spread(outcomes - rates, rates, _number(levels))
     most = DRAWS if len(failed) <= MANY_ATTEMPTS else FEWER_DRAWS
     higher = 0
     for draw in range(1, most + 1):
-        outcomes, seconds = _permute(failed, log, chance)
-        again = _lease(seconds, len(set(log.devices)), log.per_zygote if by_zygote else None)
-        higher += _measure_spread(outcomes, again, log.cells, rates) >= seen - 1e-9
+        source = np.empty(len(cells), dtype=np.int64)
+        source[in_cells] = np.lexsort((rng.random(len(cells)), cells))
+        again = _lease(seconds[source].tolist(), gangs, per_zygote)
+        higher += _measure_spread(outcomes[source] - rates, rates, again) >= seen - 1e-9
         if draw == FIRST_DRAWS and (1 + higher) / (draw + 1) > PLAIN:
-            return (1 + higher) / (draw + 1)
-    return (1 + higher) / (most + 1)
+            return float((1 + higher) / (draw + 1))
+    return float((1 + higher) / (most + 1))
 
 
-def _rate_cells(failed: Sequence[bool], cells: Sequence[Hashable]) -> dict[Hashable, float]:
-    counts: dict[Hashable, list[int]] = {}
-    for fails, cell in zip(failed, cells, strict=True):
-        found = counts.setdefault(cell, [0, 0])
-        found[0] += fails
-        found[1] += 1
-    return {cell: k / n for cell, (k, n) in counts.items()}
+def _number(values: Sequence[Hashable]) -> "Integers":
+    """Return each value's number, in the order of their first appearance."""
+    import numpy as np
+
+    numbers = {value: i for i, value in enumerate(dict.fromkeys(values))}
+    return np.array([numbers[value] for value in values], dtype=np.int64)
 
 
-def _measure_spread(
-    failed: Sequence[bool],
-    levels: Sequence[Hashable],
-    cells: Sequence[Hashable],
-    rates: dict[Hashable, float],
-) -> float:
-    gaps: dict[Hashable, float] = {}
-    variances: dict[Hashable, float] = {}
-    for fails, level, cell in zip(failed, levels, cells, strict=True):
-        rate = rates[cell]
-        gaps[level] = gaps.get(level, 0.0) + fails - rate
-        variances[level] = variances.get(level, _LEAST) + rate * (1 - rate)
-    return sum(gap * gap / variances[level] for level, gap in gaps.items())
+def _measure_spread(gaps: "Floats", rates: "Floats", levels: "Integers") -> float:
+    import numpy as np
+
+    variances = np.bincount(levels, rates * (1 - rates)) + _LEAST
+    return float((np.bincount(levels, gaps) ** 2 / variances).sum())
 
 
-def _permute(
-    failed: Sequence[bool], log: LeaseLog, chance: random.Random
-) -> tuple[list[bool], list[float]]:
-    """Return outcomes with their durations, exchanged at random among the attempts of each cell."""
-    places: dict[Hashable, list[int]] = {}
-    for i, cell in enumerate(log.cells):
-        places.setdefault(cell, []).append(i)
-    outcomes, seconds = list(failed), list(log.seconds)
-    for indices in places.values():
-        drawn = indices[:]
-        chance.shuffle(drawn)
-        for to, source in zip(indices, drawn, strict=True):
-            outcomes[to], seconds[to] = failed[source], log.seconds[source]
-    return outcomes, seconds
+def _lease(seconds: Sequence[float], gangs: int, per_zygote: int | None) -> "Integers":
+    """Return the number of the device, or of the zygote, that each attempt gets."""
+    import numpy as np
 
-
-def _lease(seconds: Sequence[float], gangs: int, per_zygote: int | None) -> list[Hashable]:
-    """Return the device, or the zygote, that each attempt gets."""
     free = [(0.0, gang) for gang in range(gangs)]
+    found = np.empty(len(seconds), dtype=np.int64)
     served = [0] * gangs
-    found: list[Hashable] = []
-    for took in seconds:
-        at, gang = heapq.heappop(free)
-        found.append((gang, served[gang] // per_zygote) if per_zygote else gang)
-        served[gang] += 1
-        heapq.heappush(free, (at + took, gang))
+    zygotes: dict[tuple[int, int], int] = {}
+    for i, took in enumerate(seconds):
+        at, gang = free[0]
+        heapq.heapreplace(free, (at + took, gang))
+        if per_zygote:
+            zygote = gang, served[gang] // per_zygote
+            served[gang] += 1
+            found[i] = zygotes.setdefault(zygote, len(zygotes))
+        else:
+            found[i] = gang
     return found
