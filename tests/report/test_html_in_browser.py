@@ -44,7 +44,9 @@ def test_it_draws_without_an_error_or_a_request_and_fits_the_screen(
     assert browser.evaluate("document.documentElement.scrollWidth") <= width
     drawn = browser.evaluate("document.querySelectorAll('.chart .main-svg').length")
     assert drawn >= 4
-    picture = Path(SCREENSHOTS or tmp_path) / f"report-{name}.png"
+    folder = Path(SCREENSHOTS or tmp_path)
+    folder.mkdir(parents=True, exist_ok=True)
+    picture = folder / f"report-{name}.png"
     browser.screenshot(picture)
     assert picture.stat().st_size > 20_000
 
