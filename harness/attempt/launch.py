@@ -13,6 +13,9 @@ from harness.attempt.spec import AttemptSpec
 
 SINGLE_THREAD = {"OMP_NUM_THREADS": "1"}
 
+#: In an attempt's folder: the ids of its devices, for who looks at it while it runs.
+DEVICES_FILE = "devices.json"
+
 
 class Launch:
     """The files and descriptors of one attempt. `release` once the ranks have theirs; `close` ends.
@@ -33,6 +36,7 @@ class Launch:
         """Our ends of the pipes that ranks write stdout and stderr to."""
         self._logs: list[int] = []
         spec.folder.mkdir(parents=True, exist_ok=True)
+        (spec.folder / DEVICES_FILE).write_text(json.dumps(spec.devices), encoding="utf-8")
         given = [self._open_pipes() for _ in range(spec.tp)]
         for name in ("HARNESS_CONTROL_FDS", "HARNESS_BARRIER_FDS"):
             self._connect(name, given)

@@ -35,6 +35,8 @@ class AttemptSpec:
     env: Mapping[str, str] = field(default_factory=dict)
     in_process_reruns: int = 0
     device: Literal["cpu", "cuda"] = "cpu"
+    devices: tuple[str, ...] = ()
+    """Ids of the gang's devices, by rank: for who looks at the attempt while it runs."""
     visible_devices: tuple[str, ...] = ()
     """CUDA_VISIBLE_DEVICES of each rank."""
     in_ci: bool = False

@@ -77,6 +77,7 @@ def make_spec(
         python=place.python,
         cwd=place.cwd,
         device=devices[0].kind,
+        devices=tuple(device.id for device in devices),
         visible_devices=tuple(d.id for d in devices if d.kind == "cuda"),
         in_ci=context.plan.in_ci,
         uses_engine=uses_engine(planned.suite, place.cwd),

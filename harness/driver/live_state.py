@@ -21,6 +21,8 @@ class LiveState:
     """Ended attempts by place in the queue and status."""
     under_way: dict[str, tuple[float, str]] = field(default_factory=dict)
     """Start and last deed of rank 0, by attempt."""
+    devices: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Devices by attempt, if they are known."""
     failures: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -50,7 +52,13 @@ class LiveState:
             status=status,
             cells=tuple(_count_cell(label, by_label, self.plan) for label in names.values()),
             attempts=tuple(
-                LiveAttempt(one, labels[read_position(one)], now - started, doing)
+                LiveAttempt(
+                    one,
+                    labels[read_position(one)],
+                    now - started,
+                    doing,
+                    self.devices.get(one, ()),
+                )
                 for one, (started, doing) in self.under_way.items()
             ),
             failures=tuple(self.failures),

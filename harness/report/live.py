@@ -41,6 +41,8 @@ class LiveAttempt:
     label: str
     seconds: float
     doing: str
+    devices: tuple[str, ...] = ()
+    """Their ids, if they are known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,14 +126,24 @@ def _render_cells(cells: Sequence[LiveCell]) -> Table:
 
 
 def _render_attempts(attempts: Sequence[LiveAttempt]) -> Table:
+    shown = attempts[:_SHOWN]
+    columns = {
+        "under way": [Text(one.id) for one in shown],
+        "devices": [Text(_shorten_devices(one.devices)) for one in shown],
+        "cell": [Text(clean_text(one.label)) for one in shown],
+        "s": [Text(f"{one.seconds:.0f}") for one in shown],
+        "rank 0": [Text(clean_text(one.doing)) for one in shown],
+    }
+    if not any(one.devices for one in shown):
+        del columns["devices"]
     table = Table(box=None, pad_edge=False)
-    for name in ("under way", "cell", "s", "rank 0"):
+    for name in columns:
         table.add_column(name, justify="right" if name == "s" else "left", no_wrap=True)
-    for attempt in attempts[:_SHOWN]:
-        table.add_row(
-            attempt.id,
-            Text(clean_text(attempt.label)),
-            f"{attempt.seconds:.0f}",
-            Text(clean_text(attempt.doing)),
-        )
+    for row in zip(*columns.values(), strict=True):
+        table.add_row(*row)
     return table
+
+
+def _shorten_devices(ids: Sequence[str]) -> str:
+    """Return device ids that fit a column: a GPU's UUID by its first group."""
+    return ", ".join(clean_text("-".join(one.split("-")[:2])) for one in ids)

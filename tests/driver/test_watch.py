@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from harness.attempt.launch import DEVICES_FILE
 from harness.core.plan import plan_from_dict
 from harness.core.records import AttemptRow, RunRecord
 from harness.core.statuses import AttemptStatus, RunStatus
 from harness.driver.commands import watch
-from harness.driver.commands.watch import read_events, read_live_run
+from harness.driver.commands.watch import read_devices, read_events, read_live_run
 from harness.driver.live_state import LiveState, estimate_seconds_left, read_position
 from harness.report.live import LiveAttempt, describe_event, describe_live, render_live
 from tests.report.runs import ASCENDING, make_counts
@@ -62,12 +63,14 @@ def test_cells_and_attempts_under_way_come_from_the_store_and_the_event_files(
         {"event": "test_start", "t": 102.0, "rank": 1, "id": "a.py::not_rank_0"},
     )  # fmt: skip
     write_events(tmp_path / "r.0", {"event": "phase", "t": 1.0, "rank": 0, "name": "run"})
+    (tmp_path / "r.14" / DEVICES_FILE).write_text('["cpu:0", "cpu:1"]')
     now = (tmp_path / "r.14" / "events.jsonl").stat().st_mtime + 5
     run = read_live_run(StoredRun(tmp_path), "r", now)  # type: ignore[arg-type]
     assert (run.ended, run.planned, run.failed) == (14, 20, 2)
     (under_way,) = run.attempts
     assert under_way.id == "r.14"
     assert under_way.doing == "captured verify bs 4, pool 1.0 MiB"
+    assert under_way.devices == ("cpu:0", "cpu:1")
     assert len(run.failures) == 2
 
 
@@ -82,6 +85,13 @@ def test_watching_writes_nothing(tmp_path: Path) -> None:
     before = path.read_bytes(), path.stat().st_mtime_ns
     read_live_run(StoredRun(tmp_path), "r", 2.0)  # type: ignore[arg-type]
     assert (path.read_bytes(), path.stat().st_mtime_ns) == before
+
+
+@pytest.mark.parametrize("text", ["", "{", '{"a": 1}', "7"])
+def test_devices_are_unknown_if_their_file_is_damaged(tmp_path: Path, text: str) -> None:
+    assert read_devices(tmp_path) == ()
+    (tmp_path / DEVICES_FILE).write_text(text)
+    assert read_devices(tmp_path) == ()
 
 
 def test_cut_and_garbled_lines_are_left_out(tmp_path: Path) -> None:

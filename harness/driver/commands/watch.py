@@ -12,6 +12,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.live import Live
 
+from harness.attempt.launch import DEVICES_FILE
 from harness.core.events import Event
 from harness.core.exits import ExitCode
 from harness.core.plan import plan_from_dict
@@ -77,9 +78,11 @@ def read_live_run(store: Store, run_id: str, now: float) -> LiveRun:
             state.end(row.id, row.status, _describe_failure(row))
     if record.status is RunStatus.RUNNING:
         known = {row.id for row in rows}
-        for attempt_id, started, doing in _list_under_way(_find_folder(rows, run_id), known, now):
+        folder = _find_folder(rows, run_id)
+        for attempt_id, started, doing in _list_under_way(folder, known, now):
             if read_position(attempt_id) < len(state.queue):
                 state.act(attempt_id, started, doing)
+                state.devices[attempt_id] = read_devices(folder / attempt_id)
     left = len(state.queue) - len({row.position for row in rows if not row.is_owed})
     seconds = estimate_seconds_left([row.started for row in rows], now, left)
     return state.show(record.status.value, now, seconds)
@@ -109,6 +112,15 @@ def _list_under_way(
             started = min((float(event["t"]) for event in events if "t" in event), default=now)
             deeds = [text for event in events if (text := describe_event(event))]
             yield attempt_id, started, deeds[-1] if deeds else None
+
+
+def read_devices(folder: Path) -> tuple[str, ...]:
+    """Return the ids of an attempt's devices; none if its file is not there or damaged."""
+    try:
+        found = json.loads((folder / DEVICES_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return ()
+    return tuple(map(str, found)) if isinstance(found, list) else ()
 
 
 def read_events(path: Path) -> Iterator[Event]:
