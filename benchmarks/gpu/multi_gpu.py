@@ -148,7 +148,7 @@ def show_kills(out: Path, results: Results, gpus: int) -> None:
             text=True,
             check=True,
         )
-        failures = found.get("run", {}).get("failures")
+        failures = found.get("run", {}).get("signatures")
         results.add(**summarise(found), failures=failures, memory_after=used.stdout.split("\n"))
 
 

@@ -14,7 +14,8 @@ from unittest import mock
 
 from harness.engine.capture.barrier import CaptureBarrier
 from harness.engine.engine import Engine
-from harness.engine.serving.commands import Prefill
+from harness.engine.serving import ranks
+from harness.engine.serving.commands import LoadReply, Message, Prefill, decode
 from harness.engine.serving.running_worker import RunningWorker
 
 MODELS = Path(__file__).parents[2] / "suites" / "models" / "arith"
@@ -29,16 +30,22 @@ engine_args = {"cuda_graph_bs": [1, 2], "max_running": 2, "max_context": 48}
 MOMENT = os.environ.get("KILLED_AT", "never")
 
 
+#: Rank 1's process, once it has loaded.
+followers: list[int] = []
+
+
+def note_reply(values: dict[str, Any]) -> Message:
+    """Read a message of rank 1, and keep its process."""
+    message = decode(values)
+    if isinstance(message, LoadReply):
+        followers.append(message.process)
+    return message
+
+
 def kill_rank_1() -> None:
-    """Kill rank 1: at tp 2 the only other child of this rank's parent, the keeper."""
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            fields = (folder / "stat").read_text().rpartition(")")[2].split()
-        except OSError:
-            continue
-        if int(fields[1]) == os.getppid() and int(folder.name) != os.getpid():
-            print(f"killing rank 1, process {folder.name}, at {time.time():.2f}", flush=True)
-            os.kill(int(folder.name), signal.SIGKILL)
+    """Kill rank 1, and say when."""
+    print(f"killing rank 1, process {followers[-1]}, at {time.time():.2f}", flush=True)
+    os.kill(followers[-1], signal.SIGKILL)
 
 
 def build_engine() -> Engine:
@@ -51,7 +58,10 @@ def build_engine() -> Engine:
             kill_rank_1()
         wait(barrier, role, bs)
 
-    with mock.patch.object(CaptureBarrier, "wait", kill_then_wait):
+    with (
+        mock.patch.object(ranks, "decode", note_reply),
+        mock.patch.object(CaptureBarrier, "wait", kill_then_wait),
+    ):
         return Engine.from_cell(ARGUMENTS)
 
 

@@ -42,7 +42,7 @@ def _follow_engine(channels: Channels, build: Build) -> None:
     """Run one engine's life: load, tell rank 0 how that went, and serve if all ranks start."""
     loaded = _load(channels, build)
     error = str(loaded) if isinstance(loaded, HarnessError) else None
-    send(channels.control[0], encode(LoadReply(error)))
+    send(channels.control[0], encode(LoadReply(error, os.getpid())))
     start = _receive(channels)
     if not isinstance(start, Start) or isinstance(loaded, HarnessError):
         return

@@ -117,9 +117,10 @@ class Build:
 
 @dataclass(frozen=True)
 class LoadReply:
-    """A follower's answer to `Build`: the user error that its load raised, or None."""
+    """A follower's answer to `Build`: the user error that its load raised or None, and its pid."""
 
     error: str | None
+    process: int
 
 
 @dataclass(frozen=True)
