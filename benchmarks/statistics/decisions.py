@@ -75,7 +75,7 @@ def simulate(plan: Plan, world: World, chance: random.Random, hold: bool = True)
         ended.append(attempt)
         stopping.add(attempt)
         free += 1
-        if queue and stopping.settled():
+        if queue and stopping.is_settled():
             queue.clear()
     verdict = judge_question(ask_question(plan), collect_outcomes(plan, ended))
     different = any(one.finding is Finding.DIFFERENT for one in verdict.contrasts)

@@ -53,7 +53,7 @@ class Cell:
         """The tensor-parallel size: how many devices an attempt of this cell takes."""
         return int(self.get("tp", 1) or 1)
 
-    def environment(self) -> dict[str, str]:
+    def get_environment(self) -> dict[str, str]:
         """Environment variables that this cell sets."""
         return {
             name.removeprefix(ENV_PREFIX): str(value)
@@ -67,7 +67,7 @@ def _canonical(axes: tuple[tuple[str, Value], ...]) -> str:
     return json.dumps(dict(axes), sort_keys=True, separators=(",", ":"))
 
 
-def cell_from_dict(axes: dict[str, Value]) -> Cell:
+def read_cell_dict(axes: dict[str, Value]) -> Cell:
     """Inverse of `Cell.as_dict`."""
     return Cell(tuple(axes.items()))
 
@@ -75,7 +75,7 @@ def cell_from_dict(axes: dict[str, Value]) -> Cell:
 @lru_cache(maxsize=4096)
 def parse_cell_key(key: str) -> Cell:
     """Return the cell that a stored key names. Inverse of `Cell.key`."""
-    return cell_from_dict(json.loads(key))
+    return read_cell_dict(json.loads(key))
 
 
 def cross(axes: Sequence[Axis]) -> list[Cell]:

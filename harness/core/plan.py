@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from harness.core.cell import Cell, cell_from_dict
+from harness.core.cell import Cell, read_cell_dict
 from harness.core.decision_rule import CURRENT_RULE, DecisionRule, rule_from_dict, rule_to_dict
 from harness.core.errors import StoreError, UsageError
 from harness.core.revision import Revision, revision_from_dict, revision_to_dict
@@ -90,7 +90,7 @@ def schedule(plan: Plan) -> list[PlannedAttempt]:
         block = list(plan.runnable)
         shuffle(block)
         for planned in block:
-            seed = seed_of(plan, planned.suite, planned.cell, repeat)
+            seed = choose_seed(plan, planned.suite, planned.cell, repeat)
             queue.append(
                 PlannedAttempt(
                     len(queue), planned.suite, planned.cell, repeat, seed, planned.deselect
@@ -99,7 +99,7 @@ def schedule(plan: Plan) -> list[PlannedAttempt]:
     return queue
 
 
-def seed_of(plan: Plan, suite: str, cell: Cell, repeat: int) -> int:
+def choose_seed(plan: Plan, suite: str, cell: Cell, repeat: int) -> int:
     """The attempt's seed; with a fixed seed every attempt of the run has the run's own."""
     return plan.seed if plan.fixed_seed else attempt_seed(plan.seed, suite, cell, repeat)
 
@@ -143,7 +143,7 @@ def _read_plan(stored: Mapping[str, Any]) -> Plan:
     cells = tuple(
         PlannedCell(
             suite=planned["suite"],
-            cell=cell_from_dict(planned["axes"]),
+            cell=read_cell_dict(planned["axes"]),
             deselect=tuple(planned["deselect"]),
             notes=tuple(planned["notes"]),
             refused=planned["refused"],

@@ -82,6 +82,6 @@ class AttemptResult:
         return next(failure for failure in self.failures if failure.kind is kind)
 
 
-def censored() -> AttemptResult:
+def make_censored() -> AttemptResult:
     """An attempt that an interrupted run killed in flight: it might have passed or failed."""
     return AttemptResult(AttemptStatus.CENSORED, (), (), CaptureMeasurement(), 0.0, {}, 0, ())

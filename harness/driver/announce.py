@@ -36,7 +36,7 @@ def print_plan(console: Console, context: RunContext, store: Store, devices: int
         console.print(f"  {label}" + (f"  not run: {planned.refused}" if planned.refused else ""))
     if not cells:
         raise UsageError("no cell of the plan can run here; each reason stands above")
-    expected = expected_seconds(store, plan, devices)
+    expected = estimate_seconds(store, plan, devices)
     told = (
         f"about {format_duration(expected)}"
         if expected
@@ -59,7 +59,7 @@ def _prospects(plan: Plan) -> list[str]:
     return told
 
 
-def expected_seconds(store: Store, plan: Plan, devices: int) -> float | None:
+def estimate_seconds(store: Store, plan: Plan, devices: int) -> float | None:
     """From the medians of the newest runs that measured these cells; None where there are none."""
     seconds: dict[tuple[str, str], list[float]] = {}
     for run in store.runs()[:10]:

@@ -14,11 +14,11 @@ def find_misfits(
     declared: EngineDeclaration,
     axes: Mapping[str, object],
     device: str,
-    head_dim_of: Callable[[str], int | None],
+    read_head_dim: Callable[[str], int | None],
 ) -> list[str]:
     """Return why the engine of this class cannot be built in this cell: its drafts, then backends.
 
-    device: `cpu` or `cuda`; head_dim_of: reads it off a checkpoint, by folder. A value that its
+    device: `cpu` or `cuda`; read_head_dim: reads it off a checkpoint, by folder. A value that its
     argument cannot have is left to the engine, which names it. Raises UsageError for an unknown
     backend.
     """
@@ -29,7 +29,7 @@ def find_misfits(
         return []
     backends = dict.fromkeys(role_backends(declared.engine_args, axes).values())
     model = given.get("model")
-    head_dim = head_dim_of(model) if isinstance(model, str) else None
+    head_dim = read_head_dim(model) if isinstance(model, str) else None
     reasons = (
         explain_absence(name, args["device"])
         or explain_misfit(

@@ -70,7 +70,7 @@ def make_spec(
         isolation=context.isolation,
         env={
             **_limit_memory(options.per_gpu, devices[0].kind),
-            **planned.cell.environment(),
+            **planned.cell.get_environment(),
             **place.env,
         },
         in_process_reruns=options.in_process_reruns,

@@ -32,7 +32,7 @@ class LiveProgress:
         self._live = Live(self._render(), console=self._console, refresh_per_second=4)
         self._live.start()
 
-    def ended(self, name: str, result: AttemptResult) -> None:
+    def end_attempt(self, name: str, result: AttemptResult) -> None:
         """Count an attempt that ended; `name` begins with its id."""
         failure = result.failure
         text = f"{failure.kind}: {failure.signature}" if failure else None

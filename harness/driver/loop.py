@@ -10,7 +10,7 @@ from harness.cluster.members import Gang
 from harness.core.fold import fold
 from harness.core.kinds import Kind
 from harness.core.records import Lease
-from harness.core.result import AttemptResult, Ending, censored
+from harness.core.result import AttemptResult, Ending, make_censored
 from harness.core.statuses import AttemptStatus, RunStatus
 from harness.driver import messages
 from harness.driver.attempts import (
@@ -95,7 +95,7 @@ class RunLoop:
 
     def _stop_if_settled(self) -> None:
         """Give no further lease once the answer is known; attempts in flight are drained."""
-        if self._queue and self._stopping.settled():
+        if self._queue and self._stopping.is_settled():
             self._progress.say(messages.say_settled(len(self._queue), len(self._in_flight)))
             self._queue.clear()
             self._stopped_early = True
@@ -161,7 +161,7 @@ class RunLoop:
         if result.status is AttemptStatus.INFRA and not lease.suite_started:
             self._launch_again(attempt, result)
             return
-        self._progress.ended(f"{attempt.spec.attempt_id} {planned.cell.label}", result)
+        self._progress.end_attempt(f"{attempt.spec.attempt_id} {planned.cell.label}", result)
         key = planned.suite, planned.cell.key
         ended = Ended(planned.position, queued.replaces, *key, result.status, lease.wall_seconds)
         self._stopping.add(ended)
@@ -229,5 +229,5 @@ class RunLoop:
             ready = self._pool.wait(waiting, min(left, _LOOK_S))
             waiting = [started for started in waiting if started not in ready]
         for attempt in self._in_flight.values():
-            self._ledger.add(attempt.identify(), censored(), make_lease(attempt, None))
+            self._ledger.add(attempt.identify(), make_censored(), make_lease(attempt, None))
         return RunEnd(RunStatus.INTERRUPTED, cause)

@@ -25,7 +25,7 @@ from harness.core.suite import (
 )
 from harness.driver.applicability import find_misfits
 from harness.driver.options import RunOptions
-from harness.driver.preflight import check_model, head_dim_of
+from harness.driver.preflight import check_model, read_head_dim
 from harness.driver.revisions.sources import (
     Source,
     check_measurable,
@@ -196,7 +196,7 @@ def _plan_cell(ref: SuiteRef, source: Source, cell: Cell, device: str) -> Planne
         if (
             found := clashes(one, axes)
             or find_misfits(
-                one, axes, device, partial(head_dim_of, suite=ref.path, root=source.folder)
+                one, axes, device, partial(read_head_dim, suite=ref.path, root=source.folder)
             )
         )
     }

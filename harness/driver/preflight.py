@@ -28,7 +28,7 @@ def check_model(
         _check_divides(config, tp, path)
 
 
-def head_dim_of(folder: str, suite: str, root: Path) -> int | None:
+def read_head_dim(folder: str, suite: str, root: Path) -> int | None:
     """The head dim that a checkpoint states or implies; None where it says too little.
 
     Raises UsageError where there is no such checkpoint.

@@ -16,7 +16,7 @@ LOG_EVERY_S = 30.0
 class ProgressView(Protocol):
     """What the run's loop tells whoever shows the run."""
 
-    def ended(self, name: str, result: AttemptResult) -> None:
+    def end_attempt(self, name: str, result: AttemptResult) -> None:
         """Take an attempt that ended; `name` begins with its id."""
 
     def extend(self, more: int) -> None:
@@ -72,7 +72,7 @@ class Progress:
             mininterval=0.1 if self._drawn else LOG_EVERY_S,
         )
 
-    def ended(self, name: str, result: AttemptResult) -> None:
+    def end_attempt(self, name: str, result: AttemptResult) -> None:
         """Called as each attempt ends."""
         if result.failure:
             self._kinds[result.failure.kind.value] += 1

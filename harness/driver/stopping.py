@@ -44,7 +44,7 @@ class Stopping:
         """Called as each attempt ends, in any order."""
         self._ended[attempt.position] = attempt
 
-    def settled(self) -> bool:
+    def is_settled(self) -> bool:
         """Whether the question is answered, or can no longer be. Never for a fixed number."""
         if not self._plan.until_decided or self._settled:
             return self._settled

@@ -19,7 +19,7 @@ def describe(error: BaseException) -> ExcDict:
     }
 
 
-def described_text(text: str) -> ExcDict:
+def describe_text(text: str) -> ExcDict:
     """The wire's `exc` for a failure of which only a text is left."""
     return {"types": [], "message": text[:MAX_TEXT], "frames": []}
 

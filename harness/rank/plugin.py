@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from .exceptions import ExcDict, describe, described_text
+from .exceptions import ExcDict, describe, describe_text
 from .imports import list_changed_variables
 from .wire import emit
 
@@ -132,7 +132,7 @@ def _exc(report: pytest.TestReport | pytest.CollectReport) -> ExcDict | None:
     exc: ExcDict | None = getattr(report, "harness_exc", None)
     if exc is None and report.failed:
         # A strict xfail that passed, and a test failed for its subtests, have a text alone.
-        return described_text(report.longreprtext)
+        return describe_text(report.longreprtext)
     return exc
 
 

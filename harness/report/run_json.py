@@ -12,7 +12,7 @@ from types import NoneType, UnionType
 from typing import Any, TypeVar, cast, get_args, get_origin, get_type_hints
 
 from harness.analysis.report_model import CellRate, Report
-from harness.core.cell import Cell, cell_from_dict
+from harness.core.cell import Cell, read_cell_dict
 
 SCHEMA = "harness.run/1"
 
@@ -81,7 +81,7 @@ def _read_value(hint: Any, value: Any) -> Any:
         element = get_args(hint)[1]
         return {key: _read_value(element, one) for key, one in value.items()}
     if hint is Cell:
-        return cell_from_dict(value)
+        return read_cell_dict(value)
     if is_dataclass(hint):
         return _read(cast("type[Any]", hint), value)
     return hint(value) if isinstance(hint, type) and issubclass(hint, Enum) else value

@@ -176,14 +176,16 @@ def _select_unexplained(
         )
         return p is not None and p <= ALPHA
 
-    def explained(group: _Group, other: _Group) -> bool:
+    def is_explained(group: _Group, other: _Group) -> bool:
         if adds(group, other):
             return False
         if adds(other, group):
             return True
         return _determines(group, other) and (other.axis == group.axis)
 
-    return [g for g in found if not any(explained(g, o) for o in found if o is not g)] or [*found]
+    return [g for g in found if not any(is_explained(g, o) for o in found if o is not g)] or [
+        *found
+    ]
 
 
 def _determines(finer: _Group, coarser: _Group) -> bool:

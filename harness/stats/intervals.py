@@ -75,11 +75,11 @@ def compute_confidence_sequence(k: int, n: int, level: float = 0.95) -> Interval
     if n == 0:
         return Interval(0.0, 1.0, level, method)
 
-    def excluded(p: float) -> bool:
+    def is_excluded(p: float) -> bool:
         return compute_log_e(p, k, n) >= math.log(1 / (1 - level))
 
-    low = _find_crossing(excluded, 0.0, k / n) if k else 0.0
-    high = _find_crossing(excluded, 1.0, k / n) if k < n else 1.0
+    low = _find_crossing(is_excluded, 0.0, k / n) if k else 0.0
+    high = _find_crossing(is_excluded, 1.0, k / n) if k < n else 1.0
     return Interval(low, high, level, method)
 
 
@@ -132,10 +132,10 @@ def compute_upper_sequence(k: int, n: int, level: float = 0.95) -> Interval:
     check_counts(k, n, level)
     limit = math.log(1 / (1 - level))
 
-    def excluded(rate: float) -> bool:
+    def is_excluded(rate: float) -> bool:
         return rate == 1 or compute_log_e_below(rate, k, n) >= limit
 
-    high = _find_crossing(excluded, 1.0, k / n) if k < n else 1.0
+    high = _find_crossing(is_excluded, 1.0, k / n) if k < n else 1.0
     return Interval(0.0, high, level, "truncated beta-binomial sequence, one-sided")
 
 
@@ -211,13 +211,13 @@ def check_rate(rate: float, what: str = "a rate") -> None:
         raise RateError(f"{what} of {rate} cannot be; give one from 0 to 1")
 
 
-def _find_crossing(excluded: Callable[[float], bool], outside: float, inside: float) -> float:
-    """Bisect to the end of the kept rates, between an excluded rate and a kept one."""
+def _find_crossing(is_excluded: Callable[[float], bool], outside: float, inside: float) -> float:
+    """Bisect to the end of the kept rates, between an is_excluded rate and a kept one."""
     for _ in range(100):
         middle = (outside + inside) / 2
         if middle in (outside, inside):
             break
-        if excluded(middle):
+        if is_excluded(middle):
             outside = middle
         else:
             inside = middle

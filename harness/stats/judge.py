@@ -176,7 +176,7 @@ def _find_outlook(question: Question, pair: tuple[CellOutcomes, CellOutcomes]) -
     arm, reference = pair
     blocks = count_blocks(arm.outcomes, reference.outcomes)
     up = arm.failed * reference.valid >= reference.failed * arm.valid
-    more = attempts_needed_more(blocks if up else blocks.swapped(), m, question.expected_rates)
+    more = attempts_needed_more(blocks if up else blocks.swap_arms(), m, question.expected_rates)
     return wording.describe_extension(high, low, more)
 
 

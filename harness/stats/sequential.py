@@ -44,7 +44,7 @@ class Blocks:
     arm_only: int
     both: int
 
-    def swapped(self) -> "Blocks":
+    def swap_arms(self) -> "Blocks":
         """The same blocks with arm and reference exchanged."""
         return Blocks(self.neither, self.arm_only, self.reference_only, self.both)
 

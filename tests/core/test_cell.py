@@ -2,7 +2,7 @@
 
 import pytest
 
-from harness.core.cell import Axis, Cell, cell_from_dict, check_distinct, cross, parse_axis
+from harness.core.cell import Axis, Cell, check_distinct, cross, parse_axis, read_cell_dict
 from harness.core.errors import UsageError
 
 
@@ -19,13 +19,13 @@ def test_equal_cells_have_equal_keys_whatever_the_axis_order() -> None:
 
 def test_a_cell_survives_its_dict() -> None:
     cell = Cell((("order", "ascending"), ("tp", 2)))
-    assert cell_from_dict(cell.as_dict()) == cell
+    assert read_cell_dict(cell.as_dict()) == cell
 
 
 def test_an_env_axis_sets_the_environment_and_nothing_else_does() -> None:
     axis = parse_axis("CUDA_LAUNCH_BLOCKING=0,1", prefix="env:")
     cell = cross([Axis("tp", (2,)), axis])[1]
-    assert cell.environment() == {"CUDA_LAUNCH_BLOCKING": "1"}
+    assert cell.get_environment() == {"CUDA_LAUNCH_BLOCKING": "1"}
 
 
 @pytest.mark.parametrize("text", ["page_size", "=1", "1x=2", "a b=1", ""])

@@ -14,7 +14,7 @@ from harness.core.suite import EngineDeclaration
 from harness.driver.applicability import find_misfits
 from harness.driver.options import RunOptions
 from harness.driver.planning import complete_axes, gate_order, make_plan
-from harness.driver.preflight import check_model, head_dim_of
+from harness.driver.preflight import check_model, read_head_dim
 
 PLAIN = "def test_it(): ...\n"
 
@@ -135,7 +135,7 @@ def test_the_head_dim_of_the_model_is_held_against_the_backend(
     monkeypatch.setattr("harness.driver.applicability.explain_absence", lambda _name, _device: None)
     model = str(checkpoint(tmp_path, heads=8, hidden_size=96))
     declared = EngineDeclaration({"model": model, "backend": "fa2"})
-    head_dim = partial(head_dim_of, suite="suite.py", root=Path())
+    head_dim = partial(read_head_dim, suite="suite.py", root=Path())
     assert find_misfits(declared, {}, "cuda", head_dim) == [
         "fa2: head_dim 12 is not supported (64, 128 are)"
     ]

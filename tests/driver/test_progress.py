@@ -29,7 +29,7 @@ def log(
 def test_a_log_gets_lines_with_counts_and_kinds(log: pytest.CaptureFixture[str]) -> None:
     bar = Progress(4, 0, verbose=False)
     for kind in (Kind.HANG, None, Kind.HANG):
-        bar.ended("a.0", ended(kind))  # type: ignore[arg-type]
+        bar.end_attempt("a.0", ended(kind))  # type: ignore[arg-type]
     bar.say("cpu:1 is quarantined")
     bar.close()
     told = log.readouterr().err
@@ -49,7 +49,7 @@ def test_between_lines_of_a_log_time_passes(
     monkeypatch.setattr(progress, "LOG_EVERY_S", 3600.0)
     bar = Progress(500, 0, verbose=False)
     for _ in range(500):
-        bar.ended("a.0", ended())  # type: ignore[arg-type]
+        bar.end_attempt("a.0", ended())  # type: ignore[arg-type]
     bar.close()
     lines = log.readouterr().err.splitlines()
     assert [line.split("%")[1].split()[0] for line in lines] == ["0/500", "500/500"]

@@ -41,7 +41,7 @@ def attempts_until_settled(plan: Plan, rows: list[Ended]) -> int | None:
     stopping = Stopping(plan, [])
     for count, row in enumerate(rows, 1):
         stopping.add(row)
-        if stopping.settled():
+        if stopping.is_settled():
             return count
     return None
 
@@ -85,7 +85,7 @@ def test_leases_are_held_while_overdue_failures_would_settle_the_question() -> N
     for row in rows[:settled_after]:
         if row is not late:
             stopping.add(row)
-    assert not stopping.settled()
+    assert not stopping.is_settled()
     running = replace(late, status=AttemptStatus.CENSORED)
     assert not stopping.holds_leases([replace(running, seconds=8.0)])
     assert stopping.holds_leases([replace(running, seconds=10.0)])
@@ -115,8 +115,8 @@ def test_attempts_after_one_in_flight_decide_nothing(slow: int, order: random.Ra
 def test_a_resumed_run_knows_what_it_has() -> None:
     plan = plan_of()
     rows = ended(plan, {ASCENDING: True, DESCENDING: False})
-    assert Stopping(plan, rows).settled()
-    assert not Stopping(plan, rows[:4]).settled()
+    assert Stopping(plan, rows).is_settled()
+    assert not Stopping(plan, rows[:4]).is_settled()
 
 
 def options(**given: Any) -> RunOptions:

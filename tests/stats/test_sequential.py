@@ -169,7 +169,7 @@ def test_a_stopped_run_prints_the_sequences_difference() -> None:
 def test_blocks_with_infrastructure_are_not_counted() -> None:
     counted = count_blocks([True, None, False, True], [False, False, False, None, True])
     assert (counted.neither, counted.arm_only) == (1, 1)
-    assert (counted.swapped().reference_only, counted.both) == (1, 0)
+    assert (counted.swap_arms().reference_only, counted.both) == (1, 0)
 
 
 def clean(attempts: int, remaining: int = 0) -> CellOutcomes:

@@ -19,7 +19,7 @@ from harness.core.result import (
     Failure,
     Outcome,
     TestResult,
-    censored,
+    make_censored,
 )
 from harness.core.statuses import AttemptStatus, RunStatus
 from harness.store.open import open_store
@@ -192,7 +192,7 @@ def test_a_bad_url_is_refused() -> None:
 
 def test_resuming_makes_censored_attempts_anew_and_keeps_the_rest(store: Store) -> None:
     store.add_attempt(identity(0), attempt_result(), LEASE)
-    store.add_attempt(identity(1), censored(), LEASE)
+    store.add_attempt(identity(1), make_censored(), LEASE)
     store.reopen_run("abcd1234", DriverIdentity("host", 1))
     assert [row.position for row in store.attempts("abcd1234")] == [0]
 

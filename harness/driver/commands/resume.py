@@ -59,7 +59,7 @@ def _list_outstanding(context: RunContext, store: Store) -> list[QueuedAttempt]:
     """Return the attempts that are to be made; none if the question is settled."""
     rows = store.attempts(context.run_id)
     known = [to_ended(row) for row in rows if not row.is_owed]
-    if Stopping(context.plan, known).settled():
+    if Stopping(context.plan, known).is_settled():
         return []
     return list_outstanding(context.plan, rows, context.options.replace_infra)
 

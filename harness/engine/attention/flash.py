@@ -64,7 +64,7 @@ class FlashAttention:
 
     def bind(self, positions: Tensor) -> None:
         """Compute the write slots and each row's length, once for all layers."""
-        self.writes = self._pages.slots(positions)
+        self.writes = self._pages.locate_slots(positions)
         self._lengths = (positions[:, -1] + 1).int()
         self._branches = None
 

@@ -76,7 +76,7 @@ class Flex:
 
     def bind(self, positions: Tensor) -> None:
         """Compute the write slots and the blocks to visit, once for all layers."""
-        self.writes = self._pages.slots(positions)
+        self.writes = self._pages.locate_slots(positions)
         self._branches = None
         self._set_mask(positions[:, 0], positions.shape[1], causal=True)
 

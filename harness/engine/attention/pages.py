@@ -34,7 +34,7 @@ class GatheredPages:
         columns = self._columns.expand(rows, -1)
         self.index[:rows] = find_slots(page_table, columns, self._page_size)
 
-    def slots(self, positions: Tensor) -> Tensor:
+    def locate_slots(self, positions: Tensor) -> Tensor:
         """Pool slots of [bs, n] positions."""
         return find_slots(self._table[: len(positions)], positions, self._page_size)
 
@@ -69,7 +69,7 @@ class NativePages:
         """Take over the step's page table, [bs, pages_per_row]. Outside graphs."""
         self._table[: len(page_table)] = page_table
 
-    def slots(self, positions: Tensor) -> Tensor:
+    def locate_slots(self, positions: Tensor) -> Tensor:
         """Pool slots of [bs, n] positions."""
         return find_slots(self._table[: len(positions)].long(), positions, self._page_size)
 

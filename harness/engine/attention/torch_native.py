@@ -39,7 +39,7 @@ class TorchNative:
 
     def bind(self, positions: Tensor) -> None:
         """Compute the write slots and the additive mask, once for all layers."""
-        self.writes = self._pages.slots(positions)
+        self.writes = self._pages.locate_slots(positions)
         self._branches = None
         hidden = self._columns > positions.unsqueeze(-1)
         mask = torch.zeros(hidden.shape, device=hidden.device, dtype=self._shape.dtype)

@@ -88,12 +88,12 @@ def load_target(folder: str, config: ModelConfig, shard: Shard) -> TargetWeights
     head_name = "model.embed_tokens" if config.tie_word_embeddings else "lm_head"
     with shard.open(folder) as reader:
         return TargetWeights(
-            embedding=reader.whole("model.embed_tokens.weight", shape),
+            embedding=reader.read_whole("model.embed_tokens.weight", shape),
             layers=tuple(
                 _load_layer(reader, f"model.layers.{layer}.", config, shard)
                 for layer in range(config.num_hidden_layers)
             ),
-            norm=reader.whole("model.norm.weight", shape[1:]),
+            norm=reader.read_whole("model.norm.weight", shape[1:]),
             lm_head=_load_head(reader, f"{head_name}.weight", config, shard),
         )
 
@@ -103,7 +103,7 @@ def load_draft(folder: str, config: ModelConfig, shard: Shard) -> DraftWeights:
     hidden = config.hidden_size
     with shard.open(folder) as reader:
         return DraftWeights(
-            fuse=reader.whole("fc.weight", (hidden, 2 * hidden)),
+            fuse=reader.read_whole("fc.weight", (hidden, 2 * hidden)),
             layer=_load_layer(reader, "layers.0.", config, shard),
         )
 
@@ -116,28 +116,28 @@ def _load_layer(
     queries = config.num_attention_heads * config.head_dim
     keys = config.num_key_value_heads * config.head_dim
 
-    def rows(name: str, count: int) -> Tensor:
+    def read_rows(name: str, count: int) -> Tensor:
         return reader.part(f"{prefix}{name}.weight", (count, hidden), 0, shard.rank, shard.size)
 
-    def columns(name: str, count: int) -> Tensor:
+    def read_columns(name: str, count: int) -> Tensor:
         return reader.part(f"{prefix}{name}.weight", (hidden, count), 1, shard.rank, shard.size)
 
     def norm(name: str) -> Tensor:
-        return reader.whole(f"{prefix}{name}.weight", (hidden,))
+        return reader.read_whole(f"{prefix}{name}.weight", (hidden,))
 
     return LayerWeights(
         input_norm=norm("input_layernorm"),
         qkv=torch.cat(
             [
-                rows("self_attn.q_proj", queries),
-                rows("self_attn.k_proj", keys),
-                rows("self_attn.v_proj", keys),
+                read_rows("self_attn.q_proj", queries),
+                read_rows("self_attn.k_proj", keys),
+                read_rows("self_attn.v_proj", keys),
             ]
         ),
-        output=columns("self_attn.o_proj", queries),
+        output=read_columns("self_attn.o_proj", queries),
         post_norm=norm("post_attention_layernorm"),
-        gate_up=torch.cat([rows("mlp.gate_proj", inner), rows("mlp.up_proj", inner)]),
-        down=columns("mlp.down_proj", inner),
+        gate_up=torch.cat([read_rows("mlp.gate_proj", inner), read_rows("mlp.up_proj", inner)]),
+        down=read_columns("mlp.down_proj", inner),
     )
 
 
@@ -146,7 +146,7 @@ def _load_head(
 ) -> Tensor:
     shape = (config.vocab_size, config.hidden_size)
     if not config.splits_vocabulary:
-        return reader.whole(name, shape)
+        return reader.read_whole(name, shape)
     part = reader.part(name, shape, 0, shard.rank, shard.size)
     padding = -(-shape[0] // shard.size) - part.shape[0]
     return torch.nn.functional.pad(part, (0, 0, 0, padding))

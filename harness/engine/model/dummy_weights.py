@@ -30,7 +30,7 @@ class DummyReader:
     ) -> None:
         """Nothing is open."""
 
-    def whole(self, name: str, shape: tuple[int, ...]) -> Tensor:
+    def read_whole(self, name: str, shape: tuple[int, ...]) -> Tensor:
         """The whole tensor, of the reader's dtype and device."""
         if len(shape) == 1:
             return torch.ones(shape, device=self._device, dtype=self._dtype)
@@ -40,7 +40,7 @@ class DummyReader:
 
     def part(self, name: str, shape: tuple[int, ...], dim: int, index: int, count: int) -> Tensor:
         """The `index`-th of `count` equal parts along `dim`; a short last part stays short."""
-        whole = self.whole(name, shape)
+        whole = self.read_whole(name, shape)
         if count == 1:
             return whole
         step = -(-shape[dim] // count)

@@ -32,7 +32,7 @@ class Rotary:
         self._cos = torch.cat([cos, cos], dim=-1).to(device, dtype)
         self._signed_sin = torch.cat([-sin, sin], dim=-1).to(device, dtype)
 
-    def at(self, positions: Tensor) -> tuple[Tensor, Tensor]:
+    def look_up(self, positions: Tensor) -> tuple[Tensor, Tensor]:
         """Cosines and signed sines of [bs, n] positions, each [bs, n, 1, head_dim]."""
         return (
             embedding(positions, self._cos).unsqueeze(2),
@@ -128,7 +128,7 @@ class Llama:
         self, tokens: Tensor, positions: Tensor, attention: AttentionBackend
     ) -> Tensor:
         """As `forward`, but attending as `attention` was bound by the caller."""
-        angles = self._rotary.at(positions)
+        angles = self._rotary.look_up(positions)
         hidden = self.embed(tokens)
         for layer, cache in zip(self._layers, self._cache, strict=True):
             hidden = layer.forward(hidden, angles, attention, cache)

@@ -63,7 +63,7 @@ class SafetensorsReader:
                 f"but one of {', '.join(_FLOATS)} is needed"
             )
 
-    def whole(self, name: str, shape: tuple[int, ...]) -> Tensor:
+    def read_whole(self, name: str, shape: tuple[int, ...]) -> Tensor:
         """The whole tensor, of the reader's dtype and device."""
         return self.part(name, shape, 0, 0, 1)
 

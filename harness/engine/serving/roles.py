@@ -83,7 +83,7 @@ def make_draft_role(
         if not spec.is_tree:
             return {"tokens": head.chain(features, positions, spec.steps, attention)}
         pages = inputs["page_table"][:bs]
-        tree = head.tree(features, positions, pages, config.page_size, spec, attention)
+        tree = head.draft_tree(features, positions, pages, config.page_size, spec, attention)
         return {"tokens": tree.tokens, "parents": tree.parents, "depths": tree.depths}
 
     return Role("draft", config.draft_backend, attention, inputs, forward)

@@ -58,7 +58,7 @@ class EagleHead:
         fused = linear(
             torch.cat([self._target.embed(tokens), features], dim=-1), self._weights.fuse
         )
-        return self._layer.forward(fused, self._rotary.at(positions), attention, self._cache)
+        return self._layer.forward(fused, self._rotary.look_up(positions), attention, self._cache)
 
     def chain(
         self, feature: Tensor, positions: Tensor, steps: int, attention: AttentionBackend
@@ -74,7 +74,7 @@ class EagleHead:
             drafted.append(self._target.write_logits(feature).argmax(-1))
         return torch.cat(drafted, dim=1)
 
-    def tree(
+    def draft_tree(
         self,
         feature: Tensor,
         positions: Tensor,
