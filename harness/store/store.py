@@ -86,12 +86,6 @@ class Store:
             run_id, status=RunStatus.RUNNING, ended_by=None, ended=None, driver=asdict(driver)
         )
 
-    def add_part(self, run_id: str, fingerprint: dict[str, Any]) -> int:
-        """Store that the run goes on with changed files. Return the number of the new part."""
-        parts = [*self.run(run_id).parts, fingerprint]
-        self._update_run(run_id, parts=clean(parts))
-        return len(parts)
-
     def add_attempt(self, identity: AttemptIdentity, result: AttemptResult, lease: Lease) -> None:
         """Commit one attempt with its tests, as it ends: a later crash cannot lose it."""
         self.add_rows(make_rows(identity, result, lease))

@@ -67,8 +67,9 @@ class Started:
 
 @pytest.fixture
 def start(tmp_path: Path) -> Callable[..., Started]:
-    # A shell's background job, and all that it starts, would ignore it.
+    # A shell's background job, and all that it starts, would ignore these; so would one of nohup.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     (tmp_path / ".harness").mkdir()
 
     def call(**more: Any) -> Started:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from harness.core.errors import UsageError
+from harness.core.errors import StoreError, UsageError
 from harness.core.records import RunRecord
 from harness.driver.changes import check_unchanged, list_differences
 from harness.driver.fingerprint import fingerprint
@@ -112,7 +112,7 @@ def test_a_lock_that_is_a_link_is_not_followed(tmp_path: Path) -> None:
     target = tmp_path / "target"
     (tmp_path / "driver.lock").symlink_to(target)
     record = RunRecord("r", 1.0, 7, "cpu", {}, {}, {})
-    with pytest.raises(OSError, match="symbolic"), own_run(record, tmp_path):
+    with pytest.raises(StoreError, match="symbolic"), own_run(record, tmp_path):
         pass
     assert not target.exists()
 
