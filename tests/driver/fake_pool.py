@@ -62,7 +62,7 @@ class FakePool(Leases):
         self.specs.append(spec)
         return StartedAttempt(gang, spec)
 
-    def wait(self, started: Sequence[StartedAttempt], timeout_s: float) -> list[StartedAttempt]:  # noqa: ARG002
+    def wait(self, started: Sequence[StartedAttempt], timeout_s: float) -> list[StartedAttempt]:  # noqa: ARG002 - DevicePool
         """Return the first attempt: they end in lease order."""
         self.before_wait()
         return list(started)[:1]
@@ -78,7 +78,7 @@ class FakePool(Leases):
             return Loss(outcome, before_start=True, detail="traceback")
         return outcome
 
-    def take_events(self, started: StartedAttempt) -> list[tuple[int, Event]]:  # noqa: ARG002
+    def take_events(self, started: StartedAttempt) -> list[tuple[int, Event]]:  # noqa: ARG002 - DevicePool
         """Return nothing: events come with the record."""
         return []
 
