@@ -1,6 +1,7 @@
 """The report in a terminal: complete at any width, and hostile text is only shown."""
 
 import io
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -130,6 +131,14 @@ def test_output_that_is_no_terminal_has_one_line_per_row_and_no_escape() -> None
     text = out.getvalue()
     assert "\x1b" not in text
     assert any("illegal-access 8, out-of-memory 2" in line for line in text.splitlines())
+
+
+@pytest.mark.parametrize("environment", [{}, {"NO_COLOR": "1"}, {"TERM": "dumb"}])
+def test_nothing_is_said_by_colour_and_no_color_is_obeyed(environment: dict[str, str]) -> None:
+    out = io.StringIO()
+    surroundings = {"TERM": "xterm-256color", "COLUMNS": "80", **environment}
+    print_report(make_six_cells(), Console(file=out, force_terminal=True, _environ=surroundings))
+    assert not re.search(r"\x1b\[[0-9;]*[349][0-7]", out.getvalue())
 
 
 def test_each_signature_has_its_cause_and_its_logs_below_the_table() -> None:

@@ -242,19 +242,21 @@ def split_attempt(attempt: str) -> tuple[str, str] | None:
 
 
 def write_logs(artifact_url: str, attempts: Sequence[tuple[str, str]]) -> list[str]:
-    """Write how to get from each failure signature to its log, and to the same attempt again.
+    """Write how to get to the HTML report, from each failure signature to its log, and to the same
+    attempt again.
 
     attempts: pairs of a run's and an attempt's id, one per signature.
     """
+    download = f"[download the run's folder]({artifact_url}) and unpack it"
     if not attempts:
-        return []
+        return [f"**Pictures**: {download}; `report.html` in it opens in a browser."]
     rows = [
         f"- `runs/{run}/{attempt}/` · `harness rerun {attempt} --store store.sqlite`"
         for run, attempt in attempts
     ]
     head = (
-        f"**Logs**: [download the run's folder]({artifact_url}) and unpack it; in it, an attempt "
-        "of each signature, and what runs it again from there:"
+        f"**Logs and pictures**: {download}. `report.html` in it opens in a browser; an attempt of "
+        "each signature, and what runs it again from there:"
     )
     return ["\n".join([head, *rows])]
 
