@@ -22,6 +22,7 @@ ALLOWED: dict[str, set[str]] = {
     "store": {"core"},
     "attempt": {"core"},
     "rank": set(),
+    "hook": set(),
     "engine": {"core", "rank.wire"},
     "cluster": {"attempt", "core"},
     "analysis": {"stats", "core"},

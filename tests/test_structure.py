@@ -58,9 +58,13 @@ def begins_with_a_verb(name: str) -> bool:
     return not (participle or first in NO_VERBS or bare.endswith("_of"))
 
 
+#: The events that parts of the start-up hook are called for.
+EVENTS = {f"{when}_{what}" for when in ("before", "after") for what in ("capture", "replay")}
+
+
 def has_a_free_name(function: FoundFunction) -> bool:
-    """Tell whether we chose the name: not Python, not a hook, not a property or a command."""
-    if function.name.startswith(("__", "pytest_")):
+    """Tell whether we chose the name: not Python, a hook, an event, a property or a command."""
+    if function.name.startswith(("__", "pytest_")) or function.name in EVENTS:
         return False
     nouns = ("property", ".setter", ".command(", "fixture")
     return not any(part in decorator for decorator in function.decorators for part in nouns)

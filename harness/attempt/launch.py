@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from harness.attempt import observing
 from harness.attempt.spec import AttemptSpec
 
 SINGLE_THREAD = {"OMP_NUM_THREADS": "1"}
@@ -24,10 +25,17 @@ class Launch:
     only.
     """
 
-    def __init__(self, spec: AttemptSpec, more: Mapping[str, str]) -> None:
+    def __init__(
+        self, spec: AttemptSpec, more: Mapping[str, str], inherited: Mapping[str, str]
+    ) -> None:
+        """`more`: variables beside the spec's; `inherited`: what a rank has from its keeper."""
         self._spec = spec
         self._more = more
+        self._inherited = inherited
         self._temporary = Path(tempfile.mkdtemp(prefix="harness-"))
+        self.observed = self._temporary / observing.FOLDER
+        """The folder that processes write to what the start-up hook observes."""
+        self.observed.mkdir()
         self.fds: list[int] = []
         """The ranks' ends, as they are sent."""
         self.event_fds: list[int] = []
@@ -81,11 +89,13 @@ class Launch:
     def _rank(self, rank: int, fds: dict[str, list[int]]) -> dict[str, Any]:
         folder = self._temporary / f"r{rank}"
         folder.mkdir()
+        own = {**make_environment(self._spec, rank), **self._more}
+        whole = {**self._inherited, **own}
         return {
             "rank": rank,
             "env": {
-                **make_environment(self._spec, rank),
-                **self._more,
+                **own,
+                **observing.make_hook_environment(self._spec, self.observed, whole),
                 "HARNESS_RENDEZVOUS": str(self._temporary / "rendezvous"),
                 "TMPDIR": str(folder),
             },

@@ -46,6 +46,8 @@ class AttemptSpec:
     """The suite builds this project's engine: its ranks get RANK and one thread each."""
     caches: Literal["shared", "fresh", "user"] = "shared"
     """Where compilers keep what they made (`caches.py`)."""
+    hook: tuple[str, ...] = ("report",)
+    """Parts of the start-up hook, in order; the environment's HARNESS_HOOK adds to them."""
     hash_seed: str | None = None
     """PYTHONHASHSEED of the ranks. None: from the seed if spawned, the zygote's own if forked."""
 

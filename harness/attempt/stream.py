@@ -2,11 +2,12 @@
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import TracebackType
 from typing import IO
 
+from harness.attempt.observing import parse_observed
 from harness.attempt.spec import AttemptRecord
 from harness.core.events import MAX_LINE_BYTES, Event, parse_line
 
@@ -85,16 +86,30 @@ class Recorder:
         if event is None or self._budget < 0:
             self._count_garbled(rank, line)
             return
-        event["rank"] = rank
         self.finished |= rank == 0 and event["event"] == "finish"
-        self._record.events.append((rank, event))
-        self._write(event)
-        self._on_event(rank, event)
+        self._keep(rank, event)
+
+    def take_observed(self, lines: Iterable[bytes]) -> None:
+        """What the start-up hook wrote in any process of the attempt, once all have ended."""
+        for line in lines:
+            self._budget -= len(line) + _EVENT_OVERHEAD
+            observed = parse_observed(line)
+            if observed is None or self._budget < 0:
+                self._count_garbled(0, line)
+            else:
+                self._keep(*observed)
 
     def write_trace(self) -> None:
         """trace.json: the capture events alone, in order."""
-        captures = [event for _, event in self._record.events if event["event"] == "capture"]
+        names = ("capture", "hook_capture")
+        captures = [event for _, event in self._record.events if event["event"] in names]
         (self._folder / "trace.json").write_text(json.dumps(captures))
+
+    def _keep(self, rank: int, event: Event) -> None:
+        event["rank"] = rank
+        self._record.events.append((rank, event))
+        self._write(event)
+        self._on_event(rank, event)
 
     def _count_garbled(self, rank: int, line: bytes) -> None:
         self._record.garbled += 1

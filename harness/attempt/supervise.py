@@ -9,6 +9,7 @@ from dataclasses import replace
 from harness.attempt.caches import Caches, has_passed
 from harness.attempt.keeper import KeeperLost, KeeperRefused, kill_marked
 from harness.attempt.launch import Launch, make_log_path, read_tail
+from harness.attempt.observing import FOLDER, collect_observed
 from harness.attempt.preloading import read_import_report
 from harness.attempt.settings import SupervisorSettings
 from harness.attempt.spec import AttemptRecord, AttemptSpec
@@ -104,7 +105,7 @@ class Supervisor:
         clean = False
         try:
             with (
-                closing(Launch(spec, place.environment)) as launch,
+                closing(Launch(spec, place.environment, self._settings.environment)) as launch,
                 Recorder(spec.folder, record, on_event) as recorder,
             ):
                 self._start(launch, place, record)
@@ -112,6 +113,7 @@ class Supervisor:
                     self._zygotes.prepare(spec)
                     Watch(spec, place.keeper, recorder, record, launch, self._cancel_reader).run()
                 record.wall_seconds = time.perf_counter() - start
+                recorder.take_observed(collect_observed(launch.observed, spec.folder / FOLDER))
                 recorder.write_trace()
             clean = record.error in (None, "cancelled")
             if place.reports_imports and (report := read_import_report(record.events)):

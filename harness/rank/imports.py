@@ -19,7 +19,8 @@ from typing import NoReturn
 
 from . import forking
 
-_OWN_PACKAGE = __name__.partition(".")[0]
+#: `_harness_rank` and `_harness_hook`, as they are loaded by path.
+_OWN_PACKAGES = "_harness_"
 #: Variables that pytest and the rank itself set.
 _OUR_VARIABLES = ("PYTEST_", "HARNESS_", "PYTHONPATH")
 
@@ -59,7 +60,9 @@ def fingerprint_packages() -> str:
 
 
 def _is_importable(name: str) -> bool:
-    return not name.startswith(("__", _OWN_PACKAGE)) and all(map(str.isidentifier, name.split(".")))
+    return not name.startswith(("__", _OWN_PACKAGES)) and all(
+        map(str.isidentifier, name.split("."))
+    )
 
 
 @contextmanager

@@ -8,7 +8,7 @@ import traceback
 from pathlib import Path
 from typing import Any, NoReturn
 
-from . import entry, processes, sandbox
+from . import entry, hooking, processes, sandbox
 
 #: A child that could not even start leaves with it, as shells do.
 EXIT_NOT_STARTED = 127
@@ -25,6 +25,7 @@ def start_rank(rank: dict[str, Any], fds: list[int], mode: str) -> int:
         if mode == "spawn":
             _execute(rank["python"], rank["args"])
         sys.path[:0] = [rank["cwd"]]
+        hooking.begin_hook(os.environ)
         entry.main(rank["args"])
     except BaseException:
         traceback.print_exc()

@@ -48,7 +48,7 @@ def find_strays(environ: Environ) -> list[str]:
         and file.startswith(str(checkout))
         and _belongs_to(Path(file), checkout)
     }
-    return sorted(found - ours)
+    return sorted(name for name in found - ours if not name.startswith("_harness_"))
 
 
 def _redirect(first: list[str], entries: list[str], worktree: Path, checkout: Path) -> list[str]:

@@ -1,0 +1,78 @@
+"""The start-up hook's side of an attempt: what begins it in every Python process, and its files.
+
+`harness/hook/` is what runs in those processes. Each of them writes a file of its own into a
+temporary folder, since ranks behind a boundary cannot write into the attempt's.
+"""
+
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from harness.attempt.spec import AttemptSpec
+from harness.core.events import Event, parse_line, read_number
+
+#: Holds `sitecustomize.py`, and nothing else that could be imported.
+START_FOLDER = Path(__file__).resolve().parents[1] / "hook" / "start"
+
+VARIABLE = "HARNESS_HOOK"
+
+#: In the temporary folder of an attempt, and then in its own.
+FOLDER = "hook"
+
+# An attempt may start thousands of processes; what it observes stays bounded all the same.
+_MOST_FILES = 512
+_MOST_BYTES = 32 << 20
+
+
+def make_hook_environment(
+    spec: AttemptSpec, folder: Path, environment: Mapping[str, str]
+) -> dict[str, str]:
+    """Return the variables that begin the hook, or none if no part is asked for.
+
+    environment: what the rank has without them. Its own HARNESS_HOOK adds parts.
+    """
+    wanted = [*spec.hook, *environment.get(VARIABLE, "").split(",")]
+    parts = list(dict.fromkeys(filter(None, wanted)))
+    if not parts:
+        return {}
+    inherited = environment.get("PYTHONPATH", "").split(os.pathsep)
+    path = [str(START_FOLDER), *(one for one in inherited if one and one != str(START_FOLDER))]
+    return {
+        VARIABLE: ",".join(parts),
+        "HARNESS_HOOK_FOLDER": str(folder),
+        "PYTHONPATH": os.pathsep.join(path),
+    }
+
+
+def collect_observed(folder: Path, kept: Path) -> Iterator[bytes]:
+    """Move what processes wrote into the attempt's folder, and yield its lines by time.
+
+    Nothing is believed: files that are no plain files are left, and so is what exceeds the limits.
+    """
+    lines: list[tuple[float, bytes]] = []
+    left = _MOST_BYTES
+    for path in sorted(folder.glob("*.jsonl"))[:_MOST_FILES]:
+        if path.is_symlink() or not path.is_file():
+            continue
+        with path.open("rb") as file:
+            data = file.read(left)
+        left -= len(data)
+        kept.mkdir(exist_ok=True)
+        (kept / path.name).write_bytes(data)
+        lines += [(_read_time(line), line) for line in data.splitlines()]
+    shutil.rmtree(folder, ignore_errors=True)
+    yield from (line for _, line in sorted(lines, key=lambda one: one[0]))
+
+
+def parse_observed(line: bytes) -> tuple[int, Event] | None:
+    """Return the rank and the event of a line; None if it is none that the hook writes."""
+    event = parse_line(line)
+    if event is None or not event["event"].startswith("hook_"):
+        return None
+    return int(read_number(event, "rank")), event
+
+
+def _read_time(line: bytes) -> float:
+    event = parse_line(line)
+    return read_number(event, "t") if event else 0.0

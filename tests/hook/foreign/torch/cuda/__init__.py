@@ -1,0 +1,9 @@
+from .graphs import CUDAGraph as CUDAGraph
+from .graphs import graph as graph
+
+RESERVED = 0
+
+
+def memory_reserved() -> int:
+    """Return the bytes that the allocator has reserved."""
+    return RESERVED
