@@ -168,7 +168,7 @@ def list_cuda_steps() -> Iterator[tuple[str, Callable[[], object]]]:
     square = torch.ones(64, 64)
     yield "first copy", lambda: square.to("cuda").cpu()
     yield "first product, float32", lambda: (square.cuda() @ square.cuda()).cpu()
-    yield "first product, bfloat16", lambda: (square.cuda().bfloat16() @ square.cuda().bfloat16())
+    yield "first product, bfloat16", lambda: square.cuda().bfloat16() @ square.cuda().bfloat16()
     yield "synchronize", torch.cuda.synchronize
 
 
@@ -189,8 +189,12 @@ def main() -> None:
             caches = Path(folder) / "caches"
             device = "cpu" if options.backend == "torch_native" else "cuda"
             environment = {
-                **{"HARNESS_CELL": json.dumps(cell), "HARNESS_DEVICE": device, "RANK": "0"},
-                **{"WORLD_SIZE": "1", "OMP_NUM_THREADS": "1", "TRITON_CACHE_DIR": str(caches)},
+                "HARNESS_CELL": json.dumps(cell),
+                "HARNESS_DEVICE": device,
+                "RANK": "0",
+                "WORLD_SIZE": "1",
+                "OMP_NUM_THREADS": "1",
+                "TRITON_CACHE_DIR": str(caches),
             }
             for _ in range(2):  # the second finds the kernels that the first compiled
                 profile_fork(options, environment)
