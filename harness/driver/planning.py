@@ -1,6 +1,6 @@
 """From options and machine to a plan: axes, cells, and which cells cannot run here and why."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -52,19 +52,23 @@ def make_plan(
     """
     refs = [parse_suite(text) for text in options.suites]
     sources = read_sources(refs, revisions)
-    axes = complete_axes(options.axes, device, devices_on_a_node)
+    axes = {
+        ref.nodeid: complete_axes(
+            options.axes, device, devices_on_a_node, any(ref.nodeid in s.engines for s in sources)
+        )
+        for ref in refs
+    }
     declared = [one for source in sources for one in source.declared.values()]
-    check_axes(axes, device, devices_on_a_node, declared)
+    for one in axes.values():
+        check_axes(one, device, devices_on_a_node, declared)
     for source in sources:
         for ref in refs:
-            source.attempt(ref, partial(_check_models, ref, source, axes))
+            source.attempt(ref, partial(_check_models, ref, source, axes[ref.nodeid]))
     check_measurable(refs, sources)
-    axes += revision_axis(revisions)
-    check_distinct(axes)
     cells = tuple(
         _plan_cell(ref, source, cell, device)
         for ref in refs
-        for cell in cross(axes)
+        for cell in _cross_with_revisions(axes[ref.nodeid], revisions)
         for source in sources
         if source.holds(cell)
     )
@@ -79,6 +83,12 @@ def make_plan(
     if plan.runnable and plan.until_decided:
         _check_decidable(plan)
     return plan
+
+
+def _cross_with_revisions(axes: Sequence[Axis], revisions: Sequence[Revision]) -> list[Cell]:
+    every = [*axes, *revision_axis(revisions)]
+    check_distinct(every)
+    return cross(every)
 
 
 def _choose_rule(plan: Plan, alternative: Alternative) -> DecisionRule:
@@ -107,18 +117,26 @@ def _check_decidable(plan: Plan) -> None:
         )
 
 
-def complete_axes(given: tuple[Axis, ...], device: str, devices: int) -> list[Axis]:
-    """The given axes and the contract's defaults: order, backend, tp, in this order first."""
+def complete_axes(
+    given: tuple[Axis, ...], device: str, devices: int, has_engine: bool
+) -> list[Axis]:
+    """Return the given axes and the contract's defaults: order, backend, tp, in this order first.
+
+    has_engine: the suite builds this project's engine. Any other suite reads no order and no
+    backend, and a second device would only start a rank that it does not know: it gets one cell.
+    """
     check_distinct(given)
     named = {axis.name: axis for axis in given}
-    defaults = [
-        Axis("order", (CaptureOrder.ASCENDING.value, CaptureOrder.DESCENDING.value)),
-        Axis("backend", tuple(backends.list_available(device))),
-        Axis("tp", (2 if devices >= 2 else 1,)),
-    ]
+    defaults = {
+        "order": (CaptureOrder.ASCENDING.value, CaptureOrder.DESCENDING.value),
+        "backend": tuple(backends.list_available(device)),
+        "tp": (2 if devices >= 2 and has_engine else 1,),
+    }
+    if not has_engine:
+        defaults = {name: defaults[name] for name in defaults if name in named or name == "tp"}
     if set(BACKEND_ROLES) <= set(named):
-        defaults.pop(1)
-    first = [named.pop(axis.name, axis) for axis in defaults]
+        defaults.pop("backend", None)
+    first = [named.pop(name, Axis(name, values)) for name, values in defaults.items()]
     return first + [axis for axis in given if axis.name in named]
 
 
@@ -193,12 +211,7 @@ def _plan_cell(ref: SuiteRef, source: Source, cell: Cell, device: str) -> Planne
     barred = {
         name: found
         for name, one in held.items()
-        if (
-            found := clashes(one, axes)
-            or find_misfits(
-                one, axes, device, partial(read_head_dim, suite=ref.path, root=source.folder)
-            )
-        )
+        if (found := clashes(one, axes) or _find_misfits(ref, source, one, axes, device))
     }
     notes = tuple(
         f"{name or 'plain tests'} not applicable: {'; '.join(found)}"
@@ -208,6 +221,20 @@ def _plan_cell(ref: SuiteRef, source: Source, cell: Cell, device: str) -> Planne
     if len(barred) == len(held):
         return replace(planned, refused="; ".join(notes))
     return replace(planned, deselect=tuple(f"{ref.path}::{name}" for name in barred if name))
+
+
+def _find_misfits(
+    ref: SuiteRef,
+    source: Source,
+    declared: EngineDeclaration,
+    axes: Mapping[str, object],
+    device: str,
+) -> list[str]:
+    """Return why this project's engine cannot be built in a cell; another engine decides itself."""
+    if ref.nodeid not in source.engines:
+        return []
+    head_dim = partial(read_head_dim, suite=ref.path, root=source.folder)
+    return find_misfits(declared, axes, device, head_dim)
 
 
 def gate_order(declaration: EngineDeclaration, cell: Cell, in_ci: bool) -> CaptureOrder:

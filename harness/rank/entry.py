@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from . import imports, wire, worktree
+from . import imports, reads, wire, worktree
 from .exceptions import describe
 
 if TYPE_CHECKING:
@@ -80,17 +80,28 @@ def _lead(arguments: Sequence[str]) -> int:
     before, environ = {*sys.modules}, dict(os.environ)
     sys.argv = ["pytest", *arguments]
     plugin = WirePlugin(environ)
+    reads.watch()
     start = time.perf_counter()
     # The cache would carry one attempt's failures into the next.
     ours = ["-p", "no:cacheprovider", *worktree.make_pytest_arguments(os.environ)]
     status = pytest.main([*arguments, *ours], plugins=[plugin])
     seconds = time.perf_counter() - start
+    _say_unread(environ)
     for name in worktree.find_strays(os.environ):
         wire.emit("note", text=f"{name} was imported from the checkout, not from the revision")
     if os.environ.get("HARNESS_REPORT_IMPORTS"):
         _report_imports(before, plugin)
     wire.emit("finish", exitstatus=int(status), inside_seconds=seconds)
     return int(status)
+
+
+def _say_unread(environ: dict[str, str]) -> None:
+    """Say which axes of the cell nothing here has read: they made no difference."""
+    unread = reads.list_unread_axes(
+        environ.get("HARNESS_CELL", ""), environ.get("HARNESS_OVERLAID", "")
+    )
+    if unread and not reads.has_read_cell():
+        wire.emit("note", text=f"never read by the suite: axis {', '.join(unread)}")
 
 
 def _report_imports(before: set[str], plugin: "WirePlugin") -> None:

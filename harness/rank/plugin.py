@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from . import reads
 from .exceptions import ExcDict, describe, describe_text
 from .imports import list_changed_variables
 from .wire import emit
@@ -54,7 +55,10 @@ class WirePlugin:
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Called after collection and deselection."""
         self.own_folders = {session.config.rootpath, *(i.path.parent for i in session.items)}
+        read = reads.has_read_cell()
         self.changed_variables = list_changed_variables(self._environ)
+        if not read:
+            reads.forget_cell()
         ids = [item.nodeid for item in session.items]
         for start in range(0, max(len(ids), 1), _IDS_PER_EVENT):
             emit("collected", tests=ids[start : start + _IDS_PER_EVENT])

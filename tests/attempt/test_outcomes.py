@@ -58,6 +58,15 @@ def test_a_suite_that_passes_streams_each_phase_and_finishes(
     assert record.error is None and record.first_death is None and not record.killed
 
 
+def test_an_axis_that_the_suite_never_reads_is_noted(run: Run, isolation: Isolation) -> None:
+    axes = {"order": "ascending", "tp": 1, "env:COLOUR": "red"}
+    unread = run("fails.py", isolation=isolation, axes=axes)
+    assert [note["text"] for note in named(unread, "note")] == [
+        "never read by the suite: axis order"
+    ]
+    assert not named(run("passes.py", isolation=isolation, axes=axes), "note")
+
+
 def test_a_failure_carries_types_message_and_the_innermost_frame_last(
     run: Run, isolation: Isolation
 ) -> None:

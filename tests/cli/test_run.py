@@ -64,7 +64,7 @@ def test_the_json_is_the_contracts(measured: Done) -> None:
     run = measured.run["run"]
     assert (run["seed"], run["device"], run["status"]) == (5, "cpu", "complete")
     passing = cell(measured, "passes.py")
-    assert passing["axes"] == {"order": "ascending", "backend": "torch_native", "tp": 1}
+    assert passing["axes"] == {"order": "ascending", "tp": 1}
     assert passing["rate"] == 0
     assert passing["interval"]["method"] == "clopper-pearson"
 

@@ -17,11 +17,19 @@ from harness.driver.planning import complete_axes, gate_order, make_plan
 from harness.driver.preflight import check_model, read_head_dim
 
 PLAIN = "def test_it(): ...\n"
+OURS = "engine_args = dict()\n"
 
 
 @pytest.fixture
 def suite(tmp_path: Path) -> str:
     path = tmp_path / "test_it.py"
+    path.write_text(OURS + PLAIN)
+    return str(path)
+
+
+@pytest.fixture
+def foreign(tmp_path: Path) -> str:
+    path = tmp_path / "test_foreign.py"
     path.write_text(PLAIN)
     return str(path)
 
@@ -45,8 +53,33 @@ def test_one_device_means_one_rank(suite: str) -> None:
 
 
 def test_given_axes_replace_the_defaults_and_others_follow() -> None:
-    axes = complete_axes((Axis("env:X", ("a",)), Axis("tp", (1,))), "cpu", 2)
+    axes = complete_axes((Axis("env:X", ("a",)), Axis("tp", (1,))), "cpu", 2, has_engine=True)
     assert [axis.name for axis in axes] == ["order", "backend", "tp", "env:X"]
+
+
+def test_a_suite_without_the_engine_gets_one_cell_of_one_device(foreign: str) -> None:
+    assert plan_of(foreign) == ["tp 1"]
+
+
+def test_a_suite_without_the_engine_gets_the_axes_that_are_named_and_no_other(foreign: str) -> None:
+    assert plan_of(foreign, Axis("order", ("ascending", "descending"))) == [
+        "ascending · tp 1",
+        "descending · tp 1",
+    ]
+    assert plan_of(foreign, Axis("page_size", (512,)), Axis("tp", (2,))) == ["tp 2 · page_size 512"]
+
+
+def test_suites_with_and_without_the_engine_each_get_their_own_cells(
+    suite: str, foreign: str
+) -> None:
+    options = RunOptions(suites=(suite, foreign), repeats=1)
+    plan = make_plan(options, "cpu", 2, seed=1, in_ci=False)
+    found = {(Path(one.suite).name, one.cell.label) for one in plan.runnable}
+    assert found == {
+        ("test_it.py", "ascending · torch_native · tp 2"),
+        ("test_it.py", "descending · torch_native · tp 2"),
+        ("test_foreign.py", "tp 1"),
+    }
 
 
 @pytest.mark.parametrize(
@@ -110,7 +143,8 @@ def test_a_cell_that_its_backend_cannot_run_is_refused_with_the_reason(
 def test_only_the_class_that_a_backend_cannot_run_is_deselected(tmp_path: Path) -> None:
     path = tmp_path / "test_two.py"
     path.write_text(
-        "class TestWide:\n    engine_args = dict(page_size=512)\n    def test_it(self): ...\n"
+        OURS
+        + "class TestWide:\n    engine_args = dict(page_size=512)\n    def test_it(self): ...\n"
         "class TestFree:\n    def test_it(self): ...\n"
     )
     options = RunOptions(suites=(str(path),), axis=("order=gate",))

@@ -8,7 +8,7 @@ from pathlib import Path
 from harness.core.cell import Axis, Cell
 from harness.core.errors import UsageError
 from harness.core.revision import AXIS, Revision
-from harness.core.suite import SuiteDeclarations, SuiteRef, read_declarations
+from harness.core.suite import SuiteDeclarations, SuiteRef, read_declarations, uses_engine
 from harness.driver.revisions.place import locate_place
 
 
@@ -21,6 +21,8 @@ class Source:
     declared: dict[str, SuiteDeclarations] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)
     """Why a suite, by its node id, cannot be measured here."""
+    engines: set[str] = field(default_factory=set)
+    """The suites, by node id, that build this project's engine here."""
 
     def holds(self, cell: Cell) -> bool:
         """Whether the cell is of this source."""
@@ -40,6 +42,8 @@ class Source:
     def read(self, ref: SuiteRef) -> None:
         """Read its declarations. Raises UsageError where the suite is not there as named."""
         self.declared[ref.nodeid] = read_declarations(ref, self.folder)
+        if uses_engine(ref.nodeid, self.folder):
+            self.engines.add(ref.nodeid)
 
 
 def read_sources(refs: Sequence[SuiteRef], revisions: Sequence[Revision]) -> list[Source]:
