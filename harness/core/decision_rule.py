@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Any
 
 #: The rules of today. A stored run keeps the version that it was planned with.
-CURRENT_VERSION = 2
+CURRENT_VERSION = 3
 
 
 class Alternative(StrEnum):
@@ -22,6 +22,8 @@ class DecisionRule:
     """The method of a run.
 
     version: 1 is harness 0.1.0: e >= m/0.05, rate gates by confidence sequences on valid attempts.
+    2 has calibrated thresholds and worst-case gates. 3 judges cells whose failures come in clusters
+    by blocks, and compares three and more values of an axis each with the pooled rest.
     threshold: the e-value that decides one comparison within the cap, calibrated exactly; None if
     any look may be the last, where e >= m/0.05 decides. futility: a comparison is given up once
     its chance to be decided, if the expected rates are the truth, falls below this.

@@ -11,6 +11,7 @@ from harness.stats.attempts_needed import (
     attempts_needed_more,
 )
 from harness.stats.boundary import Design, compute_error, find_futile
+from harness.stats.clustering import compute_block_p, find_clustered
 from harness.stats.contrasts import ALPHA, Comparison, Contrast, Finding, adjust_holm, compare_rates
 from harness.stats.infrastructure import compare_worst_case, find_infra_difference
 from harness.stats.intervals import Interval
@@ -27,6 +28,7 @@ from harness.stats.sequential import (
 )
 
 CALIBRATED = "calibrated e-process"
+BY_BLOCKS = "by blocks, since failures come in clusters"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +77,42 @@ def judge_contrasts(question: Question, cells: Mapping[str, CellOutcomes]) -> li
     compared = [_compare(question, arm, reference) for arm, reference in pairs]
     adjust = _adjust_bonferroni if question.until_decided else adjust_holm
     seen, worst = adjust([one.p for one in compared]), adjust([one.p_worst for one in compared])
-    return [
+    judged = [
         _judge_one(question, names, pair, replace(one, p=p, p_worst=p_worst))
         for names, pair, one, p, p_worst in zip(
             question.contrasts, pairs, compared, seen, worst, strict=True
         )
     ]
+    return judged if question.rule.version < 3 else _doubt_clustered(question, cells, judged)
+
+
+def _doubt_clustered(
+    question: Question, cells: Mapping[str, CellOutcomes], judged: Sequence[Contrast]
+) -> list[Contrast]:
+    """Judge what was found different again, by blocks, if failures come in clusters."""
+    if all(contrast.finding is not Finding.DIFFERENT for contrast in judged):
+        return list(judged)
+    clustered = find_clustered(cells)
+    return [
+        _doubt(contrast, {n: clustered[n] for n in (names.arm, names.reference) if n in clustered},
+               compute_block_p(cells[names.arm].outcomes, cells[names.reference].outcomes,
+                               len(judged)))
+        for names, contrast in zip(question.contrasts, judged, strict=True)
+    ]  # fmt: skip
+
+
+def _doubt(contrast: Contrast, clustered: Mapping[str, float], p: float) -> Contrast:
+    if contrast.finding is not Finding.DIFFERENT or not clustered:
+        return contrast
+    if p <= ALPHA:
+        return replace(
+            contrast,
+            p_adjusted=max(p, contrast.p_adjusted),
+            correction=", ".join(part for part in (contrast.correction, BY_BLOCKS) if part),
+        )
+    return replace(
+        contrast, finding=Finding.CANNOT_SAY, reason=wording.describe_clusters(clustered, p)
+    )
 
 
 def _compare(question: Question, arm: CellOutcomes, reference: CellOutcomes) -> _Compared:

@@ -143,12 +143,24 @@ def compute_runs_p(failed: Sequence[bool]) -> float | None:
     Two-sided (twice the smaller tail), conditional on the number of failures; give the attempts
     of one cell in lease order. None where all or none failed: no order to see.
     """
+    tails = _find_run_tails(failed)
+    return None if tails is None else min(1.0, 2 * min(tails))
+
+
+def compute_clustering_p(failed: Sequence[bool]) -> float | None:
+    """P-value that failures do not come in clusters: `compute_runs_p` with its lower tail alone."""
+    tails = _find_run_tails(failed)
+    return None if tails is None else min(1.0, tails[0])
+
+
+def _find_run_tails(failed: Sequence[bool]) -> tuple[float, float] | None:
+    """Return the chances of so few runs, and of so many; None if all or none failed."""
     k, n = sum(failed), len(failed)
     if k in (0, n):
         return None
     runs = 1 + sum(a != b for a, b in pairwise(failed))
     chances = _list_run_chances(k, n - k)
-    return min(1.0, 2 * float(min(chances[: runs + 1].sum(), chances[runs:].sum())))
+    return float(chances[: runs + 1].sum()), float(chances[runs:].sum())
 
 
 def _list_run_chances(k: int, passed: int) -> "Floats":

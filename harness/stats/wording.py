@@ -82,6 +82,15 @@ def describe_infra_difference(arm: CellOutcomes, reference: CellOutcomes, p: flo
     )
 
 
+def describe_clusters(clustered: Mapping[str, float], p: float) -> str:
+    """Return why a difference between cells whose failures come in clusters is no decision."""
+    which = " and ".join(f"{name} (p = {found:.2g})" for name, found in clustered.items())
+    return (
+        f"failures come in clusters in {which}, so attempts are not independent, and compared by "
+        f"blocks they give p = {p:.2g}"
+    )
+
+
 def describe_undoing(lost: int, p: float) -> str:
     """Return why a difference on valid attempts is no decision."""
     return f"{lost} infrastructure attempts could undo p = {p:.2g}"
@@ -108,8 +117,13 @@ def describe_too_few_to_compare(question: Question, repeats: int, needed: int) -
     high, low = max(question.expected_rates), min(question.expected_rates)
     return (
         f"{repeats} attempts per cell cannot be expected to tell {high:g} from {low:g}: "
-        f"80 % power needs {needed} with {len(question.contrasts)} planned contrasts"
+        f"80 % power needs {needed} with {count_contrasts(len(question.contrasts))}"
     )
+
+
+def count_contrasts(planned: int) -> str:
+    """Return `1 planned contrast` or `6 planned contrasts`."""
+    return f"{planned} planned contrast" + ("" if planned == 1 else "s")
 
 
 def describe_too_few_to_prove(rate: float, repeats: int, needed: int) -> str:

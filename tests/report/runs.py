@@ -33,6 +33,13 @@ def attempt(planned: PlannedAttempt, status: str, kind: str | None) -> AttemptRo
     )  # fmt: skip
 
 
+def spread(failed: int, infra: int, attempts: int) -> list[str]:
+    """Statuses of a cell's attempts: infrastructure first, then failures evenly spread."""
+    rest = attempts - infra
+    fails = [i * failed % rest < failed for i in range(rest)]
+    return ["infra"] * infra + ["failed" if one else "passed" for one in fails]
+
+
 def make_counts(
     failed: dict[Cell, int],
     repeats: int = 50,
@@ -52,14 +59,12 @@ def make_counts(
         until_decided=until_decided,
         max_flake_rate=gate,
     )
-    left = {cell: {"failed": failed.get(cell, 0), "infra": (infra or {}).get(cell, 0)}
-            for cell in (ASCENDING, DESCENDING)}  # fmt: skip
-    rows = []
-    for planned in schedule(plan)[: 2 * repeats - missing]:
-        status = next((s for s in ("failed", "infra") if left[planned.cell][s] > 0), "passed")
-        if status != "passed":
-            left[planned.cell][status] -= 1
-        rows.append(attempt(planned, status, kind))
+    chosen = {cell: spread(failed.get(cell, 0), (infra or {}).get(cell, 0), repeats)
+              for cell in (ASCENDING, DESCENDING)}  # fmt: skip
+    rows = [
+        attempt(planned, chosen[planned.cell][planned.repeat], kind)
+        for planned in schedule(plan)[: 2 * repeats - missing]
+    ]
     run = RunRecord("r", 1.0, 7, "cpu", plan_to_dict(plan), {}, {"sha": SHA},
                     RunStatus(run_status), 2.0)  # fmt: skip
     return count_run(run, rows, [])

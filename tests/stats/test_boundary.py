@@ -21,7 +21,7 @@ from harness.stats.boundary import (
 from harness.stats.contrasts import Finding
 from harness.stats.judge import CALIBRATED, is_settled, judge_question
 from harness.stats.planned import CellOutcomes, PlannedContrast, Question
-from harness.stats.sequential import weigh_evidence
+from harness.stats.sequential import Outcome, weigh_evidence
 
 ORDER = PlannedContrast("d", "a", "descending", "ascending")
 
@@ -96,19 +96,23 @@ def test_a_cap_whose_tables_are_too_large_falls_back_to_the_open_ended_rule() ->
     assert choose_rule(Design(10, EXPECTED_RATES), 0).threshold is None
 
 
+#: 5 of 24 fail, far apart.
+RARE: list[Outcome] = [False, False, False, True, *([False] * 4 + [True]) * 4]
+
+
 def ask(cap: int, rule: DecisionRule) -> Question:
     return Question((ORDER,), until_decided=True, rule=rule, cap=cap)
 
 
 def test_the_same_attempts_are_decided_by_the_rule_that_was_stored() -> None:
-    cells = {"a": CellOutcomes([False] * 15, 21), "d": CellOutcomes([True] * 5 + [False] * 10, 21)}
+    cells = {"a": CellOutcomes([False] * 15, 21), "d": CellOutcomes([True, False, False] * 5, 21)}
     today = judge_question(ask(36, choose_rule(Design(36, EXPECTED_RATES), 1)), cells)
     (contrast,) = today.contrasts
     assert contrast.finding is Finding.DIFFERENT
     assert contrast.comparison is not None
     assert contrast.comparison.test == CALIBRATED
     assert contrast.p_adjusted <= 0.05
-    few = {"a": CellOutcomes([False] * 24, 12), "d": CellOutcomes([False] * 19 + [True] * 5, 12)}
+    few = {"a": CellOutcomes([False] * 24, 12), "d": CellOutcomes(RARE, 12)}
     rule = choose_rule(Design(36, EXPECTED_RATES), 1)
     assert judge_question(ask(36, rule), few).contrasts[0].finding is Finding.DIFFERENT
     first = judge_question(ask(36, FIRST_RULE), few)
@@ -127,7 +131,7 @@ def test_a_hopeless_comparison_is_given_up_and_a_hopeful_one_is_not() -> None:
 def test_infrastructure_counts_against_a_difference_within_the_cap() -> None:
     question = ask(36, choose_rule(Design(36, EXPECTED_RATES), 1))
     clean, lost = [False] * 24, [False] * 21 + [None] * 3
-    failing = [False] * 19 + [True] * 5
+    failing = RARE
     assert (
         judge_question(question, {"a": CellOutcomes(clean, 12), "d": CellOutcomes(failing, 12)})
         .contrasts[0]

@@ -18,7 +18,9 @@ ORDER = PlannedContrast("d", "a", "descending", "ascending", "fa3")
 
 
 def cell(failed: int, passed: int, infra: int = 0, remaining: int = 0) -> CellOutcomes:
-    return CellOutcomes([True] * failed + [False] * passed + [None] * infra, remaining)
+    valid = failed + passed
+    fails = [i * failed % valid < failed for i in range(valid)]
+    return CellOutcomes([*fails, *[None] * infra], remaining)
 
 
 def test_a_difference_at_a_fixed_number_is_told_with_its_counts() -> None:

@@ -15,6 +15,7 @@ from harness.stats.attempts_needed import attempts_needed_until_decided, compute
 from harness.stats.contrasts import ALPHA
 from harness.stats.intervals import attempts_needed_below, attempts_needed_below_anytime
 from harness.stats.power import attempts_needed_fixed, check_contrasts
+from harness.stats.wording import count_contrasts
 from harness.store.open import open_store
 
 
@@ -65,7 +66,7 @@ def print_budget(budget: Budget, location: str | None) -> int:
 
 
 def _title(budget: Budget, contrasts: int) -> str:
-    family = "1 planned contrast" if contrasts == 1 else f"{contrasts} planned contrasts"
+    family = count_contrasts(contrasts)
     return (
         f"to tell a rate of {budget.base_rate:g} from {budget.target_rate:g} "
         f"with {format_percent(budget.power)} power, {family}, 5 % error:"
