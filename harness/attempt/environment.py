@@ -34,7 +34,7 @@ _ALLOWED = (
 #: The rank's own variables: a run inside another run's attempt must not pass the outer one's on.
 _OWN = re.compile(
     r"HARNESS_(RUN_ID|ATTEMPT_ID|REPEAT|CELL|SEED|DESELECT|RENDEZVOUS|DEVICE|FOLLOWER|WORKTREE|"
-    r"CHECKOUT|REPORT_IMPORTS|HOOK_FOLDER|[A-Z]+_FDS?)$|PYTEST_CURRENT_TEST$"
+    r"CHECKOUT|WORDS|REPORT_IMPORTS|HOOK_FOLDER|WORDS|[A-Z]+_FDS?)$|PYTEST_CURRENT_TEST$"
 )
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.attempt import observing
+from harness.attempt.captures import Captures
 from harness.attempt.spec import AttemptSpec
 
 SINGLE_THREAD = {"OMP_NUM_THREADS": "1"}
@@ -36,6 +37,8 @@ class Launch:
         self.observed = self._temporary / observing.FOLDER
         """The folder that processes write to what the start-up hook observes."""
         self.observed.mkdir()
+        self.captures = Captures(self._temporary / "words")
+        """What pytest holds of the tests' output, and what failed tests had printed."""
         self.fds: list[int] = []
         """The ranks' ends, as they are sent."""
         self.event_fds: list[int] = []
@@ -62,6 +65,7 @@ class Launch:
         for fd in (*self.event_fds, *self.log_fds):
             os.close(fd)
         self.event_fds, self.log_fds = [], []
+        self.captures.close()
         shutil.rmtree(self._temporary, ignore_errors=True)
 
     def _open_pipes(self) -> dict[str, list[int]]:
@@ -98,6 +102,7 @@ class Launch:
                 **observing.make_hook_environment(self._spec, self.observed, whole),
                 "HARNESS_RENDEZVOUS": str(self._temporary / "rendezvous"),
                 "TMPDIR": str(folder),
+                **({"HARNESS_WORDS": str(self.captures.folder)} if rank == 0 else {}),
             },
             "cwd": str(self._spec.cwd),
             "python": self._spec.python,

@@ -7,6 +7,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO
 
+from harness.core.last_words import CauseScanner
+
 #: Kept of each rank's output; what lies between is left out, except for lines that name a cause.
 HEAD_BYTES = 4 << 20
 TAIL_BYTES = 4 << 20
@@ -26,6 +28,8 @@ class LogReader:
 
     def __init__(self, fd: int, path: Path) -> None:
         self.fd = fd
+        self.scanner = CauseScanner(path.name)
+        """Has seen every byte, also those that the file leaves out."""
         self.open = True
         self._file: IO[bytes] = path.open("wb", buffering=0)
         self._head_left = HEAD_BYTES
@@ -60,6 +64,7 @@ class LogReader:
         return True
 
     def _take(self, data: bytes) -> None:
+        self.scanner.feed(data)
         head, rest = data[: self._head_left], data[self._head_left :]
         self._file.write(head)
         self._head_left -= len(head)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from harness.core.events import Event
+from harness.core.last_words import AttemptWords
 
 Isolation = Literal["fork", "spawn"]
 
@@ -94,5 +95,7 @@ class AttemptRecord:
     orphans: list[str] = field(default_factory=list)
     """`name (pid)` of processes that outlived the ranks and were killed."""
     log_tails: dict[int, str] = field(default_factory=dict)
+    words: AttemptWords = field(default_factory=AttemptWords)
+    """What its processes printed that names a cause, taken before the logs' limits."""
     error: str | None = None
     """Why the attempt says nothing about the suite: cancelled, keeper lost, processes stuck."""

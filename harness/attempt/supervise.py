@@ -10,6 +10,7 @@ from harness.attempt.caches import Caches, has_passed
 from harness.attempt.keeper import KeeperLost, KeeperRefused, kill_marked
 from harness.attempt.launch import Launch, make_log_path, read_tail
 from harness.attempt.observing import FOLDER, collect_observed
+from harness.attempt.oom_kills import count_oom_kills
 from harness.attempt.preloading import read_import_report
 from harness.attempt.settings import SupervisorSettings
 from harness.attempt.spec import AttemptRecord, AttemptSpec
@@ -101,7 +102,7 @@ class Supervisor:
     def _attempt(
         self, spec: AttemptSpec, place: Place, record: AttemptRecord, on_event: OnEvent
     ) -> None:
-        start = time.perf_counter()
+        start, oom_kills = time.perf_counter(), count_oom_kills()
         clean = False
         try:
             with (
@@ -115,6 +116,9 @@ class Supervisor:
                 record.wall_seconds = time.perf_counter() - start
                 recorder.take_observed(collect_observed(launch.observed, spec.folder / FOLDER))
                 recorder.write_trace()
+                if not has_passed(record):
+                    killed = count_oom_kills() - oom_kills
+                    record.words = launch.captures.read_words(record, killed)
             clean = record.error in (None, "cancelled")
             if place.reports_imports and (report := read_import_report(record.events)):
                 self._zygotes.learn(spec, report)

@@ -23,6 +23,7 @@ from harness.attempt.messages import (
 )
 from harness.attempt.spec import AttemptRecord, AttemptSpec, RankExit
 from harness.attempt.stream import LineReader, Recorder
+from harness.core.last_words import AttemptWords
 
 #: After one rank's death, to see which of the others died of themselves.
 SETTLE_SECONDS = 0.2
@@ -95,6 +96,9 @@ class Watch:
                 self._recorder.take(rank, rest)
         for log in self._logs:
             _drain_log(log)
+        self._record.words = AttemptWords(
+            {rank: log.scanner.finish() for rank, log in enumerate(self._logs)}
+        )
 
     # --- the clock ---
 

@@ -61,13 +61,18 @@ def read_exception(event: Event) -> Exc | None:
     value = event.get("exc")
     if not isinstance(value, dict):
         return None
-    frames = value.get("frames")
     return Exc(
         types=tuple(read_texts(value, "types"))[:32],
         message=read_text(value, "message")[:8192],
-        frames=tuple(
-            Frame(read_text(f, "file"), int(read_number(f, "line")), read_text(f, "function"))
-            for f in (frames if isinstance(frames, list) else [])[:12]
-            if isinstance(f, dict)
-        ),
+        frames=read_frames(value),
+    )
+
+
+def read_frames(event: Event) -> tuple[Frame, ...]:
+    """The lines of a traceback, the innermost last; anything else in `frames` is dropped."""
+    frames = event.get("frames")
+    return tuple(
+        Frame(read_text(f, "file"), int(read_number(f, "line")), read_text(f, "function"))
+        for f in (frames if isinstance(frames, list) else [])[:12]
+        if isinstance(f, dict)
     )

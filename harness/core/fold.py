@@ -7,11 +7,11 @@ printed; a failed setUpClass or collection is one failure, not n.
 """
 
 import re
-from dataclasses import replace
 
 from harness.core import events as wire
 from harness.core.events import Event
-from harness.core.kinds import PRECEDENCE, Exc, Kind, Phase
+from harness.core.kinds import PRECEDENCE, Kind, Phase
+from harness.core.process_end import ProcessEnd, add_printed_cause
 from harness.core.result import AttemptResult, Ending, Failure, Outcome, TestResult
 from harness.core.seen import Seen
 from harness.core.statuses import AttemptStatus
@@ -37,10 +37,11 @@ class _Decision:
     def __init__(self, seen: Seen, ending: Ending) -> None:
         self._seen = seen
         self._ending = ending
+        self._end = ProcessEnd(seen, ending)
 
     def result(self) -> AttemptResult:
         """The attempt, decided."""
-        process = self._process_failure()
+        process = self._end.describe_failure()
         tests = [self._test(test, process) for test in self._list_known_tests()]
         failures = [*self._seen.whole, *self._class_failures()]
         failures += [t.failure for t in tests if t.failure and t.failure not in failures]
@@ -79,63 +80,6 @@ class _Decision:
             return []
         return [Failure(Kind.NO_TESTS, Phase.SETUP, "no tests collected", "no tests collected")]
 
-    def _process_failure(self) -> Failure | None:
-        """The failure of the process itself, charged to the test that was running."""
-        crash = self._first_crash()
-        if self._ending.timed_out:
-            message = f"no end after {self._ending.timeout_s:g} s ({self._describe_place()})"
-            return Failure(
-                Kind.HANG, self._seen.phase, self._format_place("hang"), message, self._seen.current
-            )
-        if crash:
-            rank, signal, code = crash
-            if rank in self._seen.follower_errors and not signal:
-                return self._follower_failure(rank, self._seen.follower_errors[rank])
-            what = signal or f"exit {code}"
-            where = self._seen.crumbs.get(rank, "") if rank else self._describe_place()
-            kind = Kind.SIGNAL if signal else Kind.EARLY_EXIT
-            message = f"rank {rank} ended by {what} {where}".strip()
-            return Failure(
-                kind, self._seen.phase, self._format_place(what, rank), message, self._seen.current
-            )
-        return None
-
-    def _follower_failure(self, rank: int, exc: Exc | None) -> Failure:
-        """A follower that ended by an exception of its own: that exception's kind, not its exit."""
-        failure = self._seen.make_failure(
-            exc,
-            self._seen.phase,
-            self._seen.current or "",
-            in_setup=self._seen.phase is Phase.SETUP,
-        )
-        return replace(
-            failure,
-            signature=f"{failure.signature} on rank {rank}",
-            message=" ".join((f"rank {rank}", self._seen.crumbs.get(rank, ""))).strip()
-            + f": {failure.message}",
-            test=self._seen.current,
-        )
-
-    def _first_crash(self) -> tuple[int, str | None, int | None] | None:
-        """(rank, signal, code) of the first death that was none of the supervisor's doing."""
-        for rank, code, signal in self._ending.exits:
-            if signal or (rank and code) or (rank == 0 and not self._has_ended_as_said(code)):
-                return rank, signal, code
-        return None
-
-    def _has_ended_as_said(self, code: int | None) -> bool:
-        """Whether rank 0 came to its end, and left as its last line said it would."""
-        if self._seen.finish is None or code is None:
-            return False
-        return code == int(wire.read_number(self._seen.finish, "exitstatus")) & 0xFF
-
-    def _describe_place(self) -> str:
-        return f"in {self._seen.current}" if self._seen.current else f"in {self._seen.phase.value}"
-
-    def _format_place(self, what: str, rank: int = 0) -> str:
-        test = (self._seen.current or "").rpartition("::")[2].partition("[")[0]
-        return f"{what}{f' on rank {rank}' if rank else ''} @ {test or self._seen.phase.value}"
-
     def _class_failures(self) -> list[Failure]:
         """One failure per class or module whose set-up failed, not one per test of it."""
         found: dict[str, Failure] = {}
@@ -143,12 +87,7 @@ class _Decision:
             for report in reports:
                 if report.get("class_setup") is True and _is_bad(report):
                     scope = test.rpartition("::")[0]
-                    found.setdefault(
-                        scope,
-                        self._seen.make_failure(
-                            wire.read_exception(report), report["phase"], scope, in_setup=True
-                        ),
-                    )
+                    found.setdefault(scope, self._read_failure(scope, report))
         return list(found.values())
 
     def _test(self, test: str, process: Failure | None) -> TestResult:
@@ -181,19 +120,17 @@ class _Decision:
         if test != self._seen.current:
             return TestResult(test, Outcome.PRECLUDED, seconds)
         message = f"the session was ended in {test}"
-        failure = Failure(
-            Kind.EARLY_EXIT, self._seen.phase, self._format_place("session ended"), message, test
-        )
+        signature = self._end.format_place("session ended")
+        failure = Failure(Kind.EARLY_EXIT, self._seen.phase, signature, message, test)
         return TestResult(test, Outcome.FAILED, seconds, failure)
 
     def _worst(self, test: str, bad: list[Event]) -> Failure:
-        failures = [
-            self._seen.make_failure(
-                wire.read_exception(r), r["phase"], test, in_setup=r.get("when") == "setup"
-            )
-            for r in bad
-        ]
-        return min(failures, key=_precedence)
+        return min((self._read_failure(test, report) for report in bad), key=_precedence)
+
+    def _read_failure(self, test: str, report: Event) -> Failure:
+        exc, in_setup = wire.read_exception(report), report.get("when") == "setup"
+        failure = self._seen.make_failure(exc, report["phase"], test, in_setup=in_setup)
+        return add_printed_cause(failure, report, self._ending.words)
 
 
 def _is_bad(report: Event) -> bool:

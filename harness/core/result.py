@@ -5,6 +5,7 @@ from enum import StrEnum
 
 from harness.core.capture_measurement import CaptureMeasurement
 from harness.core.kinds import Kind, KindScope, Phase, find_strongest
+from harness.core.last_words import AttemptWords
 from harness.core.statuses import AttemptStatus
 
 
@@ -58,6 +59,8 @@ class Ending:
     """Which kinds its failures can have."""
     notes: tuple[str, ...] = ()
     """What the supervisor has to say of how the attempt was made."""
+    words: AttemptWords = field(default_factory=AttemptWords)
+    """What the processes printed that names a cause."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,12 @@ class Seen:
         self.notes: list[str] = []
         self.crumbs: dict[int, str] = {}
         self.follower_errors: dict[int, Exc | None] = {}
+        self.pids: dict[int, int] = {}
+        self.signals: list[Event] = []
+        """Signals that processes of the attempt say they send, before they do."""
+        self.leaving: dict[int, Event] = {}
+        """By rank: where it called `os._exit`."""
+        self.thread_errors: list[Event] = []
 
     def make_failure(self, exc: Exc | None, phase: Phase, test: str, *, in_setup: bool) -> Failure:
         """Return the failure that an exception is, or a report that carries none."""
@@ -50,6 +56,14 @@ class Seen:
             self.crumbs[rank] = f"after capturing {wire.read_text(event, 'role')} bs {size}"
         if name == "note":
             self.notes.append(f"rank {rank}: {wire.read_text(event, 'text')[:500]}")
+        if name == "hello":
+            self.pids[rank] = int(wire.read_number(event, "pid"))
+        if name == "signal_sent":
+            self.signals.append(event)
+        if name == "leaving":
+            self.leaving[rank] = event
+        if name == "thread_error":
+            self.thread_errors.append({**event, "test": self.current})
         if name == "follower_error" and rank:
             self.follower_errors[rank] = wire.read_exception(event)
         if rank == 0 and (handler := getattr(self, f"_on_{name}", None)):

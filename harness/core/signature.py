@@ -33,7 +33,12 @@ def make_signature(exc: Exc) -> str:
     first_line = next((line for line in exc.message.splitlines() if line.strip()), "")
     own = [frame for frame in exc.frames if "site-packages" not in frame.file]
     where = f" @ {own[-1].function}" if own else ""
-    return f"{name}: {normalise(first_line)}{where}"[:_LIMIT]
+    return f"{name}: {normalise(first_line)}"[: _LIMIT - len(where)] + where
+
+
+def make_cause_signature(line: str, end: str) -> str:
+    """`normalised cause (how it ended)`: the cause first, since lists are cut on the right."""
+    return f"{normalise(line)[: _LIMIT - len(end) - 3]} ({end})"[:_LIMIT]
 
 
 def fingerprint(signature: str) -> str:

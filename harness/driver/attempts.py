@@ -102,6 +102,7 @@ def make_ending(record: AttemptRecord, spec: AttemptSpec) -> Ending:
         left_behind=tuple(record.orphans),
         scope=KindScope(graphs=spec.uses_engine or spec.device == "cuda", collectives=spec.tp > 1),
         notes=tuple(record.notes),
+        words=record.words,
     )
 
 

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from . import imports, reads, wire, worktree
+from . import imports, reads, wire, words, worktree
 from .exceptions import describe
 
 if TYPE_CHECKING:
@@ -48,6 +48,8 @@ def _prepare() -> None:
             stream.reconfigure(line_buffering=True)  # a crash must not take the last lines along
     _keep_descriptors_private()
     _refuse_breakpoints()
+    words.report_signals()
+    words.report_exits()
 
 
 class StrayBreakpointError(Exception):
@@ -78,6 +80,8 @@ def _lead(arguments: Sequence[str]) -> int:
     from .plugin import WirePlugin
 
     before, environ = {*sys.modules}, dict(os.environ)
+    if folder := os.environ.get(words.FOLDER_VARIABLE):
+        words.keep_captures(folder)
     sys.argv = ["pytest", *arguments]
     plugin = WirePlugin(environ)
     reads.watch()
@@ -131,4 +135,4 @@ def _leave(status: int) -> NoReturn:
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError, AttributeError):
             stream.flush()
-    os._exit(status & 0xFF)
+    words.leave(status & 0xFF)

@@ -8,7 +8,7 @@ import traceback
 from pathlib import Path
 from typing import Any, NoReturn
 
-from . import entry, hooking, processes, sandbox
+from . import entry, hooking, processes, sandbox, words
 
 #: A child that could not even start leaves with it, as shells do.
 EXIT_NOT_STARTED = 127
@@ -30,7 +30,7 @@ def start_rank(rank: dict[str, Any], fds: list[int], mode: str) -> int:
     except BaseException:
         traceback.print_exc()
     finally:
-        os._exit(EXIT_NOT_STARTED)
+        words.leave(EXIT_NOT_STARTED)
 
 
 def _become(rank: dict[str, Any], fds: list[int], keeper: int) -> None:

@@ -16,6 +16,7 @@ from . import reads
 from .exceptions import ExcDict, describe, describe_text
 from .imports import list_changed_variables
 from .wire import emit
+from .words import FailedOutput, report_thread_errors
 
 # A line of the wire is bounded; a suite's list of ids is not.
 _IDS_PER_EVENT = 500
@@ -30,9 +31,15 @@ class WirePlugin:
         self.changed_variables: list[str] = []
         """Environment variables that the suite changed while it was imported."""
         self._environ = environ
+        self._output = FailedOutput()
         # Held, not only named by id(): pytest raises the same object again for each test of the
         # class, and an id must not be given to another exception in between.
         self._shared_failures: list[BaseException] = []
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionstart(self) -> None:
+        """Called once pytest's own plugins are set up, among them the one that hears threads."""
+        report_thread_errors()
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_modifyitems(
@@ -120,6 +127,7 @@ class WirePlugin:
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Called with every report, of subtests and reruns too."""
+        bad = report.outcome not in ("passed", "skipped")
         emit(
             "report",
             id=report.nodeid,
@@ -129,6 +137,7 @@ class WirePlugin:
             exc=_exc(report),
             subtest=_subtest(report),
             class_setup=_is_class_setup(report),
+            output=self._output.keep(report.sections) if bad else None,
         )
 
 

@@ -1,0 +1,78 @@
+"""The stacks that faulthandler prints, read from a log. Pure."""
+
+import re
+from collections import Counter
+from dataclasses import dataclass
+
+from harness.core.kinds import Frame
+
+_HEAD = re.compile(
+    r"^(Current thread|Thread) (0x[0-9a-fA-F]+)(?: \[[^\]]*\])? \(most recent call first\):"
+)
+_FRAME = re.compile(r'^  File "(.*)", line (\d+) in (.*)$')
+_LIBRARY = re.compile(r"site-packages/|dist-packages/|/lib/python3|/harness/rank/|^<frozen ")
+#: So many calls of one function on one stack are a recursion that found no end.
+_RECURSION = 20
+_MOST_FRAMES = 120
+_MOST_THREADS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """One thread's calls, the innermost first. `current`: the thread that got the signal."""
+
+    current: bool
+    frames: tuple[Frame, ...]
+
+    @property
+    def own(self) -> Frame | None:
+        """The innermost call of no library, else the innermost one."""
+        own = (frame for frame in self.frames if not _LIBRARY.search(frame.file))
+        return next(own, self.frames[0] if self.frames else None)
+
+    @property
+    def recursive(self) -> str | None:
+        """The function that fills the stack, if one does."""
+        counted = Counter(frame.function for frame in self.frames).most_common(1)
+        return counted[0][0] if counted and counted[0][1] >= _RECURSION else None
+
+
+class StackReader:
+    """Takes the lines of a log one by one."""
+
+    def __init__(self) -> None:
+        self._stacks: list[tuple[bool, list[Frame]]] = []
+        self._inside = False
+
+    def take(self, line: str) -> bool:
+        """Read one line. Return whether it belongs to a stack."""
+        if head := _HEAD.match(line):
+            self._inside = len(self._stacks) < _MOST_THREADS
+            if self._inside:
+                self._stacks.append((head[1] == "Current thread", []))
+            return True
+        frame = _FRAME.match(line) if self._inside else None
+        if frame is None:
+            self._inside = False
+            return False
+        frames = self._stacks[-1][1]
+        if len(frames) < _MOST_FRAMES:
+            frames.append(Frame(frame[1], int(frame[2]), frame[3]))
+        return True
+
+    @property
+    def inside(self) -> bool:
+        """Whether the next line may belong to a stack."""
+        return self._inside
+
+    def list_stacks(self) -> tuple[Stack, ...]:
+        """Return the stacks in the order in which they were printed."""
+        return tuple(Stack(current, tuple(frames)) for current, frames in self._stacks)
+
+
+def find_current(stacks: tuple[Stack, ...]) -> Stack | None:
+    """Return the stack that says most of an end: the last one that got a signal, else the last."""
+    current = [stack for stack in stacks if stack.current and stack.frames]
+    others = [stack for stack in stacks if stack.frames]
+    found = current or others
+    return found[-1] if found else None
