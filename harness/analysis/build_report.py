@@ -12,10 +12,12 @@ from harness.analysis.report_model import (
     Report,
     RunFacts,
     VerdictResult,
+    WarmupAttempt,
 )
 from harness.analysis.revision_notes import describe_revision
-from harness.analysis.run_counts import RunCounts, count_run
+from harness.analysis.run_counts import MESSAGE_LIMIT, RunCounts, count_run
 from harness.analysis.verdict import RunVerdict, judge_run
+from harness.core.cell import parse_cell_key
 from harness.core.exits import ExitCode
 from harness.core.records import AttemptRow, RunRecord, TestCount
 
@@ -29,10 +31,13 @@ class JudgedRun:
 
 
 def report_run(
-    run: RunRecord, attempts: Sequence[AttemptRow], tests: Sequence[TestCount]
+    run: RunRecord,
+    attempts: Sequence[AttemptRow],
+    tests: Sequence[TestCount],
+    warmups: Sequence[AttemptRow] = (),
 ) -> JudgedRun:
-    """Count and judge a stored run; `attempts` are in lease order."""
-    counts = count_run(run, attempts, tests)
+    """Count and judge a stored run; `attempts` are in lease order, `warmups` are only listed."""
+    counts = count_run(run, attempts, tests, warmups)
     verdict = judge_run(counts)
     return JudgedRun(build_report(counts, verdict), verdict.exit_code)
 
@@ -52,6 +57,15 @@ def build_report(counts: RunCounts, verdict: RunVerdict) -> Report:
         gate=gate,
         attribution=verdict.attribution,
         verdict=VerdictResult(verdict.outcome, verdict.sentences, verdict.attempts_needed),
+        warmup=tuple(map(_describe_warmup, counts.warmups)),
+    )
+
+
+def _describe_warmup(row: AttemptRow) -> WarmupAttempt:
+    return WarmupAttempt(
+        *(row.id, row.suite, parse_cell_key(row.cell), row.status, row.wall_seconds),
+        *(row.kind, row.phase, row.signature),
+        row.message and row.message[-MESSAGE_LIMIT:],
     )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from harness.core.capture_measurement import CaptureMeasurement
 from harness.core.cell import Cell, Value
 from harness.core.revision import AXIS
-from harness.core.statuses import RunStatus, VerdictOutcome
+from harness.core.statuses import AttemptStatus, RunStatus, VerdictOutcome
 from harness.stats.attribution import Attribution
 from harness.stats.contrasts import Finding
 from harness.stats.intervals import Interval
@@ -173,6 +173,26 @@ class SignatureCount:
 
 
 @dataclass(frozen=True, slots=True)
+class WarmupAttempt:
+    """An attempt that was made first and is in no count. `seconds` is of the whole attempt."""
+
+    id: str
+    suite: str
+    axes: Cell
+    status: AttemptStatus
+    seconds: float
+    kind: str | None
+    phase: str | None
+    signature: str | None
+    message: str | None
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether the suite failed in it."""
+        return self.status is AttemptStatus.FAILED
+
+
+@dataclass(frozen=True, slots=True)
 class RateGateResult:
     """The claim that every cell fails less often than a rate, and what came of it."""
 
@@ -259,3 +279,4 @@ class Report:
     gate: RateGateResult | None
     attribution: Attribution | None
     verdict: VerdictResult
+    warmup: tuple[WarmupAttempt, ...] = ()

@@ -16,7 +16,7 @@ from harness.core.statuses import AttemptStatus
 from harness.stats.planned import CellOutcomes
 
 #: Characters of a failure's message that a report keeps.
-_MESSAGE_LIMIT = 4000
+MESSAGE_LIMIT = 4000
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +32,8 @@ class RunCounts:
     outcomes: dict[str, CellOutcomes]
     cells: tuple[CellRate, ...]
     signatures: tuple[SignatureCount, ...]
+    warmups: Sequence[AttemptRow] = ()
+    """Attempts that were made first, and are in no count."""
 
     @property
     def refused(self) -> list[PlannedCell]:
@@ -57,7 +59,10 @@ class RunCounts:
 
 
 def count_run(
-    run: RunRecord, attempts: Sequence[AttemptRow], tests: Sequence[TestCount]
+    run: RunRecord,
+    attempts: Sequence[AttemptRow],
+    tests: Sequence[TestCount],
+    warmups: Sequence[AttemptRow] = (),
 ) -> RunCounts:
     """Count a stored run. An infrastructure attempt counts beside its replacement."""
     plan = plan_from_dict(run.plan)
@@ -76,7 +81,10 @@ def count_run(
         key = planned.suite, planned.cell.key
         records = CellRecords(rows[key], counts[key], outcomes[names[key]])
         cells.append(count_cell(names[key], plan, planned, records, bound))
-    return RunCounts(run, plan, attempts, outcomes, tuple(cells), count_signatures(attempts))
+    return RunCounts(
+        *(run, plan, attempts, outcomes, tuple(cells), count_signatures(attempts)),
+        select_last_launches(warmups),
+    )
 
 
 def select_last_launches(attempts: Sequence[AttemptRow]) -> list[AttemptRow]:
@@ -104,5 +112,5 @@ def _count_signature(signature: str, rows: Sequence[AttemptRow]) -> SignatureCou
         phase=first.phase or "",
         n=len(rows),
         example=first.id,
-        message=(first.message or "")[-_MESSAGE_LIMIT:],
+        message=(first.message or "")[-MESSAGE_LIMIT:],
     )

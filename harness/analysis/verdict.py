@@ -102,8 +102,8 @@ def _open_verdict(counts: RunCounts, outcome: VerdictOutcome) -> list[str]:
     """Return the first sentences: how many failed, how the run ended, what is proven."""
     if outcome is VerdictOutcome.NO_TESTS:
         empty = dict.fromkeys(c.suite for c in counts.cells if _has_no_tests(c))
-        return [sentences.describe_no_tests(list(empty))]
-    told = [sentences.count_failures(counts.cells)]
+        return [sentences.describe_no_tests(list(empty)), *sentences.describe_warmups(counts)]
+    told = [sentences.count_failures(counts.cells), *sentences.describe_warmups(counts)]
     if outcome is VerdictOutcome.INTERRUPTED:
         told.append(sentences.describe_interruption(counts))
     elif counts.run.status is RunStatus.INCOMPLETE:

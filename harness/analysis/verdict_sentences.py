@@ -9,6 +9,7 @@ from harness.analysis.contrast_results import JudgedPair
 from harness.analysis.report_model import CellRate
 from harness.analysis.run_counts import RunCounts
 from harness.analysis.wording import format_kinds, format_percent
+from harness.core.statuses import VALID, AttemptStatus
 from harness.stats.attribution import Attribution, Follows
 from harness.stats.contrasts import ALPHA, Finding
 from harness.stats.infrastructure import compute_infra_share_p
@@ -30,6 +31,15 @@ def count_failures(cells: Sequence[CellRate]) -> str:
     return f"{failed}/{valid} valid attempts failed" + (
         f" ({format_kinds(kinds)})" if kinds else ""
     )
+
+
+def describe_warmups(counts: RunCounts) -> list[str]:
+    """Return how many attempts failed while they warmed up; none if the run had no warm-up."""
+    failed = [row for row in counts.warmups if row.status is AttemptStatus.FAILED]
+    valid = sum(row.status in VALID for row in counts.warmups)
+    kinds = format_kinds(Counter(row.kind or "failed" for row in failed))
+    told = f"failures in warm-up: {len(failed)} of {valid}" + (f" ({kinds})" if kinds else "")
+    return [f"{told}; they are in no rate"] if counts.warmups else []
 
 
 def describe_interruption(counts: RunCounts) -> str:

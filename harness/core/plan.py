@@ -47,7 +47,8 @@ class Plan:
 
     `until_decided`: stop once the question is answered, `repeats` being the cap. `max_flake_rate`:
     the gate, "every cell fails less often than this". `expected_rates`: the pair of rates that
-    comparisons are planned to tell apart. `rule`: how the run is judged.
+    comparisons are planned to tell apart. `rule`: how the run is judged. `warmup`: attempts per
+    cell that are made first and never counted.
     """
 
     cells: tuple[PlannedCell, ...]
@@ -60,6 +61,7 @@ class Plan:
     expected_rates: tuple[float, float] = EXPECTED_RATES
     revisions: tuple[Revision, ...] = ()
     rule: DecisionRule = CURRENT_RULE
+    warmup: int = 0
 
     @property
     def runnable(self) -> tuple[PlannedCell, ...]:
@@ -67,7 +69,7 @@ class Plan:
         return tuple(planned for planned in self.cells if planned.refused is None)
 
 
-def attempt_seed(run_seed: int, suite: str, cell: Cell, repeat: int) -> int:
+def attempt_seed(run_seed: int, suite: str, cell: Cell, repeat: int | str) -> int:
     """hash(run seed, suite, cell, repeat), the same on every machine and in every process."""
     text = f"{run_seed}\0{suite}\0{cell.key}\0{repeat}"
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8]) % _SEED_SPACE
@@ -99,7 +101,23 @@ def schedule(plan: Plan) -> list[PlannedAttempt]:
     return queue
 
 
-def choose_seed(plan: Plan, suite: str, cell: Cell, repeat: int) -> int:
+def schedule_warmups(plan: Plan) -> list[PlannedAttempt]:
+    """Return the attempts that are made before the queue, one per cell in turn; none is counted.
+
+    Their seeds are not those of counted attempts, which would otherwise be made twice.
+    """
+    cells = [(repeat, planned) for repeat in range(plan.warmup) for planned in plan.runnable]
+    return [
+        PlannedAttempt(
+            *(position, one.suite, one.cell, repeat),
+            choose_seed(plan, one.suite, one.cell, f"warm-up {repeat}"),
+            one.deselect,
+        )
+        for position, (repeat, one) in enumerate(cells)
+    ]
+
+
+def choose_seed(plan: Plan, suite: str, cell: Cell, repeat: int | str) -> int:
     """The attempt's seed; with a fixed seed every attempt of the run has the run's own."""
     return plan.seed if plan.fixed_seed else attempt_seed(plan.seed, suite, cell, repeat)
 
@@ -126,6 +144,7 @@ def plan_to_dict(plan: Plan) -> dict[str, Any]:
         "expected_rates": list(plan.expected_rates),
         "revisions": [revision_to_dict(one) for one in plan.revisions],
         "rule": rule_to_dict(plan.rule),
+        "warmup": plan.warmup,
     }
 
 
@@ -158,4 +177,5 @@ def _read_plan(stored: Mapping[str, Any]) -> Plan:
         expected_rates=(high, low),
         revisions=tuple(revision_from_dict(one) for one in stored.get("revisions", ())),
         rule=rule_from_dict(stored.get("rule")),
+        warmup=stored.get("warmup", 0),
     )

@@ -10,6 +10,7 @@ from harness.analysis.revision_notes import describe_revision, list_revisions
 from harness.analysis.wording import format_duration
 from harness.core.errors import UsageError
 from harness.core.plan import Plan
+from harness.driver import messages
 from harness.driver.context import RunContext
 from harness.stats.attempts_needed import list_shortfalls
 from harness.stats.intervals import compute_upper_bound
@@ -43,6 +44,8 @@ def print_plan(console: Console, context: RunContext, store: Store, devices: int
         else "unknown, no stored run of these cells"
     )
     console.print(f"expected time: {told} (at most {context.options.timeout_s:g} s per attempt)")
+    if plan.warmup:
+        console.print(messages.say_warmup(plan.warmup, len(cells)))
     for line in _prospects(plan):
         console.print(line, soft_wrap=True)
 

@@ -43,6 +43,7 @@ class AttemptInFlight:
             repeat=planned.repeat,
             seed=planned.seed,
             launch=self.queued.launch,
+            warmup=self.queued.warmup,
         )
 
 

@@ -87,7 +87,8 @@ def _open_progress(
     if sys.stderr.isatty():
         return LiveProgress(context, rows, verbose)
     total = len(schedule(context.plan))
-    return Progress(total, max(total - len(queue), 0), verbose)
+    counted = sum(not queued.warmup for queued in queue)
+    return Progress(total, max(total - counted, 0), verbose)
 
 
 def to_ended(row: AttemptRow) -> Ended:
@@ -98,7 +99,8 @@ def to_ended(row: AttemptRow) -> Ended:
 def report_run(store: Store, run_id: str, outputs: Outputs) -> int:
     """Print a stored run and write its files. Return the exit code."""
     record, attempts = store.run(run_id), store.attempts(run_id)
-    judged = build_report.report_run(record, attempts, store.test_counts(run_id))
+    tests, warmups = store.test_counts(run_id), store.attempts(run_id, warmup=True)
+    judged = build_report.report_run(record, attempts, tests, warmups)
     # Files first: a reader of the terminal may be gone.
     outputs.write(make_export(store, record, attempts, judged.report))
     silence_closed_pipes()

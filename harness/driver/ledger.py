@@ -114,7 +114,7 @@ def import_journal(store: Store, run_id: str, folder: Path) -> int:
         lines = journal.read_text(encoding="utf-8").splitlines()
     except OSError:
         return 0
-    known = {row.id for row in store.attempts(run_id)}
+    known = {row.id for which in (True, False) for row in store.attempts(run_id, warmup=which)}
     imported = 0
     for rows in _read_journal(lines):
         if rows.attempt["id"] not in known:

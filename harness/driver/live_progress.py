@@ -10,8 +10,10 @@ from rich.text import Text
 from harness.core.events import Event
 from harness.core.records import AttemptRow
 from harness.core.result import AttemptResult
+from harness.driver import messages
 from harness.driver.context import RunContext
 from harness.driver.live_state import LiveState, estimate_seconds_left
+from harness.driver.progress import describe_failure
 from harness.report.layout import clean_text
 from harness.report.live import describe_event, render_live
 
@@ -35,11 +37,18 @@ class LiveProgress:
     def end_attempt(self, name: str, result: AttemptResult) -> None:
         """Count an attempt that ended; `name` begins with its id."""
         failure = result.failure
-        text = f"{failure.kind}: {failure.signature}" if failure else None
+        text = describe_failure(failure) if failure else None
         self._state.end(name.partition(" ")[0], result.status, text)
         self._ended, self._left = self._ended + 1, self._left - 1
         if text and self._verbose:
             self.say(f"{name}: {text}")
+        self.tick()
+
+    def end_warmup(self, attempt_id: str, result: AttemptResult) -> None:
+        """Leave a line if a warm-up attempt failed."""
+        self._state.under_way.pop(attempt_id, None)
+        if result.failure:
+            self.say(messages.say_warmup_failed(attempt_id, describe_failure(result.failure)))
         self.tick()
 
     def extend(self, more: int) -> None:

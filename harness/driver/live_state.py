@@ -6,8 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from harness.analysis.contrast_pairs import name_cells
-from harness.core.plan import Plan, PlannedAttempt, schedule
+from harness.core.plan import Plan, PlannedAttempt, schedule, schedule_warmups
 from harness.core.statuses import AttemptStatus
+from harness.driver.queue import WARMUP_PREFIX
 from harness.report.live import LiveAttempt, LiveCell, LiveRun
 
 
@@ -27,6 +28,7 @@ class LiveState:
 
     def __post_init__(self) -> None:
         self.queue: list[PlannedAttempt] = schedule(self.plan)
+        self._warmups = schedule_warmups(self.plan)
 
     def end(self, attempt_id: str, status: AttemptStatus, failure: str | None) -> None:
         """Count an attempt that has ended."""
@@ -39,6 +41,18 @@ class LiveState:
         """Note what an attempt does."""
         started, before = self.under_way.get(attempt_id, (now, "started"))
         self.under_way[attempt_id] = started, doing or before
+
+    def knows(self, attempt_id: str) -> bool:
+        """Return whether the plan has an attempt of this id."""
+        queue = self._warmups if is_warmup(attempt_id) else self.queue
+        return read_position(attempt_id) < len(queue)
+
+    def _label(self, attempt_id: str, labels: list[str]) -> str:
+        position = read_position(attempt_id)
+        if not is_warmup(attempt_id):
+            return labels[position]
+        one = self._warmups[position]
+        return f"warm-up, {name_cells(self.plan.runnable)[one.suite, one.cell.key]}"
 
     def show(self, status: str, now: float, seconds_left: float | None) -> LiveRun:
         """Return the run as it is now."""
@@ -54,7 +68,7 @@ class LiveState:
             attempts=tuple(
                 LiveAttempt(
                     one,
-                    labels[read_position(one)],
+                    self._label(one, labels),
                     now - started,
                     doing,
                     self.devices.get(one, ()),
@@ -78,8 +92,13 @@ def _count_cell(label: str, counts: Counter[tuple[str, AttemptStatus]], plan: Pl
 
 def read_position(attempt_id: str) -> int:
     """Return the place in the queue that an attempt's id names: 7 for `ab12.7` and `ab12.7r1`."""
-    found = re.match(r"\d+", attempt_id.rpartition(".")[2])
-    return int(found[0]) if found else 0
+    found = re.match(rf"{WARMUP_PREFIX}?(\d+)", attempt_id.rpartition(".")[2])
+    return int(found[1]) if found else 0
+
+
+def is_warmup(attempt_id: str) -> bool:
+    """Return whether an attempt's id is that of a warm-up attempt."""
+    return attempt_id.rpartition(".")[2].startswith(WARMUP_PREFIX)
 
 
 def estimate_seconds_left(started: Iterable[float], now: float, left: int) -> float | None:

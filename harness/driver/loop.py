@@ -106,6 +106,8 @@ class RunLoop:
         """Start attempts in queue order while gangs are free."""
         while self._queue and not self._stopping.holds_leases(self._list_in_flight()):
             queued = self._queue[0]
+            if self._is_warming_up() and not queued.warmup:
+                return
             if self._is_empty(queued.source):
                 self._queue.popleft()
                 continue
@@ -129,11 +131,17 @@ class RunLoop:
                 *(AttemptStatus.CENSORED, now - one.started),
             )
             for one in self._in_flight.values()
+            if not one.queued.warmup
         ]
+
+    def _is_warming_up(self) -> bool:
+        return any(one.queued.warmup for one in self._in_flight.values())
 
     def _drop_unrunnable(self, tp: int) -> None:
         runnable = [queued for queued in self._queue if queued.planned.cell.tp < tp]
-        self._owe(len(self._queue) - len(runnable), messages.say_too_few_devices(tp))
+        dropped = [queued for queued in self._queue if queued.planned.cell.tp >= tp]
+        counted = sum(not queued.warmup for queued in dropped)
+        self._owe(counted, messages.say_too_few_devices(tp))
         self._queue = deque(runnable)
 
     def _start(self, queued: QueuedAttempt, gang: Gang) -> None:
@@ -161,6 +169,9 @@ class RunLoop:
         if result.status is AttemptStatus.INFRA and not lease.suite_started:
             self._launch_again(attempt, result)
             return
+        if queued.warmup:
+            self._progress.end_warmup(attempt.spec.attempt_id, result)
+            return
         self._progress.end_attempt(f"{attempt.spec.attempt_id} {planned.cell.label}", result)
         key = planned.suite, planned.cell.key
         ended = Ended(planned.position, queued.replaces, *key, result.status, lease.wall_seconds)
@@ -175,7 +186,7 @@ class RunLoop:
         self._progress.say(messages.say_lost(attempt.spec.attempt_id, reason, again))
         if again:
             self._queue.appendleft(attempt.queued.launch_again())
-        else:
+        elif not attempt.queued.warmup:
             self._owe(1, reason)
 
     def _owe(self, count: int, reason: str) -> None:

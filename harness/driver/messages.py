@@ -61,6 +61,16 @@ def say_driver_gone(run_id: str) -> str:
     )
 
 
+def say_warmup(per_cell: int, cells: int) -> str:
+    """Return the line of the plan for attempts that warm up."""
+    return f"first {per_cell * cells} attempts to warm up, {per_cell} per cell: never counted"
+
+
+def say_warmup_failed(attempt_id: str, what: str) -> str:
+    """Return the line for an attempt that failed while it warmed up."""
+    return f"{attempt_id} failed in warm-up, which is not counted: {what}"
+
+
 def say_too_few_devices(tp: int) -> str:
     """Return why attempts cannot be run by any gang."""
     return f"fewer than {tp} healthy devices are left on one node"

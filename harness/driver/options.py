@@ -143,6 +143,10 @@ class RunOptions:
         3, "--relaunch", metavar="N", group=ATTEMPTS,
         help="Launch an attempt that was lost before its suite started up to N more times.",
     )  # fmt: skip
+    warmup: int = declare(
+        0, "--warmup", metavar="N", group=ATTEMPTS,
+        help="Make N attempts per cell first, which are shown and never counted.",
+    )  # fmt: skip
     device: str = declare("auto", "--device", help="auto, cpu or cuda.", group=MACHINE)
     slots: int | None = declare(
         None, "--slots", help="CPU slots (default: the cores).", group=MACHINE, beside_resume=True
@@ -166,8 +170,10 @@ class RunOptions:
             raise UsageError(f"--timeout {self.timeout_s:g}: give seconds from above 0 to 86400")
         if self.isolation not in (None, "spawn", "fork"):
             raise UsageError(f"--isolation {self.isolation!r}: choose from spawn, fork")
-        if min(self.in_process_reruns, self.replace_infra, self.relaunch) < 0:
-            raise UsageError("--in-process-reruns, --replace-infra and --relaunch take 0 or more")
+        if min(self.in_process_reruns, self.replace_infra, self.relaunch, self.warmup) < 0:
+            raise UsageError(
+                "--in-process-reruns, --replace-infra, --relaunch and --warmup take 0 or more"
+            )
         if self.seed is not None and not 0 <= self.seed < 1 << 31:
             raise UsageError(f"--seed {self.seed}: give a number from 0 to 2147483647")
         _check_sandbox(self.sandbox)

@@ -78,6 +78,7 @@ def make_plan(
         max_flake_rate=options.max_flake_rate,
         expected_rates=(options.base_rate, options.target_rate),
         revisions=tuple(revisions),
+        warmup=options.warmup,
     )
     plan = replace(plan, rule=_choose_rule(plan, Alternative(options.alternative)))
     if plan.runnable and plan.until_decided:

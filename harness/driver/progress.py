@@ -7,10 +7,16 @@ from typing import Protocol, TextIO
 from tqdm import tqdm
 
 from harness.core.events import Event, read_number, read_text
-from harness.core.result import AttemptResult
+from harness.core.result import AttemptResult, Failure
+from harness.driver import messages
 
 #: Seconds between lines of a log, which wants one now and then and not a moving clock.
 LOG_EVERY_S = 30.0
+
+
+def describe_failure(failure: Failure) -> str:
+    """Return kind and signature, as every line about a failure shows them."""
+    return f"{failure.kind}: {failure.signature}"
 
 
 class ProgressView(Protocol):
@@ -18,6 +24,9 @@ class ProgressView(Protocol):
 
     def end_attempt(self, name: str, result: AttemptResult) -> None:
         """Take an attempt that ended; `name` begins with its id."""
+
+    def end_warmup(self, attempt_id: str, result: AttemptResult) -> None:
+        """Take a warm-up attempt that ended: it is not counted, and its failure stays visible."""
 
     def extend(self, more: int) -> None:
         """Expect more attempts: an infrastructure attempt is made again."""
@@ -82,6 +91,11 @@ class Progress:
             counted = ", ".join(f"{kind} {n}" for kind, n in sorted(self._kinds.items()))
             self._bar.set_postfix_str(counted, refresh=False)
         self._bar.update(1)
+
+    def end_warmup(self, attempt_id: str, result: AttemptResult) -> None:
+        """Called as each warm-up attempt ends."""
+        if result.failure:
+            self.say(messages.say_warmup_failed(attempt_id, describe_failure(result.failure)))
 
     def extend(self, more: int) -> None:
         """Called when an infrastructure attempt is queued once more."""

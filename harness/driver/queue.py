@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from harness.core.kinds import Kind
-from harness.core.plan import Plan, PlannedAttempt, schedule
+from harness.core.plan import Plan, PlannedAttempt, schedule, schedule_warmups
 from harness.core.records import AttemptRow
 from harness.core.revision import AXIS
 from harness.core.statuses import AttemptStatus
@@ -12,18 +12,22 @@ from harness.core.statuses import AttemptStatus
 #: What the tests of an attempt follow from: its suite, and the revision that it is read from.
 Source = tuple[str, object]
 
+#: Tells the id of a warm-up attempt, `ab12.w0`, from that of a counted one.
+WARMUP_PREFIX = "w"
+
 
 @dataclass(frozen=True, slots=True)
 class QueuedAttempt:
     """An attempt that is to be made.
 
     `replaces`: 0, or the n-th replacement of one that infrastructure ended. `launch`: how often it
-    was lost before its suite started.
+    was lost before its suite started. `warmup`: it is made first and never counted.
     """
 
     planned: PlannedAttempt
     replaces: int = 0
     launch: int = 0
+    warmup: bool = False
 
     @property
     def source(self) -> Source:
@@ -32,7 +36,7 @@ class QueuedAttempt:
 
     def make_id(self, run_id: str) -> str:
         """Return the id of this launch, unique in the store."""
-        text = f"{run_id}.{self.planned.position}"
+        text = f"{run_id}.{WARMUP_PREFIX if self.warmup else ''}{self.planned.position}"
         text += f"r{self.replaces}" if self.replaces else ""
         return text + (f"t{self.launch}" if self.launch else "")
 
@@ -46,16 +50,27 @@ class QueuedAttempt:
 
 
 def list_planned(plan: Plan) -> list[QueuedAttempt]:
-    """Return every attempt of a plan, in lease order."""
-    return [QueuedAttempt(planned) for planned in schedule(plan)]
+    """Return every attempt of a plan in lease order, those that warm up first."""
+    return [*list_warmups(plan), *(QueuedAttempt(planned) for planned in schedule(plan))]
+
+
+def list_warmups(plan: Plan, made: Sequence[AttemptRow] = ()) -> list[QueuedAttempt]:
+    """Return the warm-up attempts that are to be made yet; one that was lost is not owed."""
+    known = {row.position for row in made if row.status is not AttemptStatus.CENSORED}
+    planned = schedule_warmups(plan)
+    return [QueuedAttempt(one, warmup=True) for one in planned if one.position not in known]
 
 
 def list_outstanding(
-    plan: Plan, rows: Sequence[AttemptRow], replace_infra: int
+    plan: Plan,
+    rows: Sequence[AttemptRow],
+    replace_infra: int,
+    warmups: Sequence[AttemptRow] = (),
 ) -> list[QueuedAttempt]:
     """Return what a stored run still lacks: attempts never made or owed, then replacements.
 
-    A suite that was seen to hold no test is not tried again.
+    Missing warm-up attempts come first, if any other is missing. A suite that was seen to hold no
+    test is not tried again.
     """
     last = {(row.position, row.replaces): row for row in rows}  # rows come in order of launch
     empty = find_empty_sources(rows)
@@ -72,7 +87,8 @@ def list_outstanding(
         else:
             missing = replace(queued, launch=_count_launches(row))
             (replacements if queued.replaces else outstanding).append(missing)
-    return outstanding + replacements
+    missing_ones = outstanding + replacements
+    return [*list_warmups(plan, warmups), *missing_ones] if missing_ones else []
 
 
 def find_empty_sources(rows: Iterable[AttemptRow]) -> set[Source]:

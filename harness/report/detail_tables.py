@@ -2,9 +2,16 @@
 
 from collections.abc import Sequence
 
-from harness.analysis.report_model import CellRate, ContrastResult, TestRate
+from harness.analysis.report_model import (
+    CellRate,
+    ContrastResult,
+    Report,
+    TestRate,
+    WarmupAttempt,
+)
 from harness.analysis.wording import format_kinds, format_rate
 from harness.core.cell import Cell
+from harness.core.statuses import AttemptStatus
 from harness.report import wording
 from harness.report.cell_table import label_cells
 from harness.report.rate_text import get_limits, write_rate
@@ -102,6 +109,21 @@ def _write_test(test: TestRate, label: str) -> tuple[Entry, ...]:
         Entry(f"{test.recovered}/{test.failed}" if test.recovered else NOTHING),
         Entry(format_kinds(test.kinds) or NOTHING),
     )
+
+
+def list_warmups(report: Report) -> list[str]:
+    """Return a line per warm-up attempt that did not pass: its id, cell, kind and signature."""
+    return [
+        wording.WARMUP.format(one.id, one.axes.label, _describe_warmup(one))
+        for one in report.warmup
+        if one.status is not AttemptStatus.PASSED
+    ]
+
+
+def _describe_warmup(one: WarmupAttempt) -> str:
+    if not one.has_failed:
+        return f"{one.status.value}: {one.message or NOTHING}"
+    return f"{one.kind} in {one.phase or NOTHING}: {one.signature}"
 
 
 def list_unreached(cells: Sequence[CellRate]) -> list[str]:

@@ -13,6 +13,7 @@ from harness.report import wording
 from harness.report.cell_table import group_by_suite, make_cell_tables
 from harness.report.detail_tables import (
     list_unreached,
+    list_warmups,
     make_contrast_table,
     make_kind_table,
     make_test_table,
@@ -43,6 +44,7 @@ def write_markdown(report: Report, limit: int, command: Command | None = None) -
         _write_signatures(report.signatures),
         *(_write_kinds(cells) for cells in suites),
         _write_refused(report.refused),
+        make_list("warm-up attempts", f"**{wording.WARMUP_TITLE}**", _write_warmups(report)),
         _write_infrastructure(report.infrastructure),
         *(_write_tests(cells) for cells in suites),
         _write_notes(report, suites),
@@ -147,6 +149,10 @@ def _write_refused(refused: Sequence[RefusedCell]) -> Section:
         for (suite, reason), labels in alike.items()
     ]
     return make_list("reasons for cells not run", "**Not run**", rows)
+
+
+def _write_warmups(report: Report) -> list[str]:
+    return [f"- {neutral(line, 1000)}" for line in list_warmups(report)]
 
 
 def _write_infrastructure(reasons: Sequence[str]) -> Section:

@@ -12,6 +12,7 @@ from harness.report import wording
 from harness.report.cell_table import group_by_suite, make_cell_tables
 from harness.report.detail_tables import (
     list_unreached,
+    list_warmups,
     make_contrast_table,
     make_kind_table,
     make_test_table,
@@ -102,6 +103,8 @@ def _print_lists(report: Report, console: Console) -> None:
         console.print()
     for signature in report.signatures[:_LISTED]:
         _print_signature(signature, report.run.id, console)
+    for line in list_warmups(report)[:_LISTED]:
+        _print(console, line, "yellow")
     for reason in report.infrastructure[:_LISTED]:
         _print(console, f"infrastructure: {reason}", "yellow")
     for cell in report.refused:

@@ -119,15 +119,16 @@ class Store:
             raise UsageError(f"run {name!r} is ambiguous: {', '.join(r.id for r in found[:5])}")
         raise UsageError(f"no run {name!r} in this store; `harness runs` lists {len(runs)}")
 
-    def attempts(self, run_id: str) -> list[AttemptRow]:
+    def attempts(self, run_id: str, *, warmup: bool = False) -> list[AttemptRow]:
         """The attempts of a run in lease order; a replacement follows what it replaces.
 
+        `warmup`: those that warmed up, which no count may hold, instead of all others.
         Only the last attempt of each cell that captured comes with its `trace` and `log_tails`:
         those of all would be most of what is read. `attempt` gives any one's.
         """
         table = schema.attempt
         light = [column for column in table.c if column.name not in _BULKY]
-        query = sa.select(*light).where(table.c.run_id == run_id)
+        query = sa.select(*light).where(table.c.run_id == run_id, table.c.warmup == int(warmup))
         with self._connect() as connection:
             order = table.c.position, table.c.replaces, table.c.launch
             found = connection.execute(query.order_by(*order)).all()
@@ -174,7 +175,7 @@ class Store:
         query = (
             sa.select(*keys, sa.func.count().label("n"))
             .join(a, a.c.id == t.c.attempt_id)
-            .where(a.c.run_id == run_id, a.c.status.in_(VALID))
+            .where(a.c.run_id == run_id, a.c.status.in_(VALID), a.c.warmup == 0)
             .group_by(*keys)
         )
         with self._connect() as connection:
@@ -186,7 +187,7 @@ class Store:
         plain = [t.c[name] for name in TestOutcome._fields[:-2]]
         flags = [sa.type_coerce(t.c[name], sa.Boolean) for name in TestOutcome._fields[-2:]]
         query = sa.select(*plain, *flags).join(a, a.c.id == t.c.attempt_id)
-        query = query.where(a.c.run_id == run_id)
+        query = query.where(a.c.run_id == run_id, a.c.warmup == 0)
         query = query.order_by(a.c.position, a.c.replaces, t.c.attempt_id)
         with self._connect() as connection:
             rows = connection.execution_options(yield_per=_ROWS_AT_ONCE).execute(query)
@@ -195,7 +196,8 @@ class Store:
     def count_attempts(self) -> dict[str, dict[str, int]]:
         """Return the number of attempts of every run, by their status."""
         a = schema.attempt
-        query = sa.select(a.c.run_id, a.c.status, sa.func.count()).group_by(a.c.run_id, a.c.status)
+        query = sa.select(a.c.run_id, a.c.status, sa.func.count()).where(a.c.warmup == 0)
+        query = query.group_by(a.c.run_id, a.c.status)
         found: dict[str, dict[str, int]] = {}
         with self._connect() as connection:
             for run_id, status, n in connection.execute(query):

@@ -24,8 +24,8 @@ def begin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Open]:
     (tmp_path / "s.py").write_text("def test_a(): pass\n")
     opened: list[Store] = []
 
-    def call(repeats: int = 4, **options: object) -> Workplace:
-        plan = Plan((PlannedCell("s.py", CELL),), repeats, 7, False, False)
+    def call(repeats: int = 4, warmup: int = 0, **options: object) -> Workplace:
+        plan = Plan((PlannedCell("s.py", CELL),), repeats, 7, False, False, warmup=warmup)
         record = RunRecord("r", 1.0, 7, "cpu", plan_to_dict(plan), {}, {"sha": None})
         path, json_file = tmp_path / "store.sqlite", tmp_path / "run.json"
         store = open_store(str(path), write=True)

@@ -35,8 +35,8 @@ class StoredRun:
     def run(self, _name: str) -> RunRecord:
         return self.record
 
-    def attempts(self, _run_id: str) -> list[AttemptRow]:
-        return self.rows
+    def attempts(self, _run_id: str, *, warmup: bool = False) -> list[AttemptRow]:
+        return [row for row in self.rows if row.warmup is warmup]
 
 
 def write_events(folder: Path, *events: dict[str, object]) -> Path:

@@ -12,7 +12,7 @@ from harness.core.records import AttemptRow, RunRecord
 from harness.driver.context import RunContext
 from harness.driver.execution import Session, execute
 from harness.driver.interruption import Interrupted
-from harness.driver.queue import list_outstanding, list_planned
+from harness.driver.queue import QueuedAttempt, list_outstanding, list_planned
 from harness.report.run_json import read_run_json
 from harness.store.store import Store
 
@@ -49,11 +49,19 @@ class Workplace:
         """Work off the plan."""
         return execute(self.context, pool, self.session, list_planned(self.context.plan))
 
+    @property
+    def warmups(self) -> list[AttemptRow]:
+        """What is stored of warm-up attempts."""
+        return self.store.attempts("r", warmup=True)
+
+    def queue_again(self) -> list[QueuedAttempt]:
+        """Return what a resumed run would make."""
+        wanted = self.context.options.replace_infra
+        return list_outstanding(self.context.plan, self.rows, wanted, self.warmups)
+
     def outstanding(self) -> list[tuple[int, int, int]]:
         """Return position, replacement and launch of what a resumed run would make."""
-        wanted = self.context.options.replace_infra
-        found = list_outstanding(self.context.plan, self.rows, wanted)
-        return [(one.planned.position, one.replaces, one.launch) for one in found]
+        return [(one.planned.position, one.replaces, one.launch) for one in self.queue_again()]
 
 
 Open = Callable[..., Workplace]

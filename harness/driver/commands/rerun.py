@@ -46,11 +46,14 @@ def rerun_attempt(name: str, location: str | None) -> int:
     settings = make_supervisor_settings(
         context.options, context.device, context.isolation, revisions
     )
-    wanted = PoolSettings(kind=context.device, slots=slots, supervisor=settings)
+    wanted = PoolSettings(
+        kind=context.device, slots=slots, supervisor=settings, shares=context.options.per_gpu
+    )
     with hold_worktrees(revisions), open_pool(wanted) as pool:
         result, folder = _run_once(context, row, pool)
     console = Console()
-    console.print(f"{row.id}, seed {row.seed}: {escape(parse_cell_key(row.cell).label)}")
+    what = f"{row.id}, a warm-up attempt" if row.warmup else row.id
+    console.print(f"{what}, seed {row.seed}: {escape(parse_cell_key(row.cell).label)}")
     console.print(f"  then: {_describe_stored(row)}")
     console.print(f"  now:  {_describe(result)}")
     console.print(f"  logs: {folder}")

@@ -61,7 +61,8 @@ def _list_outstanding(context: RunContext, store: Store) -> list[QueuedAttempt]:
     known = [to_ended(row) for row in rows if not row.is_owed]
     if Stopping(context.plan, known).is_settled():
         return []
-    return list_outstanding(context.plan, rows, context.options.replace_infra)
+    warmups = store.attempts(context.run_id, warmup=True)
+    return list_outstanding(context.plan, rows, context.options.replace_infra, warmups)
 
 
 def _continue(context: RunContext, session: Session, queue: Sequence[QueuedAttempt]) -> int:

@@ -18,7 +18,7 @@ from harness.core.exits import ExitCode
 from harness.core.plan import plan_from_dict
 from harness.core.records import AttemptRow
 from harness.core.statuses import RunStatus
-from harness.driver.live_state import LiveState, estimate_seconds_left, read_position
+from harness.driver.live_state import LiveState, estimate_seconds_left
 from harness.report.live import LiveRun, describe_event, describe_live, render_live
 from harness.store.open import open_store
 from harness.store.store import Store
@@ -77,10 +77,10 @@ def read_live_run(store: Store, run_id: str, now: float) -> LiveRun:
         if not row.is_owed:
             state.end(row.id, row.status, _describe_failure(row))
     if record.status is RunStatus.RUNNING:
-        known = {row.id for row in rows}
+        known = {row.id for row in (*rows, *store.attempts(run_id, warmup=True))}
         folder = _find_folder(rows, run_id)
         for attempt_id, started, doing in _list_under_way(folder, known, now):
-            if read_position(attempt_id) < len(state.queue):
+            if state.knows(attempt_id):
                 state.act(attempt_id, started, doing)
                 state.devices[attempt_id] = read_devices(folder / attempt_id)
     left = len(state.queue) - len({row.position for row in rows if not row.is_owed})

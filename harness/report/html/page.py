@@ -17,6 +17,7 @@ from harness.report import wording
 from harness.report.cell_table import group_by_suite, make_cell_tables
 from harness.report.detail_tables import (
     list_unreached,
+    list_warmups,
     make_contrast_table,
     make_kind_table,
     make_test_table,
@@ -61,6 +62,8 @@ def render_page(export: RunExport) -> str:
             failed_left=max(_count_failed(export) - _LISTED, 0),
             facts=list_facts(export),
             notes=list_notes(report),
+            warmups=list_warmups(report),
+            warmup_title=wording.WARMUP_TITLE,
             command=export.command,
             style=Markup(read_asset("page.css")),
             script=Markup(script),
