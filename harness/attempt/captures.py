@@ -12,7 +12,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from harness.attempt.spec import AttemptRecord
+from harness.attempt.witness import Sighting
 from harness.core.last_words import AttemptWords, Words, scan
+from harness.core.stacks import read_py_spy
 
 _PORTION = 1 << 20
 #: What is read of all files of one attempt; of a larger file the head and the tail.
@@ -39,8 +41,11 @@ class Captures:
             os.close(self._fd)
             self._fd = -1
 
-    def read_words(self, record: AttemptRecord, oom_kills: int) -> AttemptWords:
-        """Return the record's words with what the files hold."""
+    def read_words(
+        self, record: AttemptRecord, sighting: Sighting | None, oom_kills: int
+    ) -> AttemptWords:
+        """Return the record's words with what the files hold, and what was seen from outside."""
+        stacks = sighting.by_rank if sighting else {}
         reported = {
             name
             for rank, event in record.events
@@ -51,6 +56,7 @@ class Captures:
             captured=tuple(self._scan_all(_CAPTURE)),
             earlier=tuple(self._scan_all(_BEFORE)),
             tests={name: words for name in sorted(reported) if (words := self._scan(name))},
+            stacks={rank: stack for rank, text in stacks.items() if (stack := read_py_spy(text))},
             oom_kills=oom_kills,
         )
 

@@ -7,6 +7,7 @@ from contextlib import closing, suppress
 from dataclasses import replace
 
 from harness.attempt.caches import Caches, has_passed
+from harness.attempt.evidence import EvidenceFolder, collect_evidence, needs_evidence
 from harness.attempt.keeper import KeeperLost, KeeperRefused, kill_marked
 from harness.attempt.launch import Launch, make_log_path, read_tail
 from harness.attempt.observing import FOLDER, collect_observed
@@ -16,14 +17,19 @@ from harness.attempt.settings import SupervisorSettings
 from harness.attempt.spec import AttemptRecord, AttemptSpec
 from harness.attempt.stream import OnEvent, Recorder
 from harness.attempt.watch import Watch
+from harness.attempt.witness import ReadDevices
 from harness.attempt.zygotes import Place, Zygotes
 
 
 class Supervisor:
     """Owns the keepers of one actor. `run` in one thread; `cancel` from any."""
 
-    def __init__(self, settings: SupervisorSettings) -> None:
+    def __init__(
+        self, settings: SupervisorSettings, read_devices: ReadDevices | None = None
+    ) -> None:
+        """read_devices: what to ask for the devices' state once an attempt goes wrong."""
         self._settings = settings
+        self._read_devices = read_devices
         self._zygotes = Zygotes(settings)
         self._caches = Caches()
         self._cancel_reader, self._cancel_writer = os.pipe()
@@ -110,15 +116,19 @@ class Supervisor:
                 Recorder(spec.folder, record, on_event) as recorder,
             ):
                 self._start(launch, place, record)
+                watch = Watch(spec, place.keeper, recorder, record, launch, self._cancel_reader)
+                watch.witness.read_devices = self._read_devices
                 if record.error is None:
                     self._zygotes.prepare(spec)
-                    Watch(spec, place.keeper, recorder, record, launch, self._cancel_reader).run()
+                    watch.run()
                 record.wall_seconds = time.perf_counter() - start
                 recorder.take_observed(collect_observed(launch.observed, spec.folder / FOLDER))
                 recorder.write_trace()
-                if not has_passed(record):
-                    killed = count_oom_kills() - oom_kills
-                    record.words = launch.captures.read_words(record, killed)
+                if needs_evidence(record):
+                    killed, sighting = count_oom_kills() - oom_kills, watch.witness.sighting
+                    record.words = launch.captures.read_words(record, sighting, killed)
+                    evidence = EvidenceFolder(spec.folder)
+                    collect_evidence(evidence, launch.captures, record.words, sighting)
             clean = record.error in (None, "cancelled")
             if place.reports_imports and (report := read_import_report(record.events)):
                 self._zygotes.learn(spec, report)

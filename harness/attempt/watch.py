@@ -23,6 +23,7 @@ from harness.attempt.messages import (
 )
 from harness.attempt.spec import AttemptRecord, AttemptSpec, RankExit
 from harness.attempt.stream import LineReader, Recorder
+from harness.attempt.witness import Witness
 from harness.core.last_words import AttemptWords
 
 #: After one rank's death, to see which of the others died of themselves.
@@ -51,6 +52,7 @@ class Watch:
     ) -> None:
         self._spec = spec
         self._keeper = keeper
+        self.witness = Witness(keeper.pid)
         self._recorder = recorder
         self._record = record
         self._streams = [LineReader(fd) for fd in launch.event_fds]
@@ -113,6 +115,7 @@ class Watch:
 
     def _on_timeout(self) -> None:
         self._record.timed_out = True
+        self.witness.look(hang=True)
         self._mark_killed()
         self._keeper.terminate()
         self._due["kill"] = time.monotonic() + self._spec.grace_s
@@ -162,7 +165,9 @@ class Watch:
                 self._record.orphans.append(f"{comm} ({pid})")
             case Clean():
                 self._over = True
-            case Ready() | Started():
+            case Started(pids):
+                self.witness.rank_pids = pids
+            case Ready():
                 pass
 
     def _on_exit(self, message: Exited) -> None:
@@ -187,6 +192,7 @@ class Watch:
     def _on_death(self, rank: int) -> None:
         if self._record.first_death is None:
             self._record.first_death = rank
+            self.witness.look(hang=False)
         if not self._sweeping:
             self._due = {"kill": time.monotonic() + SETTLE_SECONDS}
 

@@ -92,6 +92,17 @@ def rerun(
 
 
 @app.command()
+def show(
+    attempt: Annotated[str, typer.Argument(help="An attempt's id or unique prefix.")],
+    store: StoreOption = None,
+) -> None:
+    """Show all that is known of one attempt: its cause, last words, evidence and files."""
+    from harness.driver.commands.show import show_attempt
+
+    raise typer.Exit(show_attempt(attempt, store))
+
+
+@app.command()
 @take_outputs
 def report(
     run: Annotated[str, typer.Argument(help="A run's id, a unique prefix, or latest.")] = "latest",

@@ -11,12 +11,14 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from harness.attempt.settings import SupervisorSettings
 from harness.attempt.spec import AttemptRecord, AttemptSpec
 from harness.attempt.supervise import Supervisor
 from harness.cluster.devices import Device, GpuHealth, find_assigned_gpu
 from harness.cluster.files import read_files
+from harness.cluster.gpu_state import XidWatch, read_gpu_state
 from harness.cluster.members import ActorDescription
 from harness.cluster.place import find_place_fault
 from harness.core.events import Event
@@ -50,6 +52,8 @@ class DeviceActor:
         self._health = (
             GpuHealth(self._device, baseline_bytes, shares) if self._device.kind == "cuda" else None
         )
+        self._xids = XidWatch([self._device.id]) if self._device.kind == "cuda" else None
+        self._gang: tuple[str, ...] = ()
         self._events: list[tuple[int, Event]] = []
 
     def describe(self) -> ActorDescription:
@@ -96,6 +100,7 @@ class DeviceActor:
             self._supervisor = None
 
     def _run(self, spec: AttemptSpec) -> AttemptOutcome:
+        self._gang = spec.visible_devices
         fault = find_place_fault(spec)
         if fault is not None:
             return AttemptOutcome(unusable=fault)
@@ -113,5 +118,9 @@ class DeviceActor:
         if self._supervisor is None:
             settings, device = self._settings, self._device
             seen = settings.limit_to_gpu(device.id) if device.kind == "cuda" else settings
-            self._supervisor = Supervisor(seen)
+            self._supervisor = Supervisor(seen, self._read_devices)
         return self._supervisor
+
+    def _read_devices(self) -> dict[str, Any] | None:
+        """Return the state of the gang's GPUs. Called once an attempt has gone wrong."""
+        return read_gpu_state(self._gang, self._xids) if self._xids else None

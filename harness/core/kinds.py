@@ -74,6 +74,8 @@ class KindScope:
     """It ran on CUDA or built this project's engine."""
     collectives: bool = True
     """It had several ranks."""
+    blocking: bool = False
+    """Each kernel was waited for, so that the call that noticed a fault is the one at fault."""
 
 
 # PyTorch ends every CUDA error with the same advice, which names kinds that the error is not.

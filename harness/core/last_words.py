@@ -68,6 +68,8 @@ class AttemptWords:
     """What pytest had held before, for earlier phases and tests."""
     tests: Mapping[str, Words] = field(default_factory=dict)
     """What failed tests had printed, by the name of the file that their reports give."""
+    stacks: Mapping[int, Stack] = field(default_factory=dict)
+    """By rank: what it did when the time was up, seen from outside."""
     oom_kills: int = 0
     """By how much the kernel's count of processes that it killed for memory rose meanwhile."""
 
@@ -132,7 +134,9 @@ class CauseScanner:
         self._binary |= "\ufffd" in line
         for pair in list(self._open):
             self._extend(pair, line)
-        if not self._stacks.take(line) and (found := self._rate(line)):
+        if self._stacks.take(line):
+            return
+        if found := self._rate(line):
             self._add(found, line)
         self._remember(line)
 

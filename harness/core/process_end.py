@@ -15,7 +15,7 @@ from harness.core.last_words import AttemptWords, Cause, Words, choose_cause
 from harness.core.result import Ending, Failure
 from harness.core.seen import Seen
 from harness.core.signature import make_cause_signature, normalise
-from harness.core.stacks import Stack, find_current
+from harness.core.stacks import Stack, describe_ranks, find_current
 
 #: Failures that only say that something else failed: a process that ended, a peer that is gone.
 _CONSEQUENCE = re.compile(
@@ -39,7 +39,7 @@ class ProcessEnd:
         """Return the failure, charged to the test that was running; None if all ended well."""
         if self._ending.timed_out:
             message = f"no end after {self._ending.timeout_s:g} s ({self._describe_place()})"
-            return self._explain(Kind.HANG, "hang", 0, message)
+            return self._explain(Kind.HANG, "hang", 0, "\n".join([message, *self._list_ranks()]))
         crash = self._find_first_crash()
         if crash is None:
             return None
@@ -66,7 +66,7 @@ class ProcessEnd:
         A fatal signal's own words come last: they say no more than the signal and its place do.
         """
         cause = self._find_cause(rank)
-        stack = find_current(self._get_log(rank).stacks)
+        stack = self._find_stack(rank)
         if cause is None or cause.strength is Strength.FATAL:
             function = self._find_function(rank, stack)
             signature = self.format_place(f"{what} in {function}" if function else what, rank)
@@ -75,6 +75,15 @@ class ProcessEnd:
         lines = _list_lines(cause, stack)
         text = "\n".join([message, *lines])
         return Failure(kind, self._seen.phase, signature, text, self._seen.current)
+
+    def _list_ranks(self) -> list[str]:
+        words = self._ending.words
+        return describe_ranks({rank: self._find_stack(rank) for rank in words.logs})
+
+    def _find_stack(self, rank: int) -> Stack | None:
+        """Return what a rank did at its end: its own word, or else what was seen from outside."""
+        words = self._ending.words
+        return find_current(self._get_log(rank).stacks) or words.stacks.get(rank)
 
     def _find_cause(self, rank: int) -> Cause | None:
         """Return what names the cause best, in the rank's own words or else in another's."""
@@ -188,10 +197,12 @@ def add_printed_cause(failure: Failure, report: Event, words: AttemptWords) -> F
 
 def _list_lines(cause: Cause | None, stack: Stack | None) -> list[str]:
     if cause is not None and cause.strength is not Strength.FATAL:
-        return [cause.line, f"({cause.source})", *cause.lines[-_MOST_LINES:]]
+        around = [line for line in cause.lines[-_MOST_LINES:] if line.strip() != cause.line]
+        return [cause.line, f"({cause.source})", *around]
     # A recursion fills a stack with one line.
-    frames = dict.fromkeys(f"  {_format_frame(frame)}" for frame in stack.frames) if stack else {}
-    return [*([cause.line] if cause else []), *list(frames)[:_MOST_LINES]]
+    frames = dict.fromkeys(f"  {_format_frame(frame)}" for frame in stack.telling) if stack else {}
+    place = [f"in {_format_frame(stack.own)}"] if stack and stack.own else []
+    return [*([cause.line] if cause else []), *place, *list(frames)[:_MOST_LINES]]
 
 
 def _format_frame(frame: Frame) -> str:

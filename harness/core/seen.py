@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from harness.core import events as wire
 from harness.core.capture_measurement import CaptureMeasurement
 from harness.core.events import Event
-from harness.core.kinds import Exc, Kind, KindScope, Phase, classify_exception
+from harness.core.kinds import Exc, Frame, Kind, KindScope, Phase, classify_exception
 from harness.core.order import name_order
 from harness.core.result import Failure
-from harness.core.signature import make_signature
+from harness.core.signature import is_asynchronous, make_signature
 
 
 class Seen:
@@ -46,7 +46,10 @@ class Seen:
         kind = classify_exception(exc, in_setup=in_setup, scope=self._scope)
         if kind is Kind.CAPTURE_ERROR:
             phase = Phase.CAPTURE
-        return Failure(kind, phase, make_signature(exc), exc.message, test)
+        message = exc.message
+        if is_asynchronous(message) and exc.frames and not self._scope.blocking:
+            message += f"\n{_describe_notice(exc.frames[-1])}"
+        return Failure(kind, phase, make_signature(exc), message, test)
 
     def take(self, rank: int, event: Event) -> None:
         """Process one event; those of ranks above 0 only tell where that rank was."""
@@ -144,6 +147,11 @@ class Seen:
 
     def _largest(self, field: str) -> int:
         return max((int(wire.read_number(done, field)) for done in self.captured), default=0)
+
+
+def _describe_notice(frame: Frame) -> str:
+    where = f"{frame.function} ({frame.file.rpartition('/')[2]}:{frame.line})"
+    return f"noticed in {where}; the fault itself may have happened earlier, in any kernel"
 
 
 def name_capture_order(traces: Sequence[Event]) -> str:

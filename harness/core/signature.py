@@ -5,11 +5,15 @@ import re
 
 from harness.core.kinds import Exc
 
+#: Rises when equal failures get another text than before; kept with each run.
+VERSION = 2
+
 _LIMIT = 240
 
 # Order matters: an address is also a number, a uuid holds numbers, a path holds all of them.
 _MASKS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]"), ""),
+    (re.compile(r"\[rank\d+\]: "), ""),
     (re.compile(r"(?:/[\w.@+-]+){2,}/?"), "<path>"),
     (re.compile(r"\b[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\b"), "<uuid>"),
     (re.compile(r"\b0x[0-9a-fA-F]+\b"), "<addr>"),
@@ -27,11 +31,40 @@ def normalise(text: str) -> str:
     return text.strip()[:_LIMIT]
 
 
+#: Faults that a device reports later than they happen, at whatever call comes next.
+_ASYNCHRONOUS = re.compile(
+    r"(illegal (memory access|instruction|address)|misaligned address|unspecified launch failure|"
+    r"device-side assert|invalid program counter|hardware stack error|"
+    r"cudaError(IllegalAddress|Assert|LaunchFailure|MisalignedAddress)|"
+    r"CUDA_ERROR_(ILLEGAL_ADDRESS|ASSERT|LAUNCH_FAILED|MISALIGNED_ADDRESS))",
+    re.I,
+)
+_WHERE = re.compile(r" @ [^@()]*$")
+
+
+def is_asynchronous(message: str) -> bool:
+    """Return whether the line of code that noticed this fault may not be the one at fault."""
+    return _ASYNCHRONOUS.search(message) is not None
+
+
+def make_cluster_id(signature: str) -> str:
+    """A short id that is equal for signatures which differ only in the normaliser's version."""
+    text = normalise(signature)
+    # Version 1 named the function that noticed an asynchronous fault.
+    if is_asynchronous(text) and not text.endswith(")"):
+        text = _WHERE.sub("", text)
+    return fingerprint(text)
+
+
 def make_signature(exc: Exc) -> str:
-    """`Type: normalised first line @ function`, from the innermost frame of no library."""
+    """`Type: normalised first line @ function`, from the innermost frame of no library.
+
+    Without the function for a fault of the device, which any later call may notice.
+    """
     name = exc.types[0].rpartition(".")[2] if exc.types else "Exception"
     first_line = next((line for line in exc.message.splitlines() if line.strip()), "")
-    own = [frame for frame in exc.frames if "site-packages" not in frame.file]
+    late = is_asynchronous(first_line)
+    own = [frame for frame in exc.frames if not late and "site-packages" not in frame.file]
     where = f" @ {own[-1].function}" if own else ""
     return f"{name}: {normalise(first_line)}"[: _LIMIT - len(where)] + where
 

@@ -2,6 +2,7 @@
 
 import re
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from harness.core.kinds import Frame
@@ -10,6 +11,7 @@ _HEAD = re.compile(
     r"^(Current thread|Thread) (0x[0-9a-fA-F]+)(?: \[[^\]]*\])? \(most recent call first\):"
 )
 _FRAME = re.compile(r'^  File "(.*)", line (\d+) in (.*)$')
+_SPY_FRAME = re.compile(r"^    (.+) \((.+):(\d+)\)$")
 _LIBRARY = re.compile(r"site-packages/|dist-packages/|/lib/python3|/harness/rank/|^<frozen ")
 #: So many calls of one function on one stack are a recursion that found no end.
 _RECURSION = 20
@@ -29,6 +31,12 @@ class Stack:
         """The innermost call of no library, else the innermost one."""
         own = (frame for frame in self.frames if not _LIBRARY.search(frame.file))
         return next(own, self.frames[0] if self.frames else None)
+
+    @property
+    def telling(self) -> tuple[Frame, ...]:
+        """The calls without those below the outermost of no library: the test runner's own."""
+        own = [n for n, frame in enumerate(self.frames) if not _LIBRARY.search(frame.file)]
+        return self.frames[: own[-1] + 1] if own else self.frames
 
     @property
     def recursive(self) -> str | None:
@@ -68,6 +76,40 @@ class StackReader:
     def list_stacks(self) -> tuple[Stack, ...]:
         """Return the stacks in the order in which they were printed."""
         return tuple(Stack(current, tuple(frames)) for current, frames in self._stacks)
+
+
+def read_py_spy(text: str) -> Stack | None:
+    """Return the main thread's stack from what `py-spy dump` prints; None if there is none."""
+    frames: list[Frame] = []
+    inside = False
+    for line in text.splitlines():
+        if line.startswith("Thread "):
+            if frames:
+                break
+            inside = line.rstrip().endswith('"MainThread"')
+        elif inside and (frame := _SPY_FRAME.match(line)) and len(frames) < _MOST_FRAMES:
+            frames.append(Frame(frame[2], int(frame[3]), frame[1]))
+    return Stack(True, tuple(frames)) if frames else None
+
+
+def describe_ranks(stacks: Mapping[int, Stack | None]) -> list[str]:
+    """Return where each rank of a hang stands, and which one is not where the others wait."""
+    places = {rank: _describe_place(stack) for rank, stack in sorted(stacks.items())}
+    if len(places) < 2:
+        return []
+    lines = [f"rank {rank}: {place}" for rank, place in places.items()]
+    common, n = Counter(places.values()).most_common(1)[0]
+    odd = [rank for rank, place in places.items() if place != common]
+    if len(odd) < n and odd:
+        names = ", ".join(f"rank {rank}" for rank in odd)
+        lines.insert(0, f"{names} {'is' if len(odd) == 1 else 'are'} not where the others wait")
+    return lines
+
+
+def _describe_place(stack: Stack | None) -> str:
+    if stack is None or stack.own is None:
+        return "no stack, it did not answer"
+    return f"in {stack.own.function} ({stack.own.file.rpartition('/')[2]}:{stack.own.line})"
 
 
 def find_current(stacks: tuple[Stack, ...]) -> Stack | None:

@@ -1,5 +1,6 @@
 """One attempt between plan, supervisor and store: its specification, its ending, its lease."""
 
+import os
 from dataclasses import dataclass
 
 from harness.attempt.caches import CACHES_AXIS
@@ -101,7 +102,11 @@ def make_ending(record: AttemptRecord, spec: AttemptSpec) -> Ending:
         timeout_s=spec.timeout_s,
         infrastructure=record.error,
         left_behind=tuple(record.orphans),
-        scope=KindScope(graphs=spec.uses_engine or spec.device == "cuda", collectives=spec.tp > 1),
+        scope=KindScope(
+            graphs=spec.uses_engine or spec.device == "cuda",
+            collectives=spec.tp > 1,
+            blocking={**os.environ, **spec.env}.get("CUDA_LAUNCH_BLOCKING") == "1",
+        ),
         notes=tuple(record.notes),
         words=record.words,
     )

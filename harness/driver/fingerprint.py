@@ -9,6 +9,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from harness.core import signature
 from harness.core.ci import detect_ci_job
 
 _PACKAGES = (
@@ -37,6 +38,7 @@ def fingerprint(devices: list[dict[str, Any]], suites: Sequence[str] = ()) -> di
         "devices": devices,
         "packages": {name: version for name in _PACKAGES if (version := _version(name))},
         "ci": detect_ci_job(os.environ),
+        "signatures": signature.VERSION,
         "suites": {path: _hash_file(path) for path in _list_files(suites)},
         **_git_state(),
     }

@@ -20,6 +20,7 @@ from harness.driver.attempts import (
     make_spec,
 )
 from harness.driver.context import RunContext
+from harness.driver.evidence import add_environment
 from harness.driver.interruption import CLOSED_PIPE, Interruption, silence_closed_pipes
 from harness.driver.ledger import Ledger
 from harness.driver.progress import ProgressView
@@ -166,6 +167,9 @@ class RunLoop:
         queued, planned = attempt.queued, attempt.queued.planned
         result = note_changed_worktree(result, self._context.plan.revisions, planned.cell)
         self._ledger.add(attempt.identify(), result, lease)
+        if result.status is AttemptStatus.FAILED:
+            record = self._context.record
+            add_environment(attempt.spec.folder, record, planned.cell, planned.seed)
         if result.status is AttemptStatus.INFRA and not lease.suite_started:
             self._launch_again(attempt, result)
             return

@@ -43,17 +43,17 @@ def print_report(report: Report, console: Console, *, quiet: bool = False) -> No
 
     `quiet`: the first line and the verdict alone.
     """
-    _print(console, f"run {report.run.id}: {_describe_run(report)}", "bold")
+    print_line(console, f"run {report.run.id}: {_describe_run(report)}", "bold")
     if not quiet:
         for line in list_revisions(report.run.revisions):
-            _print(console, line)
+            print_line(console, line)
         _print_tables(report, console)
         _print_lists(report, console)
     for sentence in select_sentences(report):
-        _print(console, f"• {sentence}")
+        print_line(console, f"• {sentence}")
 
 
-def _print(console: Console, text: str, style: str = "", indent: str = "") -> None:
+def print_line(console: Console, text: str, style: str = "", indent: str = "") -> None:
     """Print text that nothing interprets; in a terminal broken between words."""
     clean = clean_text(text)
     lines = [indent + clean]
@@ -84,7 +84,7 @@ def _print_tables(report: Report, console: Console) -> None:
         _print_view(make_kind_table(cells), wording.KINDS_TITLE + suite, console)
         _print_view(make_test_table(cells), wording.TESTS_TITLE + suite, console)
         for line in list_unreached(cells):
-            _print(console, line, indent=" ")
+            print_line(console, line, indent=" ")
 
 
 def _print_view(view: TableView, title: str, console: Console) -> None:
@@ -92,7 +92,7 @@ def _print_view(view: TableView, title: str, console: Console) -> None:
         return
     width = console.width if console.is_terminal else max(console.width, _UNBROKEN)
     console.print()
-    _print(console, title, "bold")
+    print_line(console, title, "bold")
     for line in lay_out(view, width - 1):
         line.pad_left(1)
         console.print(line, soft_wrap=True, highlight=False)
@@ -106,22 +106,24 @@ def _print_lists(report: Report, console: Console) -> None:
     for line in list_warmups(report)[:_LISTED]:
         _print(console, line, "yellow")
     for reason in report.infrastructure[:_LISTED]:
-        _print(console, f"infrastructure: {reason}", "yellow")
+        print_line(console, f"infrastructure: {reason}", "yellow")
     for cell in report.refused:
-        _print(console, f"not run: {cell.suite} · {cell.axes.label}: {cell.reason}", "yellow")
+        print_line(console, f"not run: {cell.suite} · {cell.axes.label}: {cell.reason}", "yellow")
     for note in list(dict.fromkeys(n for cell in report.cells for n in cell.notes))[:_LISTED]:
-        _print(console, f"note: {note}", "dim")
+        print_line(console, f"note: {note}", "dim")
 
 
 def _print_signature(signature: SignatureCount, run_id: str, console: Console) -> None:
     """Print a signature, its cause in a line or two, and where the logs are."""
     what = f"{signature.n}x {signature.kind} in {signature.phase or '-'}: {signature.signature}"
-    _print(console, what, "bold")
+    print_line(console, what, "bold")
     for line in find_cause(signature.message):
-        _print(console, line, indent="    ")
+        print_line(console, line, indent="    ")
     if signature.example:
         folder = f".harness/runs/{run_id}/{signature.example}"
-        _print(console, f"{signature.id}, logs: {folder}", "dim", "    ")
+        print_line(console, f"{signature.id}, log: {folder}/rank0.log", "dim", "    ")
+        commands = f"harness show {signature.example} · harness rerun {signature.example}"
+        print_line(console, commands, "dim", "    ")
 
 
 def find_cause(message: str) -> list[str]:

@@ -193,6 +193,15 @@ class Store:
             rows = connection.execution_options(yield_per=_ROWS_AT_ONCE).execute(query)
             yield from map(TestOutcome._make, rows)
 
+    def count_signatures(self) -> list[tuple[str, str, int]]:
+        """Return signature, run and number of the failed attempts of all runs."""
+        a = schema.attempt
+        query = sa.select(a.c.signature, a.c.run_id, sa.func.count())
+        query = query.where(a.c.status == AttemptStatus.FAILED, a.c.signature.is_not(None))
+        with self._connect() as connection:
+            found = connection.execute(query.group_by(a.c.signature, a.c.run_id))
+            return [(signature, run_id, n) for signature, run_id, n in found]
+
     def count_attempts(self) -> dict[str, dict[str, int]]:
         """Return the number of attempts of every run, by their status."""
         a = schema.attempt

@@ -100,7 +100,7 @@ def test_captures_that_are_no_plain_files_are_left_alone(tmp_path: Path) -> None
     os.mkfifo(captures.folder / "capture-2")
     (captures.folder / "capture-3").mkdir()
     (captures.folder / "test-1").symlink_to(secret)
-    words = captures.read_words(make_record("test-1", "../secret", "test-9"), 0)
+    words = captures.read_words(make_record("test-1", "../secret", "test-9"), None, 0)
     assert words.captured == () and words.tests == {}
     captures.close()
 
@@ -110,7 +110,7 @@ def test_a_folder_that_is_replaced_is_not_read(tmp_path: Path) -> None:
     captures.folder.rename(tmp_path / "away")
     (tmp_path / "words").mkdir()
     (tmp_path / "words" / "capture-1").write_text("RuntimeError: planted\n")
-    assert captures.read_words(make_record(), 0).captured == ()
+    assert captures.read_words(make_record(), None, 0).captured == ()
     captures.close()
 
 
@@ -123,7 +123,7 @@ def test_what_is_read_of_captures_is_bounded(
         file.truncate(1 << 40)  # sparse: reading it all would take hours
         file.seek(-40, os.SEEK_END)
         file.write(b"\nRuntimeError: at the end of a terabyte\n")
-    (found,) = captures.read_words(make_record(), 0).captured
+    (found,) = captures.read_words(make_record(), None, 0).captured
     assert found.size <= 1 << 20
     assert found.causes[0].line == "RuntimeError: at the end of a terabyte"
     captures.close()

@@ -1,5 +1,6 @@
 """`harness run` for real: real Ray, real processes, suites that misbehave, one run for all."""
 
+import json
 import os
 import signal
 import sqlite3
@@ -130,6 +131,22 @@ def test_rerun_makes_one_attempt_again_with_its_seed(
     assert again.code == 1
     assert f"{attempt}, seed {seed}" in again.out
     assert "now:  failed, error" in again.out
+
+
+def test_show_prints_all_that_is_known_of_an_attempt(
+    harness: Callable[..., Done], measured: Done, folder: Path
+) -> None:
+    with sqlite3.connect(folder / ".harness/store.sqlite") as store:
+        query = "SELECT id FROM attempt WHERE suite LIKE '%test_segfaults'"
+        (attempt,) = store.execute(query).fetchone()
+    shown = harness("show", attempt)
+    assert shown.code == 0, shown.err
+    for fact in ("SIGSEGV in string_at", "2 attempts, 1 runs", "environment.json", "rank0.log"):
+        assert fact in shown.out
+    files = folder / ".harness/runs" / measured.run["run"]["id"] / attempt / "evidence"
+    listed = {item["name"] for item in json.loads((files / "index.json").read_text())["items"]}
+    assert listed == {path.name for path in files.iterdir()} - {"index.json"}
+    assert harness("show", "nothing").code == 2
 
 
 def test_logs_events_and_trace_stay_in_the_attempts_folder(measured: Done, folder: Path) -> None:
