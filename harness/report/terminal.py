@@ -104,7 +104,7 @@ def _print_lists(report: Report, console: Console) -> None:
     for signature in report.signatures[:_LISTED]:
         _print_signature(signature, report.run.id, console)
     for line in list_warmups(report)[:_LISTED]:
-        _print(console, line, "yellow")
+        print_line(console, line, "yellow")
     for reason in report.infrastructure[:_LISTED]:
         print_line(console, f"infrastructure: {reason}", "yellow")
     for cell in report.refused:
