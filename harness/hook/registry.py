@@ -9,4 +9,5 @@ GRAPH_MODULES = ("torch.cuda.graphs", "harness.engine.capture.recorded")
 #: Name in HARNESS_HOOK -> the modules whose import makes the part. `parts/NAME.py`, `-` as `_`.
 PARTS: dict[str, tuple[str, ...]] = {
     "report": GRAPH_MODULES,
+    "audit": GRAPH_MODULES,
 }

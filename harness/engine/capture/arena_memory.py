@@ -35,6 +35,17 @@ class Arena:
             self._live.remove(entry)
             self.blocks.release(entry[1])
 
+    def list_live(self) -> list[tuple[Any, Block]]:
+        """Return the blocks whose storages live, each with a weak reference to its storage.
+
+        An entry is the same object as long as its block has the same owner.
+        """
+        return [entry for entry in self._live if not entry[0].expired()]
+
+    def get_address(self, block: Block) -> int:
+        """Return where a block begins in memory."""
+        return self._base + block.offset
+
     def holds(self, tensor: Tensor) -> bool:
         """Whether the tensor's storage stands in this arena."""
         return 0 <= tensor.untyped_storage().data_ptr() - self._base < self.blocks.capacity

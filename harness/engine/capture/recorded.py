@@ -18,7 +18,8 @@ How this differs from CUDA graphs, which these are not:
 """
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
@@ -32,12 +33,50 @@ from harness.engine.capture.graph import SHARED, CaptureError, Graph, Outputs
 Call = Callable[[], object]
 
 
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One recorded call, as who looks at a graph sees it: an operator on fixed addresses."""
+
+    function: Any
+    arguments: tuple[Any, ...]
+    keywords: dict[str, Any]
+    results: tuple[Tensor, ...] = ()
+    """What it rewrites beside the arguments that it changes."""
+
+    @property
+    def name(self) -> str:
+        """The operator, such as `aten.add.Tensor`."""
+        return str(self.function)
+
+    def list_accesses(self) -> Iterator[tuple[str, Tensor, bool, bool]]:
+        """Yield (parameter, tensor, is read, is written) of each tensor that it uses."""
+        overwrites = self.function._schema.name in _OVERWRITING
+        parameters = self.function._schema.arguments
+        # A schema lists what is given by position first, and then what only a keyword can give.
+        for place, parameter in enumerate(parameters):
+            if place < len(self.arguments):
+                value = self.arguments[place]
+            else:
+                value = self.keywords.get(parameter.name)
+            written = parameter.alias_info is not None and parameter.alias_info.is_write
+            for tensor in iterate_tensors(value):
+                yield parameter.name, tensor, not (written and overwrites), written
+        for tensor in self.results:
+            yield "result", tensor, False, True
+
+
+#: Operators that write the argument they change and do not read it.
+_OVERWRITING = {"aten::copy_", "aten::fill_", "aten::zero_"}
+
+
 class RecordedGraph:
     """One recording. `addresses` of what it writes stay fixed for its life."""
 
-    def __init__(self, calls: list[Call], outputs: Outputs) -> None:
+    def __init__(self, calls: list[Call], outputs: Outputs, operations: list[Operation]) -> None:
         self._calls = calls
         self._outputs = outputs
+        self.operations = operations
+        """What its calls do, in order. Tensors in them keep no block of the arena in use."""
 
     @property
     def outputs(self) -> Outputs:
@@ -57,7 +96,7 @@ class RecordedMemory:
     kind: Literal["cuda", "recorded"] = "recorded"
 
     def __init__(self, capacity: int = ARENA_BYTES) -> None:
-        self._arena = Arena(capacity)
+        self.arena = self._arena = Arena(capacity)
 
     @torch.inference_mode()
     def warm_up(self, function: Callable[[], Outputs]) -> None:
@@ -70,7 +109,7 @@ class RecordedMemory:
         recorder = _Recorder(self._arena, pool)
         with recorder:
             outputs = function()
-        return RecordedGraph(recorder.calls, outputs)
+        return RecordedGraph(recorder.calls, outputs, recorder.operations)
 
     def free_bytes(self) -> int:
         """Bytes of the arena that no segment has reserved."""
@@ -99,6 +138,7 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __init__(self, arena: Arena, pool: str) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.calls: list[Call] = []
+        self.operations: list[Operation] = []
         self._arena = arena
         self._pool = pool
 
@@ -118,10 +158,10 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         _refuse_value_reads(func, args)
         result = func(*args, **kwargs)
         if func.namespace == "c10d":
-            self.calls.append(_wait_for(func, *self._fix_addresses(args, kwargs)))
+            self.calls.append(_wait_for(func, *self._note(func, args, kwargs)))
             return result
         if func._schema.is_mutable:
-            self.calls.append(_bind(func, *self._fix_addresses(args, kwargs)))
+            self.calls.append(_bind(func, *self._note(func, args, kwargs)))
             return result
         return self._keep_results(func, args, kwargs, result)
 
@@ -142,16 +182,34 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 self._arena.twin(placed[id(tensor)]) if id(tensor) in placed else None
                 for tensor in made
             ]
-            self.calls.append(_rewrite_result(func, *self._fix_addresses(args, kwargs), twins))
+            written = tuple(twin for twin in twins if twin is not None)
+            fixed = self._note(func, args, kwargs, written)
+            self.calls.append(_rewrite_result(func, *fixed, twins))
         return map_tensors(lambda tensor: placed.get(id(tensor), tensor), result)
+
+    def _note(
+        self,
+        func: Any,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        results: tuple[Tensor, ...] = (),
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Add one operation. Return its arguments as they are repeated."""
+        fixed = self._fix_addresses(args, kwargs)
+        self.operations.append(Operation(func, *fixed, results))
+        return fixed
 
     def _fix_addresses(
         self, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """The arguments with the arena's tensors replaced by twins; all others are held."""
+        """The arguments with the arena's tensors replaced by twins; all others are held.
+
+        Held under another tensor of the same storage: how often that is held then says whether
+        anybody but graphs still has it, which on CUDA would be freed if nobody had.
+        """
 
         def fix(tensor: Tensor) -> Tensor:
-            return self._arena.twin(tensor) if self._arena.holds(tensor) else tensor
+            return self._arena.twin(tensor) if self._arena.holds(tensor) else tensor.detach()
 
         fixed: tuple[tuple[Any, ...], dict[str, Any]] = map_tensors(fix, (args, kwargs))
         return fixed

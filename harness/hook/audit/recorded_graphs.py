@@ -1,0 +1,238 @@
+"""The audit of recorded graphs, whose operators say what they read and what they write.
+
+Watched is what a graph needs from outside itself:
+
+- a storage outside the arena. The recorded graph keeps it alive; a CUDA graph would not. If nobody
+  but graphs has it any more, it is as good as freed;
+- a live block of the arena that no graph ever captured into: memory as outside a graph's pool;
+- a live block of a graph's pool that was there before the capture, or that the graph reads and
+  never writes: somebody else must fill it before each replay.
+
+Blocks that were free when capture ended are scratch, and a block that its own graph writes is a
+result: sound code drops both, and later graphs take them. A block that another graph filled may be
+dropped too, as long as no third graph writes there between the two.
+"""
+
+import sys
+import weakref
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from .accesses import Access, Accesses, read_accesses
+from .findings import Fault, Finding
+from .model import Block, MemoryMap, Ownership, Stack
+from .naming import name_graph
+from .spans import Span
+from .stacks import take_stack
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ..events import Capture
+
+DATA = "audit"
+_DEFAULT_POOL = "shared"
+
+
+@dataclass(slots=True, eq=False)
+class Watched:
+    """Memory that a graph needs from outside itself."""
+
+    access: Access
+    span: Span
+    pool: str
+    entry: Any = None
+    """The arena's entry; None: a storage outside the arena."""
+    handle: int = 0
+    allocated: Stack = ()
+    freed: list[Stack] = field(default_factory=list)
+    fillers: frozenset[int] = frozenset()
+    """Graphs that had filled it when this one was captured; empty: only code outside graphs."""
+    last_writer: int | None = None
+    is_reported: bool = False
+
+
+@dataclass(slots=True)
+class Audited:
+    """What is kept with each graph."""
+
+    name: str
+    pool: str
+    accesses: Accesses
+    watched: list[Watched]
+
+
+class RecordedAudit:
+    """Audits the recorded graphs of one process."""
+
+    def __init__(self, report: "Callable[[Finding], None]") -> None:
+        self._report = report
+        self._graphs: weakref.WeakSet[Capture] = weakref.WeakSet()
+        self._before: list[Any] = []
+        self._filled: dict[int, tuple[Any, set[int]]] = {}
+        self._graph_pools: set[str] = set()
+        self._stacks: dict[int, Stack] = {}
+        self._arenas: weakref.WeakSet[Any] = weakref.WeakSet()
+
+    def before_capture(self, capture: "Capture") -> None:
+        """Note which blocks are in use already."""
+        arena = capture.memory.arena
+        if arena not in self._arenas:
+            self._arenas.add(arena)
+            self._note_stacks(arena)
+        self._before = arena.list_live()
+        self._graph_pools.add(str(capture.pool or _DEFAULT_POOL))
+        name = name_graph(capture.number)
+        capture.data[DATA] = Audited(name, str(capture.pool or _DEFAULT_POOL), Accesses(), [])
+
+    def after_capture(self, capture: "Capture") -> None:
+        """Find what the graph needs from outside."""
+        if capture.graph is None:
+            return
+        arena, audited = capture.memory.arena, capture.data[DATA]
+        audited.accesses = read_accesses(capture.graph, arena)
+        self._graphs.add(capture)
+        audited.watched += self._watch_storages(audited)
+        audited.watched += self._watch_blocks(capture.number, audited, arena)
+
+    def before_replay(self, capture: "Capture") -> None:
+        """Report what the graph needs and has lost."""
+        audited: Audited = capture.data[DATA]
+        for watched in audited.watched:
+            if not watched.is_reported and (fault := self._find_fault(watched)):
+                watched.is_reported = True
+                self._report(self._make_finding(audited, watched, fault, capture))
+
+    def after_replay(self, capture: "Capture") -> None:
+        """Note whose values are now where other graphs look for theirs."""
+        mine: Audited = capture.data[DATA]
+        for other in self._graphs:
+            for watched in other.data[DATA].watched:
+                if watched.fillers and mine.accesses.written.meets(watched.span):
+                    watched.last_writer = capture.number
+
+    # --- what is watched ---
+
+    def _watch_storages(self, audited: Audited) -> list[Watched]:
+        outside = audited.accesses.outside
+        return [
+            Watched(access, access.span, "", handle=handle)
+            for handle, access in outside.items()
+            # What nobody else has at once is a constant that the capture made.
+            if self._count_owners(handle) > 0
+        ]
+
+    def _watch_blocks(self, number: int, audited: Audited, arena: Any) -> list[Watched]:
+        entries = {arena.get_address(entry[1]): entry for entry in arena.list_live()}
+        blocks = MemoryMap(
+            Block(address, block.size, block.pool, True) for address, (_, block) in entries.items()
+        )
+        first: dict[int, Access] = {}
+        read: set[int] = set()
+        written: set[int] = set()
+        for access in audited.accesses.arena:
+            block = blocks.find(access.span.start)
+            if block is not None:
+                first.setdefault(block.address, access)
+                (written if access.writes else read).add(block.address)
+        before = {id(entry) for entry in self._before}
+        found = []
+        for address, access in first.items():
+            entry = entries[address]
+            is_older = id(entry) in before
+            if is_older or (address in read and address not in written):
+                found.append(self._watch_block(access, entry, address))
+            if address in written:
+                self._filled.setdefault(id(entry), (entry, set()))[1].add(number)
+        return found
+
+    def _watch_block(self, access: Access, entry: Any, address: int) -> Watched:
+        block = entry[1]
+        is_graphs = block.pool in self._graph_pools
+        fillers = self._filled.get(id(entry), (entry, set()))[1] if is_graphs else set()
+        watched = Watched(
+            access,
+            Span(address, address + block.size),
+            block.pool,
+            entry,
+            allocated=self._stacks.get(address, ()),
+            fillers=frozenset(fillers),
+        )
+        _note_release(entry, watched.freed)
+        return watched
+
+    def _note_stacks(self, arena: Any) -> None:
+        place, stacks = arena.place, self._stacks
+
+        def place_and_note(*arguments: Any, **keys: Any) -> Any:
+            tensor = place(*arguments, **keys)
+            stacks[tensor.data_ptr()] = take_stack()
+            return tensor
+
+        arena.place = place_and_note
+
+    # --- what is wrong ---
+
+    def _find_fault(self, watched: Watched) -> Fault | None:
+        if watched.entry is None:
+            return Fault.DANGLING if self._count_owners(watched.handle) <= 0 else None
+        if not watched.entry[0].expired():
+            return None
+        if not watched.fillers:
+            return Fault.DANGLING
+        last = watched.last_writer
+        return Fault.OVERWRITTEN if last is not None and last not in watched.fillers else None
+
+    def _count_owners(self, handle: int) -> int:
+        """Return how many tensors of a storage are held by anything but recorded graphs."""
+        torch: Any = sys.modules["torch"]
+        count: int = torch._C._storage_Use_Count(handle)
+        held: int = sum(graph.data[DATA].accesses.held[handle] for graph in self._graphs)
+        # One more belongs to the storage's object in Python.
+        return count - 1 - held
+
+    def _make_finding(
+        self, audited: Audited, watched: Watched, fault: Fault, capture: "Capture"
+    ) -> Finding:
+        access = watched.access
+        writers = self._list_writers(watched, capture) if watched.entry else []
+        taken = bool(writers) or self._is_taken(watched, capture)
+        return Finding(
+            fault=fault,
+            ownership=Ownership.REALLOCATED if taken else Ownership.FREED,
+            graph=audited.name,
+            kernel=access.kernel,
+            parameter=access.parameter,
+            node=access.node,
+            address=access.span.start,
+            bytes=watched.span.end - watched.span.start,
+            what=access.what,
+            pool=watched.pool,
+            allocated=watched.allocated,
+            freed=next(iter(watched.freed), ()),
+            writers=tuple(writers),
+        )
+
+    def _list_writers(self, watched: Watched, capture: "Capture") -> list[str]:
+        found = []
+        for other in sorted(self._graphs, key=lambda one: one.number):
+            audited = other.data[DATA]
+            if other is not capture and other.number not in watched.fillers:
+                kernels = audited.accesses.list_writers(watched.span)
+                found += [f"{audited.name}: {kernel}" for kernel in kernels[:1]]
+        return found[:4]
+
+    def _is_taken(self, watched: Watched, capture: "Capture") -> bool:
+        if watched.entry is None:
+            return False
+        arena = capture.memory.arena
+        live = ((arena.get_address(block), block.size) for _, block in arena.list_live())
+        return any(Span(start, start + size).meets(watched.span) for start, size in live)
+
+
+def _note_release(entry: Any, stacks: list[Stack]) -> None:
+    """Add the stack that drops the last tensor of the entry's storage, when it does."""
+    torch: Any = sys.modules["torch"]
+    storage = torch.UntypedStorage._new_with_weak_ptr(entry[0].cdata)
+    if storage is not None:
+        weakref.finalize(storage, lambda: stacks.append(take_stack()))
