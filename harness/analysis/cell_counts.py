@@ -104,15 +104,30 @@ def _count_test(test: str, counts: Sequence[TestCount], bound: Bound | None) -> 
 def _summarise_capture(planned: PlannedCell, rows: Sequence[AttemptRow]) -> CaptureMeasurement:
     """Return the last attempt's capture, with medians and the greatest peak of all attempts."""
     captured = [row.capture for row in rows if row.capture.graphs]
+    requested = str(planned.cell.get("order", ""))
     if not captured:
-        return CaptureMeasurement(requested=str(planned.cell.get("order", "")))
+        return CaptureMeasurement(requested=requested)
     return replace(
         captured[-1],
+        requested=captured[-1].requested or requested,
         observed="+".join(sorted({one.observed for one in captured})),
         pool_bytes=int(median(one.pool_bytes for one in captured)),
         peak_bytes=max(one.peak_bytes for one in captured),
         seconds=median(one.seconds for one in captured),
     )
+
+
+def _note_eager(rows: Sequence[AttemptRow]) -> list[str]:
+    """Note attempts that passed without a graph although others of the cell captured some.
+
+    An attempt that failed may have ended before it came to its captures.
+    """
+    passed = [row for row in rows if row.status is AttemptStatus.PASSED]
+    eager = sum(not row.capture.graphs for row in passed)
+    if not eager or not any(row.capture.graphs for row in rows):
+        return []
+    text = "captured no graph, and others of this cell did: did they fall back to eager execution?"
+    return [f"{eager} of {len(passed)} passed attempts {text}"]
 
 
 def _collect_notes(
@@ -125,6 +140,7 @@ def _collect_notes(
             alike.setdefault(key, []).append(note)
     often = sorted(alike.values(), key=len, reverse=True)[:20]
     noted = [*planned.notes, *(f"{same[0]} ({len(same)} attempts)" for same in often)]
+    noted += _note_eager(rows)
     valid = sum(row.status in VALID for row in rows)
     if in_order.valid != valid:
         noted.append(

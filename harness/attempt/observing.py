@@ -4,8 +4,10 @@
 temporary folder, since ranks behind a boundary cannot write into the attempt's.
 """
 
+import json
 import os
 import shutil
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -43,6 +45,14 @@ def make_hook_environment(
         "HARNESS_HOOK_FOLDER": str(folder),
         "PYTHONPATH": os.pathsep.join(path),
     }
+
+
+def describe_parts(environment: Mapping[str, str]) -> Iterator[bytes]:
+    """Yield a line that says which parts were asked for, if it was more than the report."""
+    parts = [part for part in environment.get(VARIABLE, "").split(",") if part]
+    if parts not in ([], ["report"]):
+        event = {"event": "hook_parts", "t": time.time(), "parts": parts}
+        yield json.dumps(event).encode()
 
 
 def collect_observed(folder: Path, kept: Path) -> Iterator[bytes]:

@@ -10,7 +10,7 @@ from harness.attempt.caches import Caches, has_passed
 from harness.attempt.evidence import EvidenceFolder, collect_evidence, needs_evidence
 from harness.attempt.keeper import KeeperLost, KeeperRefused, kill_marked
 from harness.attempt.launch import Launch, make_log_path, read_tail
-from harness.attempt.observing import FOLDER, collect_observed
+from harness.attempt.observing import FOLDER, collect_observed, describe_parts
 from harness.attempt.oom_kills import count_oom_kills
 from harness.attempt.preloading import read_import_report
 from harness.attempt.settings import SupervisorSettings
@@ -122,6 +122,7 @@ class Supervisor:
                     self._zygotes.prepare(spec)
                     watch.run()
                 record.wall_seconds = time.perf_counter() - start
+                recorder.take_observed(describe_parts(launch.ranks[0]["env"]))
                 recorder.take_observed(collect_observed(launch.observed, spec.folder / FOLDER))
                 recorder.write_trace()
                 if needs_evidence(record):

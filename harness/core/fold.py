@@ -63,6 +63,7 @@ class _Decision:
             eager_steps=self._seen.eager,
             notes=tuple(
                 [*self._ending.notes, *self._seen.notes]
+                + self._seen.observed.list_notes(bool(self._seen.traces))
                 + [f"left behind and reaped: {p}" for p in self._ending.left_behind]
             ),
         )

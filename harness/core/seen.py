@@ -2,11 +2,13 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 
 from harness.core import events as wire
 from harness.core.capture_measurement import CaptureMeasurement
 from harness.core.events import Event
 from harness.core.kinds import Exc, Frame, Kind, KindScope, Phase, classify_exception
+from harness.core.observed import Observed
 from harness.core.order import name_order
 from harness.core.result import Failure
 from harness.core.signature import is_asynchronous, make_signature
@@ -31,6 +33,7 @@ class Seen:
         self.replays: Counter[str] = Counter()
         self.eager = 0
         self.notes: list[str] = []
+        self.observed = Observed()
         self.crumbs: dict[int, str] = {}
         self.follower_errors: dict[int, Exc | None] = {}
         self.pids: dict[int, int] = {}
@@ -54,6 +57,8 @@ class Seen:
     def take(self, rank: int, event: Event) -> None:
         """Process one event; those of ranks above 0 only tell where that rank was."""
         name = event["event"]
+        if name.startswith("hook_"):
+            self.observed.take(event)
         if name == "capture":
             size = int(wire.read_number(event, "bs"))
             self.crumbs[rank] = f"after capturing {wire.read_text(event, 'role')} bs {size}"
@@ -129,7 +134,10 @@ class Seen:
         self.finish = event
 
     def capture(self) -> CaptureMeasurement:
-        """Return what graph capture showed so far."""
+        """Return what graph capture showed so far: as the engine says, else as the hook saw it."""
+        if not self.traces and not self.captured:
+            seen = self.observed.measure()
+            return replace(seen, requested=self.requested or seen.requested)
         last = self.captured[-1] if self.captured else {}
         backends = last.get("role_backends")
         return CaptureMeasurement(

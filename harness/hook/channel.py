@@ -4,6 +4,8 @@ The file is opened for each line. Programs close descriptors that they inherited
 and a fork must not write into its parent's file.
 """
 
+from __future__ import annotations
+
 import os
 import sys
 import time

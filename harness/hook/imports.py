@@ -1,13 +1,17 @@
 """Waits for modules to be imported, without importing them."""
 
-import importlib
-import sys
-from collections.abc import Callable, Sequence
-from importlib.machinery import ModuleSpec
-from types import ModuleType
-from typing import Any
+from __future__ import annotations
 
-OnImport = Callable[[ModuleType], None]
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from importlib.machinery import ModuleSpec
+    from types import ModuleType
+    from typing import Any
+
+    OnImport = Callable[[ModuleType], None]
 
 
 def watch(wanted: dict[str, OnImport]) -> None:
@@ -23,7 +27,9 @@ def watch(wanted: dict[str, OnImport]) -> None:
 
 def load_part(name: str) -> Any:
     """Import the module of a part and return it."""
-    return importlib.import_module(f"{__package__}.parts.{name.replace('-', '_')}")
+    module = f"{__package__}.parts.{name.replace('-', '_')}"
+    __import__(module)
+    return sys.modules[module]
 
 
 class _Finder:

@@ -1,13 +1,17 @@
 """Loads the hook under a name of its own, from wherever this file lies, and begins it once.
 
 The interpreter under test may have its own `harness`, which must not find ours in its place.
+Every Python process of an attempt runs this: nothing is imported that it would not import anyway.
 """
 
-import importlib
-import importlib.util
+from __future__ import annotations
+
 import os
 import sys
-from collections.abc import Mapping
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _NAME = "_harness_hook"
 
@@ -15,18 +19,8 @@ _NAME = "_harness_hook"
 def begin(environ: Mapping[str, str]) -> None:
     """Begin the hook in this process, if HARNESS_HOOK asks for it; a second call does nothing."""
     if environ.get("HARNESS_HOOK") and _NAME not in sys.modules:
-        _load_package()
-        importlib.import_module(f"{_NAME}.main").begin(environ)
-
-
-def _load_package() -> None:
-    folder = os.path.dirname(os.path.abspath(__file__))  # noqa: PTH100, PTH120 - pathlib is slow
-    spec = importlib.util.spec_from_file_location(
-        _NAME,
-        os.path.join(folder, "__init__.py"),  # noqa: PTH118
-        submodule_search_locations=[folder],
-    )
-    assert spec is not None and spec.loader is not None
-    package = importlib.util.module_from_spec(spec)
-    sys.modules[_NAME] = package
-    spec.loader.exec_module(package)
+        package = type(sys)(_NAME)
+        package.__path__ = [os.path.dirname(os.path.abspath(__file__))]  # noqa: PTH100, PTH120
+        sys.modules[_NAME] = package
+        __import__(f"{_NAME}.main")
+        sys.modules[f"{_NAME}.main"].begin(environ)

@@ -25,25 +25,30 @@ lacks costs nothing:
 `capture` is a `Capture` (`events.py`): one object for the graph's whole life. Recorded graphs of
 this project's engine (CPU) give the same events as CUDA graphs, with `capture.kind` "recorded".
 
-Rules. Whatever a method raises is reported once and then ignored, so that a part never breaks the
-suite; only `HookRefusal` passes through, for a part that must not go on in silence. Parts run in
-the order of HARNESS_HOOK. A method may be called from several threads at once, never from two for
-one capture. `channel.emit("NAME", **keys)` writes one line `hook_NAME` to this process's file: it
+Rules. What `make_part` raises, for a wrong argument say, passes through as HookRefusal. Whatever a
+method raises is reported once, and the method is then not called again, so that a part never breaks
+the suite; only `HookRefusal` passes through, for a part that must not go on in silence. Parts run
+in the order of HARNESS_HOOK. A method may be called from several threads at once, never from two
+for one capture. `channel.emit("NAME", **keys)` writes one line `hook_NAME` to this process's file: it
 is on its way to the disk when `emit` returns, so that it survives the process's death.
 """
 
-import sys
-from collections.abc import Mapping
-from types import ModuleType
-from typing import Any
+from __future__ import annotations
 
-from . import cuda, imports, recorded
+import sys
+
+from . import imports
 from .channel import Channel
+from .refusal import HookRefusal
 from .registry import GRAPH_MODULES, PARTS
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from types import ModuleType
+    from typing import Any
 
-class HookRefusal(Exception):  # noqa: N818 - names what happened
-    """A part cannot do what was asked for, and the attempt must not go on as if it had."""
+    from . import cuda
 
 
 class Hook:
@@ -81,7 +86,11 @@ class Hook:
         if name in self._made:
             return
         module = imports.load_part(name)
-        self._made[name] = module.make_part(self._arguments[name], self.channel)
+        try:
+            self._made[name] = module.make_part(self._arguments[name], self.channel)
+        except Exception as error:
+            self.channel.emit("refusal", text=f"{name}: {error}")
+            raise HookRefusal(f"{name}: {error}") from error
 
     def _guard(self, part: object, method: str, handler: cuda.Handler) -> cuda.Handler:
         key = (id(part), method)
@@ -103,8 +112,12 @@ class Hook:
 
 def _wrap(module: ModuleType, list_handlers: cuda.ListHandlers) -> None:
     if module.__name__ == "torch.cuda.graphs":
+        from . import cuda
+
         cuda.wrap_module(module, list_handlers)
     else:
+        from . import recorded
+
         recorded.wrap_module(module, list_handlers)
 
 

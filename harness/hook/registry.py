@@ -3,6 +3,8 @@
 A part costs nothing until one of its modules is imported.
 """
 
+from .overlays.rows import ENGINES, SGLANG, VLLM, list_modules
+
 #: Where graphs are captured: torch's, and those that this project's engine records on a CPU.
 GRAPH_MODULES = ("torch.cuda.graphs", "harness.engine.capture.recorded")
 
@@ -10,4 +12,7 @@ GRAPH_MODULES = ("torch.cuda.graphs", "harness.engine.capture.recorded")
 PARTS: dict[str, tuple[str, ...]] = {
     "report": GRAPH_MODULES,
     "audit": GRAPH_MODULES,
+    "order": list_modules(*ENGINES),
+    "sglang-order": list_modules(SGLANG),
+    "vllm-order": list_modules(VLLM),
 }

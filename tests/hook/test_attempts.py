@@ -10,6 +10,9 @@ import pytest
 from harness.attempt.settings import SupervisorSettings
 from harness.attempt.spec import AttemptRecord, AttemptSpec, Isolation
 from harness.attempt.supervise import Supervisor
+from harness.core.fold import fold
+from harness.core.result import AttemptResult, Ending
+from harness.core.statuses import AttemptStatus
 
 FOREIGN = Path(__file__).parent / "foreign"
 
@@ -22,7 +25,7 @@ def list_observed(record: AttemptRecord, name: str) -> list[dict[str, Any]]:
 def run_attempt(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[..., AttemptRecord]:
     isolation: Isolation = request.param
 
-    def run(*nodeids: str, **changes: Any) -> AttemptRecord:
+    def run(*nodeids: str, version: str = "0.5.12", **changes: Any) -> AttemptRecord:
         settings = SupervisorSettings(
             python=sys.executable, isolation=isolation, cwd=FOREIGN, preload=("pytest",)
         )
@@ -35,7 +38,7 @@ def run_attempt(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[...,
             cwd=FOREIGN,
             timeout_s=30.0,
             isolation=isolation,
-            env={"PYTHONPATH": str(FOREIGN)},
+            env={"PYTHONPATH": str(FOREIGN), "TEST_SGLANG_VERSION": version},
             **changes,
         )
         supervisor = Supervisor(settings)
@@ -67,3 +70,38 @@ def test_an_attempt_without_parts_has_no_hook(run_attempt: Callable[..., Attempt
     record = run_attempt("captures.py", hook=())
     assert [end.code for end in record.exits] == [0]
     assert not [event for _, event in record.events if event["event"].startswith("hook_")]
+
+
+def fold_record(record: AttemptRecord) -> AttemptResult:
+    return fold(record.events, Ending(exits=((0, 0, None),)))
+
+
+@pytest.mark.parametrize("order", ["ascending", "descending"])
+def test_an_overlay_turns_the_order_in_a_process_that_the_engine_spawns(
+    run_attempt: Callable[..., AttemptRecord], order: str
+) -> None:
+    record = run_attempt("serves.py", hook=("report", f"sglang-order:{order}"))
+    result = fold_record(record)
+    assert [one["role"] for one in result.capture.trace] == ["CudaGraphRunner"] * 3
+    assert (result.capture.requested, result.capture.observed) == (order, order)
+    assert result.capture.graphs == "cuda"
+    assert result.capture.pool_bytes == 6 << 20
+    assert result.notes == ()
+
+
+def test_an_overlay_refuses_an_engine_of_another_version(
+    run_attempt: Callable[..., AttemptRecord],
+) -> None:
+    record = run_attempt("serves.py", hook=("report", "order:ascending"), version="0.4.1")
+    result = fold_record(record)
+    assert result.status is AttemptStatus.FAILED
+    assert "0.4.1" in str(list_observed(record, "refusal")[0]["text"])
+    assert any("refused" in note for note in result.notes)
+
+
+def test_an_order_that_reaches_no_engine_is_noted(
+    run_attempt: Callable[..., AttemptRecord],
+) -> None:
+    result = fold_record(run_attempt("captures.py", hook=("report", "order:ascending")))
+    assert result.capture.observed == "descending" and result.capture.requested == "ascending"
+    assert len(result.notes) == 1
