@@ -29,8 +29,8 @@ Rules. What `make_part` raises, for a wrong argument say, passes through as Hook
 method raises is reported once, and the method is then not called again, so that a part never breaks
 the suite; only `HookRefusal` passes through, for a part that must not go on in silence. Parts run
 in the order of HARNESS_HOOK. A method may be called from several threads at once, never from two
-for one capture. `channel.emit("NAME", **keys)` writes one line `hook_NAME` to this process's file: it
-is on its way to the disk when `emit` returns, so that it survives the process's death.
+for one capture. `channel.emit("NAME", **keys)` writes one line `hook_NAME` to this process's file:
+it is on its way to the disk when `emit` returns, so that it survives the process's death.
 """
 
 from __future__ import annotations
