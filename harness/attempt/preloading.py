@@ -39,6 +39,8 @@ class ImportReport:
     """Environment variables that differed once the suite was collected."""
     packages: str
     """Changes if the interpreter's packages do."""
+    rewritten: tuple[str, ...] = ()
+    """Packages whose assertions pytest rewrites; it must be the first to import them."""
 
 
 def read_import_report(events: Sequence[tuple[int, Event]]) -> ImportReport | None:
@@ -52,6 +54,7 @@ def read_import_report(events: Sequence[tuple[int, Event]]) -> ImportReport | No
         tuple(name for names in modules for name in names),
         tuple(read_texts(done[-1], "changed")),
         read_text(done[-1], "packages"),
+        tuple(read_texts(done[-1], "rewritten")),
     )
 
 
@@ -146,7 +149,8 @@ class Learner:
         os.close(writer)
         with os.fdopen(reader, "rb") as answer:
             try:
-                process.communicate(json.dumps(list(names)).encode(), _TRIAL_SECONDS)
+                asked = {"modules": list(names), "rewritten": self._report.rewritten}
+                process.communicate(json.dumps(asked).encode(), _TRIAL_SECONDS)
                 text = answer.read()
             except subprocess.TimeoutExpired:
                 text = b""
@@ -164,7 +168,8 @@ def _is_below(name: str, package: str) -> bool:
 def _find_cache_file(settings: SupervisorSettings, start_up: StartUp, report: ImportReport) -> Path:
     """Return where the answer is kept for the same interpreter, packages, environment, imports."""
     key = [start_up.python, start_up.environment, settings.preload, report.modules]
-    text = json.dumps([*key, report.packages, report.changed, str(settings.cwd)])
+    key += [report.packages, report.changed, report.rewritten, str(settings.cwd)]
+    text = json.dumps(key)
     folder = os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()
     return Path(folder, "harness", "preload", hashlib.sha256(text.encode()).hexdigest()[:32])
 

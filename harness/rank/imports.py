@@ -36,11 +36,28 @@ def list_imported(before: Collection[str], own: Collection[Path]) -> list[str]:
         file = getattr(module, "__file__", None)
         if name in before or not isinstance(file, str) or not _is_importable(name):
             continue
+        if _is_rewritten(module):
+            continue
         path = Path(file)
         installed = any(path.is_relative_to(folder) for folder in outside)
         if installed or not any(path.is_relative_to(folder) for folder in own):
             found.append(name)
     return found
+
+
+def list_rewritten() -> list[str]:
+    """Return the packages whose assertions pytest has rewritten: its plugins, and the suite's own.
+
+    A zygote must not have imported them: pytest would warn that it comes too late, which under
+    `-W error` ends it, and their assertions would say less.
+    """
+    rewritten = [name for name, module in [*sys.modules.items()] if _is_rewritten(module)]
+    return sorted({name.partition(".")[0] for name in rewritten})
+
+
+def _is_rewritten(module: object) -> bool:
+    # By name: a zygote that has not imported pytest asks too.
+    return type(getattr(module, "__loader__", None)).__name__ == "AssertionRewritingHook"
 
 
 def list_changed_variables(before: dict[str, str]) -> list[str]:
@@ -78,8 +95,11 @@ def ask_for_gpus_through_nvml() -> Iterator[None]:
         os.environ[name] = before
 
 
-def try_imports(names: Sequence[str]) -> dict[str, object]:
-    """Import them in this order. Return the seconds of each, and the first unsafe one, if any."""
+def try_imports(names: Sequence[str], rewritten: Collection[str] = ()) -> dict[str, object]:
+    """Import them in this order. Return the seconds of each, and the first unsafe one, if any.
+
+    rewritten: packages that pytest rewrites. What imports one of them is unsafe too.
+    """
     sockets, environ = forking.count_sockets(), dict(os.environ)
     seconds: dict[str, float] = {}
     unsafe = None
@@ -93,22 +113,25 @@ def try_imports(names: Sequence[str]) -> dict[str, object]:
             continue
         seconds[name] = time.perf_counter() - began
         opened = "a socket" if forking.count_sockets() > sockets else None
-        if opened or forking.find_fork_obstacle():
+        if opened or forking.find_fork_obstacle() or not sys.modules.keys().isdisjoint(rewritten):
             unsafe = name
             break
     return {"seconds": seconds, "unsafe": unsafe, "changed": list_changed_variables(environ)}
 
 
 def main(arguments: Sequence[str]) -> NoReturn:
-    """`imports --fd N [--path DIR]`: try the names on stdin, a JSON list; write the result to N."""
+    """`imports --fd N [--path DIR]`: try what stdin names; write the result to N.
+
+    stdin: a JSON object of two lists, `modules` and `rewritten`, as `try_imports` takes them.
+    """
     parser = argparse.ArgumentParser(prog="imports")
     parser.add_argument("--fd", type=int, required=True)
     parser.add_argument("--path", default="")
     options = parser.parse_args(arguments)
     sys.path[:0] = filter(None, [options.path])
     os.set_inheritable(options.fd, False)
-    names = json.load(sys.stdin)
+    asked = json.load(sys.stdin)
     with ask_for_gpus_through_nvml():
-        result = try_imports(names)
+        result = try_imports(asked["modules"], asked["rewritten"])
     os.write(options.fd, json.dumps(result).encode())
     os._exit(0)

@@ -13,7 +13,8 @@ from harness.attempt.supervise import Supervisor
 
 SHOWS = """
 import os, sys
-preloaded = [name for name in ("library", "threaded", "helper") if name in sys.modules]
+watched = ("library", "threaded", "helper", "takes_plugin")
+preloaded = [name for name in watched if name in sys.modules]
 import {imports}
 
 def test_shows():
@@ -28,12 +29,24 @@ threading.Thread(target=time.sleep, args=(600,), daemon=True).start()
 Run = Callable[[], AttemptRecord]
 
 
+def install_plugin(site: Path) -> None:
+    """Install a plugin of pytest, which is slow to import, and a library that imports it too."""
+    (site / "plugged.py").write_text(SLOW)
+    (site / "takes_plugin.py").write_text("import plugged\n")
+    info = site / "plugged-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: plugged\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[pytest11]\nplugged = plugged\n")
+    (info / "RECORD").write_text("plugged.py,,\n")
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A suite's folder, beside one with installed libraries."""
     (tmp_path / "installed").mkdir()
     (tmp_path / "installed/library.py").write_text(SLOW)
     (tmp_path / "installed/threaded.py").write_text(THREADED)
+    install_plugin(tmp_path / "installed")
     (tmp_path / "suite").mkdir()
     (tmp_path / "suite/helper.py").write_text(SLOW)
     return tmp_path / "suite"
@@ -88,6 +101,14 @@ def test_what_the_first_attempt_imported_from_outside_is_preloaded_later(
     assert find_preloaded(later) == "library", "the suite's own helper is never preloaded"
     assert later.isolation == "fork" and later.keeper_id != first.keeper_id
     assert len(list((tmp_path / "cache/harness/preload").iterdir())) == 1
+
+
+def test_what_pytest_rewrites_is_left_to_pytest(folder: Path, run: Run) -> None:
+    # pytest warns of a plugin that was imported before it could rewrite its assertions.
+    (folder / "pytest.ini").write_text("[pytest]\nfilterwarnings = error\n")
+    (folder / "test_shows.py").write_text(SHOWS.format(imports="plugged, takes_plugin, library"))
+    later = run_until(run, lambda record: find_preloaded(record) != "")
+    assert find_preloaded(later) == "library"
 
 
 def test_a_module_that_starts_a_thread_is_left_out_and_the_others_are_not(
