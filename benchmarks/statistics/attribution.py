@@ -13,10 +13,13 @@ import argparse
 import numpy as np
 from where import header
 
-from harness.stats.attribution import Attribution, Factor, Follows, attribute_failures
+from harness.stats.attribution import Attribution, Follows, attribute_failures
+from harness.stats.factors import Factor
 
 PER_CELL, BASE, MORE = 50, 0.05, 0.3
 AXES = ("order", "decode backend", "draft backend")
+#: These share the weight of one factor in Holm's correction, as in a run's report.
+SHARING = ("device", "node", "previous cell on the device")
 DEVICES, NODES, ZYGOTE_LIFE = 4, 2, 10
 COLD = 2
 
@@ -63,7 +66,10 @@ def bad_levels(name: str, values: np.ndarray, rng: np.random.Generator) -> np.nd
 
 def factors(recorded: dict[str, np.ndarray]) -> list[Factor]:
     return [
-        Factor(name, values.tolist(), name in AXES, name == "position in the run")
+        Factor(
+            *(name, values.tolist(), name in AXES, name == "position in the run"),
+            weight=0.5 if name in SHARING else 1.0,
+        )
         for name, values in recorded.items()
     ]
 

@@ -101,11 +101,16 @@ def compute_wilson(k: int, n: int) -> tuple[float, float]:
     return max(0.0, centre - half), min(1.0, centre + half)
 
 
-def adjust_holm(ps: Sequence[float]) -> list[float]:
-    """Holm's step-down adjustment (1979) of the p-values of one planned family."""
+def adjust_holm(ps: Sequence[float], weights: Sequence[float] | None = None) -> list[float]:
+    """Holm's step-down adjustment (1979) of the p-values of one planned family.
+
+    With weights a hypothesis of twice the weight has twice the share of the error.
+    """
+    share = weights if weights is not None else [1.0] * len(ps)
     adjusted = [0.0] * len(ps)
-    highest = 0.0
-    for rank, index in enumerate(sorted(range(len(ps)), key=ps.__getitem__)):
-        highest = max(highest, min(1.0, (len(ps) - rank) * ps[index]))
+    highest, left = 0.0, sum(share)
+    for index in sorted(range(len(ps)), key=lambda i: ps[i] / share[i]):
+        highest = max(highest, min(1.0, left * ps[index] / share[index]))
         adjusted[index] = highest
+        left -= share[index]
     return adjusted

@@ -1,11 +1,12 @@
 """Tests conditional on the design: which levels the failures fell on, given strata. Pure."""
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from harness.stats.distributions import compute_hypergeometric_pmf, list_log_choose
 from harness.stats.intervals import CountError
+from harness.stats.spread import MANY_LEVELS, compute_mixture_logs, mix
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,8 +34,9 @@ def compute_association_p(
     Conditional on every stratum's attempts per level and failures: the exact sum of
     hypergeometrics for two levels, else DRAWS seeded permutations with the generalised
     Cochran-Mantel-Haenszel statistic (Landis, Heyman and Koch 1978), `ordered` against a linear
-    trend. Assumes that attempts of one stratum are exchangeable. None where the level never
-    varies inside a stratum that has both failures and passes.
+    trend; from MANY_LEVELS levels on with the mixture of `spread`. Assumes that attempts of one
+    stratum are exchangeable. None where the level never varies inside a stratum that has both
+    failures and passes.
     """
     if not len(failed) == len(levels) == len(strata):
         raise CountError("failures, levels and strata differ in length")
@@ -94,19 +96,50 @@ def _permute(attempts: "Counts", failures: "Counts", ordered: bool, seed: int) -
     import numpy as np
 
     rng = np.random.default_rng(seed)
-    covariance, mean = _moments(attempts, failures)
-    weigh = _weights(covariance, ordered)
-    seen = _distance(failures.sum(axis=0)[None] - mean, weigh)[0]
+    many = attempts.shape[1] >= MANY_LEVELS and not ordered
+    statistic = _Mixture(attempts, failures) if many else _Distance(attempts, failures, ordered)
+    seen = statistic.measure(failures[:, None])[0]
     p = 1.0
     for draws in (FIRST_DRAWS, DRAWS):
-        drawn = sum(
+        drawn = (
             rng.multivariate_hypergeometric(row, total, size=draws, method="marginals")
             for row, total in zip(attempts, failures.sum(axis=1), strict=True)
         )
-        p = float((1 + (_distance(drawn - mean, weigh) >= seen - 1e-9).sum()) / (draws + 1))
+        p = float((1 + (statistic.measure(drawn) >= seen - 1e-9).sum()) / (draws + 1))
         if p > PLAIN:
             break
     return p
+
+
+class _Distance:
+    """The generalised Cochran-Mantel-Haenszel statistic, or its linear trend."""
+
+    def __init__(self, attempts: "Counts", failures: "Counts", ordered: bool) -> None:
+        covariance, self._mean = _moments(attempts, failures)
+        self._weights = _weights(covariance, ordered)
+
+    def measure(self, drawn: Iterable["Counts"]) -> "Floats":
+        """Return the statistic of each draw; `drawn` gives, by stratum, failures per level."""
+        return _distance(sum(drawn) - self._mean, self._weights)
+
+
+class _Mixture:
+    """The likelihood ratio of `spread`: half of the levels fail more often, half less."""
+
+    def __init__(self, attempts: "Counts", failures: "Counts") -> None:
+        self._attempts = attempts
+        self._logs = compute_mixture_logs(failures.sum(axis=1) / attempts.sum(axis=1))
+
+    def measure(self, drawn: Iterable["Counts"]) -> "Floats":
+        """Return the statistic of each draw; `drawn` gives, by stratum, failures per level."""
+        import numpy as np
+
+        higher = lower = np.zeros(1)
+        (up, up_pass), (down, down_pass) = self._logs
+        for i, (row, failed) in enumerate(zip(self._attempts, drawn, strict=True)):
+            higher = higher + failed * (up[i] - up_pass[i]) + row * up_pass[i]
+            lower = lower + failed * (down[i] - down_pass[i]) + row * down_pass[i]
+        return mix(higher, lower)
 
 
 def _moments(attempts: "Counts", failures: "Counts") -> tuple["Floats", "Floats"]:

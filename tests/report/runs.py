@@ -27,7 +27,8 @@ def attempt(planned: PlannedAttempt, status: str, kind: str | None) -> AttemptRo
         kind=kind if failed else None,
         phase="run" if failed else None, signature=f"sig {kind}" if failed else None,
         message="m" if failed else None, failed_test=None, devices=["cpu:0"], node="n",
-        zygote="z", isolation="fork", started=1.0, wall_seconds=2.0, inside_seconds=1.9,
+        zygote="z", isolation="fork", started=1.0 + 2.0 * position,
+        wall_seconds=2.0, inside_seconds=1.9,
         capture=CaptureMeasurement("recorded", order, order, 1 << 20, 1 << 19, 0.5),
         replays={}, notes=[], folder="f", log_tails={},
     )  # fmt: skip

@@ -10,9 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import chi2, fisher_exact, norm
 
-from harness.stats.attribution import Factor, Follows, attribute_failures
+from harness.stats.attribution import Follows, attribute_failures
+from harness.stats.contrasts import adjust_holm
+from harness.stats.factors import Factor, collect_groups, list_weights
+from harness.stats.interactions import compute_additivity_p
 from harness.stats.intervals import CountError
 from harness.stats.permutation import compute_association_p, compute_runs_p
+from harness.stats.replay import Origin
 from harness.stats.strata import Stratum, pool_strata
 
 N = 240
@@ -201,3 +205,78 @@ def test_no_attempts_are_a_cannot_say_and_uneven_factors_an_error() -> None:
     assert attribute_failures([], [Factor("order", [])]).verdict is Follows.CANNOT_SAY
     with pytest.raises(CountError, match="a value for each attempt"):
         attribute_failures([True], [Factor("order", [])])
+
+
+def two_axes() -> tuple[list[Factor], list[str], list[str]]:
+    """200 attempts of two orders and two backends, in turn."""
+    order = ["ascending", "descending"] * 100
+    backend = ["fa3", "fa3", "triton", "triton"] * 50
+    pair = [Factor("order", order, axis=True), Factor("backend", backend, axis=True)]
+    return pair, order, backend
+
+
+def test_a_fault_that_needs_two_values_names_both_axes_together() -> None:
+    axes, order, backend = two_axes()
+    bad = [o == "ascending" and b == "fa3" for o, b in zip(order, backend, strict=True)]
+    found = attribute_failures(failing(bad, 2), axes)
+    assert found.named == ("order", "backend")
+    assert found.verdict is Follows.FACTOR
+    assert "order and backend together: most with ascending and fa3" in found.sentence
+    assert [t.joint for t in found.tested] == [False, False, True]
+
+
+def test_a_crossover_without_any_effect_of_one_axis_is_found() -> None:
+    axes, order, backend = two_axes()
+    bad = [(o == "ascending") == (b == "fa3") for o, b in zip(order, backend, strict=True)]
+    found = attribute_failures(failing(bad, 3), axes)
+    assert found.named == ("order", "backend")
+    assert "together" in found.sentence
+
+
+def test_one_axis_alone_is_not_called_a_pair() -> None:
+    axes, order, _ = two_axes()
+    found = attribute_failures(failing([o == "ascending" for o in order], 4), axes)
+    assert found.named == ("order",)
+
+
+def test_rates_that_add_are_additive_and_others_are_not() -> None:
+    one, other = [0, 0, 1, 1] * 100, [0, 1, 0, 1] * 100
+    added = [i // 4 % 20 < (1, 5, 5, 9)[i % 4] for i in range(400)]
+    single = [i // 4 % 20 < 8 and i % 4 == 3 for i in range(400)]
+    sums, needs_both = (compute_additivity_p(f, one, other) for f in (added, single))
+    assert sums is not None
+    assert needs_both is not None
+    assert needs_both < 1e-6 < 0.05 < sums
+    assert compute_additivity_p([True, False], [0, 1], [0, 1]) is None
+
+
+def test_a_device_whose_zygotes_explain_it_is_no_device() -> None:
+    """Two of eight zygotes are bad and happen to be on one device."""
+    zygote = [i // 30 for i in range(N)]
+    device = Factor("device", [z // 2 for z in zygote], origin=Origin.GANG)
+    nested = Factor("zygote", zygote, origin=Origin.ZYGOTE)
+    found = attribute_failures(failing([z in (0, 1) for z in zygote]), [device, nested])
+    assert found.verdict is Follows.CONFOUNDED
+    assert set(found.named) == {"device", "zygote"}
+
+
+def test_a_bad_device_of_many_zygotes_is_named() -> None:
+    zygote = [i // 10 for i in range(N)]
+    device = Factor("device", [z // 6 for z in zygote], origin=Origin.GANG)
+    nested = Factor("zygote", zygote, origin=Origin.ZYGOTE)
+    found = attribute_failures(failing([z < 6 for z in zygote]), [device, nested])
+    assert found.named == ("device",)
+
+
+def test_weights_share_the_error_and_equal_ones_change_nothing() -> None:
+    ps = [0.01, 0.2, 0.03]
+    assert adjust_holm(ps, [2.0, 2.0, 2.0]) == adjust_holm(ps)
+    assert adjust_holm([0.01, 0.01], [1.0, 0.5]) == pytest.approx([0.015, 0.015])
+    assert adjust_holm([0.01, 0.02], [0.5, 1.5]) == pytest.approx([2 / 75, 2 / 75])
+    axis, device = (
+        Factor("a", [0, 1] * 4, axis=True),
+        Factor("device", [0, 0, 1, 1] * 2, weight=0.25),
+    )
+    assert list_weights(collect_groups([axis, device])) == [0.5, 0.25]
+    axes = [axis, Factor("b", [0, 0, 1, 1] * 2, axis=True)]
+    assert list_weights(collect_groups(axes)) == pytest.approx([1 / 3] * 3)

@@ -7,7 +7,7 @@ import pytest
 
 from harness.stats.contrasts import Comparison, Contrast, Finding
 from harness.stats.intervals import Interval
-from harness.stats.replay import LeaseLog, compute_replay_p
+from harness.stats.replay import LeaseLog, Origin, replay_leases
 from harness.stats.wording import describe_contrast
 
 GANGS, PER_ZYGOTE = 8, 10
@@ -34,15 +34,15 @@ def simulate(
     return failed, zygotes, LeaseLog(cells, seconds, devices, PER_ZYGOTE)
 
 
-@pytest.mark.parametrize("by_zygote", [True, False])
-def test_slow_failures_alone_seldom_name_a_device_or_zygote(by_zygote: bool) -> None:
+@pytest.mark.parametrize("origin", [Origin.ZYGOTE, Origin.GANG])
+def test_slow_failures_alone_seldom_name_a_device_or_zygote(origin: Origin) -> None:
     """With 300 s against 3 s, permutations over fixed sizes had p <= 0.05 in 58 and 29 %."""
     rng = np.random.default_rng(8)
     small = 0
     for _ in range(50):
         failed, zygotes, log = simulate(rng, 120, 0.05, 300.0)
-        levels = zygotes if by_zygote else list(log.devices)
-        small += compute_replay_p(failed, levels, log, by_zygote) <= 0.05
+        levels = zygotes if origin is Origin.ZYGOTE else list(log.gangs)
+        small += replay_leases(failed, log).compute_p(levels, origin) <= 0.05
     assert small <= 7
 
 
@@ -51,7 +51,8 @@ def test_a_bad_device_is_found() -> None:
     found = 0
     for _ in range(10):
         failed, _, log = simulate(rng, 200, 0.05, 3.0, bad=3)
-        found += compute_replay_p(failed, list(log.devices), log, False) <= 0.01
+        p = replay_leases(failed, log).compute_p(list(log.gangs), Origin.GANG)
+        found += p <= 0.01
     assert found >= 8
 
 
