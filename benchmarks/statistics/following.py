@@ -157,10 +157,9 @@ def main() -> None:
             found = [attribute_run(simulate(world, args.seed + i)) for i in range(args.runs)]
             right = [truth <= set(one.named) for one in found]
             alone = [truth == set(one.named) for one in found]
-            mixed = [
-                n and one.verdict is Follows.CONFOUNDED for n, one in zip(named, found, strict=True)
-            ]
-            other = [bool(one.named) and not truth & set(one.named) for one in found]
+            called = [one.verdict is Follows.CONFOUNDED for one in found]
+            mixed = [is_right and c for is_right, c in zip(right, called, strict=True)]
+            other = [bool(one.named) and not (truth & set(one.named)) for one in found]
             shares = " | ".join(share(flags) for flags in (right, alone, mixed, other))
             print(f"| {world.name} | {shares} |", flush=True)
 

@@ -27,6 +27,9 @@ from harness.stats.spread import compute_unit_p
 
 #: So many attempts are tested at most: the first ones, in lease order.
 MOST_ATTEMPTS = 20_000
+#: A device is named, and not "device and zygote", only if zygotes dealt out to devices by chance
+#: would follow them so in fewer runs than this.
+UNIT_ALPHA = 0.01
 
 
 class Follows(Enum):
@@ -84,7 +87,7 @@ class _Tests:
     def outweighs_units(self, group: Group, units: Group) -> bool:
         """Whether whole units, exchanged between the group's levels, would seldom follow it so."""
         cells = number_values(make_strata(group, self.groups))
-        return compute_unit_p(self.failed, cells, units.levels, group.levels) <= ALPHA
+        return compute_unit_p(self.failed, cells, units.levels, group.levels) <= UNIT_ALPHA
 
 
 def attribute_failures(
