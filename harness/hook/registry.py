@@ -11,7 +11,7 @@ GRAPH_MODULES = ("torch.cuda.graphs", "harness.engine.capture.recorded")
 #: Name in HARNESS_HOOK -> the modules whose import makes the part. `parts/NAME.py`, `-` as `_`.
 PARTS: dict[str, tuple[str, ...]] = {
     "report": GRAPH_MODULES,
-    "audit": GRAPH_MODULES,
+    "audit": (*GRAPH_MODULES, "torch.cuda"),
     "order": list_modules(*ENGINES),
     "sglang-order": list_modules(SGLANG),
     "vllm-order": list_modules(VLLM),

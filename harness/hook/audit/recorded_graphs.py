@@ -85,15 +85,14 @@ class RecordedAudit:
         name = name_graph(capture.number)
         capture.data[DATA] = Audited(name, str(capture.pool or _DEFAULT_POOL), Accesses(), [])
 
-    def after_capture(self, capture: "Capture") -> None:
-        """Find what the graph needs from outside."""
-        if capture.graph is None:
-            return
+    def after_capture(self, capture: "Capture") -> int:
+        """Find what the graph needs from outside. Return how many accesses were looked at."""
         arena, audited = capture.memory.arena, capture.data[DATA]
         audited.accesses = read_accesses(capture.graph, arena)
         self._graphs.add(capture)
         audited.watched += self._watch_storages(audited)
         audited.watched += self._watch_blocks(capture.number, audited, arena)
+        return len(audited.accesses.arena) + len(audited.accesses.outside)
 
     def before_replay(self, capture: "Capture") -> None:
         """Report what the graph needs and has lost."""

@@ -4,8 +4,12 @@ CUDA graphs: `audit/cuda_graphs.py`. This project's recorded graphs: `audit/reco
 """
 
 import time
-from typing import TYPE_CHECKING
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
+from ..audit import allocator
+from ..audit.cuda_graphs import CudaAudit
+from ..audit.driver_api import DriverError
 from ..audit.findings import Finding
 from ..audit.recorded_graphs import RecordedAudit
 
@@ -23,36 +27,58 @@ class Audit:
     def __init__(self, channel: "Channel") -> None:
         self._channel = channel
         self._found = 0
-        self._spent = 0.0
-        self._recorded = RecordedAudit(self._report)
+        self._audits: dict[str, Any] = {"recorded": RecordedAudit(self._report)}
+
+    def on_import(self, module: ModuleType) -> None:
+        """Let CUDA's allocator note who allocates and frees, before the first tensor is made."""
+        if module.__name__ == "torch.cuda":
+            allocator.start_history()
+
+    def change_graph_arguments(self, keys: dict[str, Any]) -> None:
+        """Keep what was captured: torch would destroy it once it can be launched."""
+        keys["keep_graph"] = True
 
     def before_capture(self, capture: "Capture") -> None:
         """Called just before capture begins."""
-        self._call("before_capture", capture)
+        if capture.kind not in self._audits:
+            self._audits[capture.kind] = self._make_cuda_audit()
+        if audit := self._audits[capture.kind]:
+            audit.before_capture(capture)
 
     def after_capture(self, capture: "Capture") -> None:
         """Called when the graph exists: find out what it points to."""
-        self._call("after_capture", capture)
-        if capture.error is None:
-            self._channel.emit("audited", position=capture.number, seconds=round(self._spent, 6))
+        audit = self._audits.get(capture.kind)
+        if audit is None or capture.error is not None:
+            return
+        began = time.perf_counter()
+        words = audit.after_capture(capture)
+        seconds = round(time.perf_counter() - began, 6)
+        self._channel.emit("audited", position=capture.number, words=words, seconds=seconds)
 
     def before_replay(self, capture: "Capture") -> None:
         """Called before each launch: findings are on their way to the disk when this returns."""
-        self._call("before_replay", capture)
+        if audit := self._audits.get(capture.kind):
+            audit.before_replay(capture)
 
     def after_replay(self, capture: "Capture") -> None:
         """Called after each launch."""
-        self._call("after_replay", capture)
+        if capture.kind == "recorded":
+            self._audits["recorded"].after_replay(capture)
 
-    def _call(self, method: str, capture: "Capture") -> None:
-        began = time.perf_counter()
-        getattr(self._recorded, method)(capture)
-        self._spent += time.perf_counter() - began
+    def _make_cuda_audit(self) -> CudaAudit | None:
+        try:
+            return CudaAudit(self._report, self._note)
+        except DriverError as error:
+            self._note(f"CUDA graphs are not audited: {error}")
+            return None
 
     def _report(self, finding: Finding) -> None:
         self._found += 1
         if self._found <= MOST_FINDINGS:
             self._channel.emit("audit", **finding.describe())
+
+    def _note(self, text: str) -> None:
+        self._channel.emit("note", text=f"audit: {text}")
 
 
 def make_part(argument: str, channel: "Channel") -> Audit:
