@@ -20,14 +20,16 @@ ALLOWED: dict[str, set[str]] = {
     "core": set(),
     "stats": {"core"},
     "store": {"core"},
-    "attempt": {"core"},
+    "attempt": {"core", "hook.registry"},
     "rank": set(),
     "hook": set(),
     "engine": {"core", "rank.wire"},
     "cluster": {"attempt", "core"},
     "analysis": {"stats", "core"},
     "report": {"analysis", "stats", "core"},
-    "driver": {"cluster", "attempt", "report", "analysis", "stats", "store", "core"},
+    "driver": {
+        *("cluster", "attempt", "report", "analysis", "stats", "store", "core", "hook.registry")
+    },
     "bot": {"report", "analysis.report_model", "core"},
     "cli": {"driver", "bot", "core"},
 }

@@ -58,11 +58,19 @@ class Orphan:
 
 
 @dataclass(frozen=True, slots=True)
+class Unobserved:
+    """A Python process below a rank in which the start-up hook cannot have begun."""
+
+    pid: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Clean:
     """Nothing is left below the keeper."""
 
 
-KeeperMessage = Ready | Started | Refused | Unconfined | Exited | Orphan | Clean
+KeeperMessage = Ready | Started | Refused | Unconfined | Exited | Orphan | Unobserved | Clean
 
 
 def parse_message(line: bytes) -> KeeperMessage:
@@ -81,6 +89,8 @@ def parse_message(line: bytes) -> KeeperMessage:
             return Exited(**end)
         case {"event": "orphan", "pid": int(pid), "comm": str(comm)}:
             return Orphan(pid, comm)
+        case {"event": "unobserved", "pid": int(pid), "why": str(why)}:
+            return Unobserved(pid, why)
         case {"event": "clean"}:
             return Clean()
     raise ValueError(f"not a message of a keeper: {line[:200]!r}")

@@ -8,11 +8,12 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from harness.attempt.spec import AttemptSpec
 from harness.core.events import Event, parse_line, read_number
+from harness.hook.registry import ORDER_PARTS
 
 #: Holds `sitecustomize.py`, and nothing else that could be imported.
 START_FOLDER = Path(__file__).resolve().parents[1] / "hook" / "start"
@@ -35,7 +36,7 @@ def make_hook_environment(
     environment: what the rank has without them. Its own HARNESS_HOOK adds parts.
     """
     wanted = [*spec.hook, *environment.get(VARIABLE, "").split(",")]
-    parts = list(dict.fromkeys(filter(None, wanted)))
+    parts = list(dict.fromkeys(_complete(part, spec) for part in wanted if part))
     if not parts:
         return {}
     inherited = environment.get("PYTHONPATH", "").split(os.pathsep)
@@ -47,12 +48,25 @@ def make_hook_environment(
     }
 
 
+def _complete(part: str, spec: AttemptSpec) -> str:
+    """Return a part that turns capture orders with the cell's order, unless it names one."""
+    order = spec.axes.get("order")
+    return f"{part}:{order}" if part in ORDER_PARTS and order is not None else part
+
+
 def describe_parts(environment: Mapping[str, str]) -> Iterator[bytes]:
     """Yield a line that says which parts were asked for, if it was more than the report."""
     parts = [part for part in environment.get(VARIABLE, "").split(",") if part]
     if parts not in ([], ["report"]):
         event = {"event": "hook_parts", "t": time.time(), "parts": parts}
         yield json.dumps(event).encode()
+
+
+def describe_unobserved(reasons: Sequence[str]) -> str:
+    """Return the note on Python processes in which the hook cannot have begun."""
+    first = reasons[0]
+    more = f", and {len(reasons) - 1} more" if len(reasons) > 1 else ""
+    return f"captures of a Python process would not be seen: {first}{more}"
 
 
 def collect_observed(folder: Path, kept: Path) -> Iterator[bytes]:

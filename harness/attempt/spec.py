@@ -94,6 +94,8 @@ class AttemptRecord:
     """Ranks still alive when the supervisor signalled them."""
     orphans: list[str] = field(default_factory=list)
     """`name (pid)` of processes that outlived the ranks and were killed."""
+    unobserved: list[str] = field(default_factory=list)
+    """Why the start-up hook cannot have begun in some Python processes, one text each."""
     log_tails: dict[int, str] = field(default_factory=dict)
     words: AttemptWords = field(default_factory=AttemptWords)
     """What its processes printed that names a cause, taken before the logs' limits."""

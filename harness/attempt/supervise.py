@@ -10,7 +10,12 @@ from harness.attempt.caches import Caches, has_passed
 from harness.attempt.evidence import EvidenceFolder, collect_evidence, needs_evidence
 from harness.attempt.keeper import KeeperLost, KeeperRefused, kill_marked
 from harness.attempt.launch import Launch, make_log_path, read_tail
-from harness.attempt.observing import FOLDER, collect_observed, describe_parts
+from harness.attempt.observing import (
+    FOLDER,
+    collect_observed,
+    describe_parts,
+    describe_unobserved,
+)
 from harness.attempt.oom_kills import count_oom_kills
 from harness.attempt.preloading import read_import_report
 from harness.attempt.settings import SupervisorSettings
@@ -50,6 +55,8 @@ class Supervisor:
         record.compiled = caches.close(passed=has_passed(record))
         if record.unconfined and record.error is None:
             record.notes.append(f"not sandboxed: {record.unconfined}")
+        if record.unobserved:
+            record.notes.append(describe_unobserved(record.unobserved))
         if record.compiled:
             record.notes.append("compiled kernels: its compiler caches were cold")
         return record

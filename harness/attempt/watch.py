@@ -20,6 +20,7 @@ from harness.attempt.messages import (
     Refused,
     Started,
     Unconfined,
+    Unobserved,
 )
 from harness.attempt.spec import AttemptRecord, AttemptSpec, RankExit
 from harness.attempt.stream import LineReader, Recorder
@@ -163,6 +164,8 @@ class Watch:
                 self._on_exit(message)
             case Orphan(pid, comm):
                 self._record.orphans.append(f"{comm} ({pid})")
+            case Unobserved(_, why):
+                self._record.unobserved.append(why)
             case Clean():
                 self._over = True
             case Started(pids):

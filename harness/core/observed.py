@@ -52,10 +52,6 @@ class Observed:
     def _on_hook_error(self, event: Event) -> None:
         self.notes.append(f"the start-up hook failed: {wire.read_text(event, 'text')[:500]}")
 
-    def _on_hook_unobserved(self, event: Event) -> None:
-        why = wire.read_text(event, "why")
-        self.notes.append(f"a Python process was not observed: {why[:500]}")
-
     def measure(self) -> CaptureMeasurement:
         """Return what was captured, of all processes together."""
         processes = [*self._captures.values()]

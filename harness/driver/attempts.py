@@ -15,6 +15,7 @@ from harness.core.result import Ending
 from harness.core.revision import AXIS
 from harness.core.suite import uses_engine
 from harness.driver.context import RunContext
+from harness.driver.hooking import choose_hook
 from harness.driver.processes import choose_caches
 from harness.driver.queue import QueuedAttempt
 from harness.driver.revisions.place import find_place
@@ -70,6 +71,7 @@ def make_spec(
         grace_s=_GRACE_S,
         folder=context.folder / attempt_id,
         isolation=context.isolation,
+        hook=choose_hook(options.patches, not options.no_observe),
         env={
             **_limit_memory(options.per_gpu, devices[0].kind),
             **planned.cell.get_environment(),

@@ -13,6 +13,8 @@ from harness.core.engine_arguments import AXES
 from harness.core.errors import UsageError
 from harness.core.plan import EXPECTED_RATES, check_repeats
 from harness.driver.declarations import declare, restore
+from harness.driver.hooking import check_patches
+from harness.hook.registry import ORDER_PARTS
 from harness.stats.power import check_pair
 
 DEFAULT_SUITE = "suites/test_eagle_infer_b.py"
@@ -127,6 +129,14 @@ class RunOptions:
         (), "--caches", metavar="shared,fresh,user", listed=True, group=MEASURE,
         help="Compiler caches: the run's (default), each attempt's own, the environment's.",
     )  # fmt: skip
+    patches: tuple[str, ...] = declare(
+        (), "--patch", metavar="NAME[:VALUE]", listed=True, group=MEASURE,
+        help=f"Turn the capture order of engines without such an option: {', '.join(ORDER_PARTS)}.",
+    )  # fmt: skip
+    no_observe: bool = declare(
+        False, "--no-observe", group=ATTEMPTS,
+        help="Do not record which graphs the processes of an attempt capture.",
+    )  # fmt: skip
     pass_env: tuple[str, ...] = declare(
         (), "--pass-env", metavar="NAME", group=ATTEMPTS, beside_resume=True,
         help="Pass this variable on although it looks like a secret; may be a pattern.",
@@ -177,6 +187,7 @@ class RunOptions:
         if self.seed is not None and not 0 <= self.seed < 1 << 31:
             raise UsageError(f"--seed {self.seed}: give a number from 0 to 2147483647")
         _check_sandbox(self.sandbox)
+        check_patches(self.patches, self.axes)
         _check_question(self)
         _check_revisions(self)
 

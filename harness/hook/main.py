@@ -40,7 +40,7 @@ import sys
 from . import imports
 from .channel import Channel
 from .refusal import HookRefusal
-from .registry import GRAPH_MODULES, PARTS
+from .registry import GRAPH_MODULES, PARTS, parse_parts
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -119,20 +119,6 @@ def _wrap(module: ModuleType, list_handlers: cuda.ListHandlers) -> None:
         from . import recorded
 
         recorded.wrap_module(module, list_handlers)
-
-
-def parse_parts(text: str) -> dict[str, str]:
-    """Return the parts that HARNESS_HOOK lists, in order, with their arguments.
-
-    Raises ValueError naming a part that does not exist.
-    """
-    parts = {}
-    for item in filter(None, text.split(",")):
-        name, _, argument = item.partition(":")
-        if name not in PARTS:
-            raise ValueError(f"no part {name!r}: HARNESS_HOOK can list {', '.join(PARTS)}")
-        parts[name] = argument
-    return parts
 
 
 def begin(environ: Mapping[str, str]) -> Hook:

@@ -17,6 +17,7 @@ The supervisor speaks JSON lines over one stream socket:
     -> term                  SIGTERM to the group of each rank that is left
     -> sweep {after: s}      SIGKILL, after s seconds, to whatever is left below
     <- orphan {pid, comm}    one that was no rank
+    <- unobserved {pid, why} a Python process in which the start-up hook cannot have begun
     <- clean                 nothing is left below
 
 and `ready {threads, preload_seconds}` once at the start. At end of file it kills all and leaves.
@@ -38,7 +39,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, NoReturn
 
-from . import forking, imports, launch, processes, sandbox
+from . import forking, imports, launch, processes, sandbox, unobserved
 
 _MAX_MESSAGE = 8 << 20
 _MAX_FDS = 253  # the kernel's limit for one message
@@ -58,6 +59,7 @@ class Keeper:
         self._orphans: set[int] = set()
         self._boundary: sandbox.Boundary | None = None
         self._confined: set[int] = set()
+        self._lookout = unobserved.Lookout()
         self._selector = selectors.DefaultSelector()
         self._selector.register(sock, selectors.EVENT_READ, self._read_requests)
         self._wake_on_child_death()
@@ -65,9 +67,11 @@ class Keeper:
     def serve(self) -> NoReturn:
         """Loop until the supervisor is gone."""
         while True:
-            pause = None if self._sweep_at is None else _SWEEP_PAUSE
+            pause = self._lookout.get_pause() if self._sweep_at is None else _SWEEP_PAUSE
             for key, _ in self._selector.select(pause):
                 key.data()
+            for pid, why in self._lookout.look():
+                self.send("unobserved", pid=pid, why=why)
             any_left = self._reap()
             if self._sweep_at is not None:
                 self._sweep(any_left)
@@ -112,6 +116,7 @@ class Keeper:
                 launch.start_rank(rank, fds, request["mode"]): rank["rank"]
                 for rank in request["ranks"]
             }
+            self._lookout.begin(request["ranks"])
             self.send("started", pids=list(self._ranks))
         # A copy kept here would hide a rank's death from the peers that wait for end of file.
         for fd in fds:
@@ -126,6 +131,7 @@ class Keeper:
     def _do_sweep(self, request: dict[str, Any]) -> None:
         if self._pass_on(request):
             return
+        self._lookout.end()
         self._sweep_at = time.monotonic() + request["after"]
 
     # --- the boundary: an init that is a keeper of the same protocol ---

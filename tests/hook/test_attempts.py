@@ -62,6 +62,7 @@ def test_captures_of_every_process_are_in_the_record(
     assert [one["pool"] for one in captures] == ["", "", "(0, 7)", "(0, 7)", "(0, 7)"]
     pids = {one["pid"] for one in captures}
     assert len(pids) == 2
+    assert len(record.unobserved) == 1 and "-I" in record.unobserved[0]
     files = {path.name for path in (tmp_path / "attempt" / "hook").iterdir()}
     assert files == {f"{pid}.jsonl" for pid in pids}
 

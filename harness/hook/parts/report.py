@@ -5,8 +5,10 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
+from ..frames import read_locals
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from types import FrameType, ModuleType
 
     from ..channel import Channel
@@ -91,16 +93,21 @@ def _find_argument(frame: FrameType) -> tuple[str, int, str] | None:
     code = frame.f_code
     if not code.co_name.lstrip("_").startswith(("capture", "dummy_run")):
         return None
-    for name in code.co_varnames[: code.co_argcount]:
-        size = _read_size(frame.f_locals.get(name))
-        if size is not None:
-            return _name_frame(frame), size, name
-    return None
+    return _find_size(frame, code.co_varnames[: code.co_argcount])
 
 
 def _find_variable(frame: FrameType) -> tuple[str, int, str] | None:
-    for name in _SIZE_NAMES:
-        size = _read_size(frame.f_locals.get(name))
+    code = frame.f_code
+    named = {*code.co_varnames, *code.co_cellvars, *code.co_freevars, *code.co_names}
+    return _find_size(frame, [name for name in _SIZE_NAMES if name in named])
+
+
+def _find_size(frame: FrameType, names: Sequence[str]) -> tuple[str, int, str] | None:
+    """Return the first of these variables that is a size. Frames without them are not touched."""
+    if not names:
+        return None
+    for name, value in zip(names, read_locals(frame, *names), strict=True):
+        size = _read_size(value)
         if size is not None:
             return _name_frame(frame), size, name
     return None
@@ -120,7 +127,7 @@ def _read_size(value: Any) -> int | None:
 
 
 def _name_frame(frame: FrameType) -> str:
-    owner = frame.f_locals.get("self")
+    owner = read_locals(frame, "self")[0] if "self" in frame.f_code.co_varnames else None
     return type(owner).__name__ if owner is not None else frame.f_code.co_name
 
 
