@@ -163,7 +163,10 @@ class ContrastResult:
 
 @dataclass(frozen=True, slots=True)
 class SignatureCount:
-    """One failure signature, how many attempts it named, and its first attempt's message."""
+    """One failure signature, how many attempts it named, and its first attempt's message.
+
+    `folder` is where the first attempt's logs are on the machine that ran it; empty if unknown.
+    """
 
     id: str
     signature: str
@@ -172,6 +175,7 @@ class SignatureCount:
     n: int
     example: str = ""
     message: str = ""
+    folder: str = ""
 
 
 @dataclass(frozen=True, slots=True)

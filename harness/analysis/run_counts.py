@@ -112,5 +112,6 @@ def _count_signature(signature: str, rows: Sequence[AttemptRow]) -> SignatureCou
         phase=first.phase or "",
         n=len(rows),
         example=first.id,
+        folder=first.folder,
         message=(first.message or "")[-MESSAGE_LIMIT:],
     )

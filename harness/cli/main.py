@@ -28,7 +28,7 @@ StoreOption = Annotated[
         "--store",
         metavar="PATH|URL",
         rich_help_panel=RESULTS,
-        help="Where runs are kept (default: .harness/store.sqlite).",
+        help="Where runs are kept (default: store.sqlite in the state folder; `doctor` names it).",
     ),
 ]
 

@@ -15,11 +15,18 @@ class CiProvider:
     run_id: str
     run_attempt: str = ""
     """Empty if the provider does not count attempts."""
+    temporary: str = ""
+    """Names a folder of the job, outside its checkout; empty if the provider has none."""
 
 
 PROVIDERS = (
     CiProvider(
-        "github", "GITHUB_ACTIONS", "GITHUB_REPOSITORY", "GITHUB_RUN_ID", "GITHUB_RUN_ATTEMPT"
+        "github",
+        "GITHUB_ACTIONS",
+        "GITHUB_REPOSITORY",
+        "GITHUB_RUN_ID",
+        "GITHUB_RUN_ATTEMPT",
+        temporary="RUNNER_TEMP",
     ),
     CiProvider("gitlab", "GITLAB_CI", "CI_PROJECT_PATH", "CI_PIPELINE_ID", "CI_JOB_ID"),
     CiProvider(
@@ -29,7 +36,7 @@ PROVIDERS = (
         "BUILDKITE_BUILD_NUMBER",
         "BUILDKITE_RETRY_COUNT",
     ),
-    CiProvider("jenkins", "JENKINS_URL", "JOB_NAME", "BUILD_NUMBER"),
+    CiProvider("jenkins", "JENKINS_URL", "JOB_NAME", "BUILD_NUMBER", temporary="WORKSPACE_TMP"),
 )
 
 
@@ -46,4 +53,12 @@ def detect_ci_job(environment: Mapping[str, str]) -> dict[str, str] | None:
                 "run_id": environment.get(provider.run_id, ""),
                 "run_attempt": environment.get(provider.run_attempt, ""),
             }
+    return None
+
+
+def find_temporary_folder(environment: Mapping[str, str]) -> str | None:
+    """Return the temporary folder that the CI provider gives this job; None if it gives none."""
+    for provider in PROVIDERS:
+        if environment.get(provider.marker) and provider.temporary:
+            return environment.get(provider.temporary) or None
     return None

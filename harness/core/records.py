@@ -16,6 +16,8 @@ class DriverIdentity:
 
     host: str
     pid: int
+    folder: str = ""
+    """Where it keeps the run's files; empty in runs before 2026-11-25."""
 
 
 @dataclass(frozen=True, slots=True)

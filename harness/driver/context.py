@@ -8,12 +8,22 @@ from harness.cluster.devices import DeviceKind
 from harness.core.plan import Plan
 from harness.core.records import RunRecord
 from harness.driver.options import RunOptions
-from harness.driver.state import STATE_FOLDER
+from harness.driver.state import find_state_folder
+
+RUNS = "runs"
 
 
-def find_run_folder(run_id: str) -> Path:
-    """Return the folder of a run's attempts: their logs, events and traces."""
-    return (STATE_FOLDER / "runs").absolute() / run_id
+def make_run_folder_path(run_id: str, *, of_revisions: bool) -> Path:
+    """Return where a new run keeps its files: logs, events and traces of its attempts."""
+    return find_state_folder(of_revisions=of_revisions) / RUNS / run_id
+
+
+def find_run_folder(record: RunRecord) -> Path:
+    """Return the folder of a stored run: the one its driver named, if it is on this machine."""
+    named = Path(record.driver.folder) if record.driver and record.driver.folder else None
+    if named and named.parent.is_dir():
+        return named
+    return make_run_folder_path(record.id, of_revisions=bool(record.plan.get("revisions")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,4 +48,4 @@ class RunContext:
     @property
     def folder(self) -> Path:
         """The folder of the run's attempts: their logs, events and traces."""
-        return find_run_folder(self.record.id)
+        return find_run_folder(self.record)

@@ -3,6 +3,9 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+#: How a run stands that is marked running although nobody runs it.
+ABANDONED = "running (its driver is gone: --resume goes on)"
+
 
 def say_starting(address: str | None) -> str:
     """Return the line before Ray answers."""

@@ -9,13 +9,16 @@ from pathlib import Path
 
 from harness.core.errors import StoreError, UsageError
 from harness.core.records import DriverIdentity, RunRecord
+from harness.core.statuses import RunStatus
+from harness.driver import messages
+from harness.driver.context import find_run_folder
 
 _LOCK = "driver.lock"
 
 
-def identify_driver() -> DriverIdentity:
-    """Return who this process is."""
-    return DriverIdentity(socket.gethostname(), os.getpid())
+def identify_driver(folder: Path) -> DriverIdentity:
+    """Return who this process is. `folder`: the run's."""
+    return DriverIdentity(socket.gethostname(), os.getpid(), str(folder))
 
 
 @contextlib.contextmanager
@@ -61,6 +64,16 @@ def has_driver(folder: Path) -> bool:
         return not _try_lock(lock)
     finally:
         os.close(lock)
+
+
+def is_abandoned(record: RunRecord) -> bool:
+    """Tell whether a run is marked running although no live process here runs it."""
+    return record.status is RunStatus.RUNNING and not has_driver(find_run_folder(record))
+
+
+def describe_status(record: RunRecord) -> str:
+    """Return how the run stands; one that is marked running may have lost its driver."""
+    return messages.ABANDONED if is_abandoned(record) else record.status.value
 
 
 def _try_lock(lock: int) -> bool:

@@ -13,8 +13,9 @@ from harness.attempt.spec import Isolation
 from harness.core.cell import Value
 from harness.core.revision import Revision
 from harness.core.suite import uses_engine
+from harness.driver.context import RUNS
 from harness.driver.options import RunOptions
-from harness.store.open import DEFAULT_PATH
+from harness.driver.state import find_state_folder, locate_store
 
 #: What a zygote imports before it forks: the cost of an attempt that repeats need not pay.
 _ENGINE_PRELOAD = ("pytest", "torch", "harness.engine.engine", "harness.engine.follower")
@@ -89,8 +90,9 @@ def choose_environment(options: RunOptions, revisions: Sequence[Revision]) -> Ra
 def choose_sandbox(options: RunOptions, store: Path | None) -> Sandbox:
     """Return the boundary around attempts: as asked, else what the kernel allows."""
     choice, *parts = options.sandbox or ("auto",)
-    database = str((store or DEFAULT_PATH).absolute())
-    results = Path(".harness/runs").absolute()
+    of_revisions = bool(options.revs)
+    database = str((store or Path(locate_store(of_revisions=of_revisions))).absolute())
+    results = find_state_folder(of_revisions=of_revisions) / RUNS
     return Sandbox(
         choice=next(one for one in SANDBOX_CHOICES if one == choice),
         parts=("process", *parts),

@@ -38,7 +38,7 @@ def find_strays(environ: Environ) -> list[str]:
     """Return the packages that came from the checkout all the same: they are not the revision's."""
     if not environ.get("HARNESS_CHECKOUT"):
         return []
-    checkout = Path(environ["HARNESS_CHECKOUT"])
+    checkout, worktree = Path(environ["HARNESS_CHECKOUT"]), Path(environ["HARNESS_WORKTREE"])
     files = [(name, getattr(module, "__file__", None)) for name, module in [*sys.modules.items()]]
     ours = {"__main__", "__mp_main__", __name__.partition(".")[0]}
     found = {
@@ -46,7 +46,7 @@ def find_strays(environ: Environ) -> list[str]:
         for name, file in files
         if isinstance(file, str)
         and file.startswith(str(checkout))
-        and _belongs_to(Path(file), checkout)
+        and _belongs_to(Path(file), checkout, worktree)
     }
     return sorted(name for name in found - ours if not name.startswith("_harness_"))
 
@@ -58,13 +58,13 @@ def _redirect(first: list[str], entries: list[str], worktree: Path, checkout: Pa
 
 def _counterpart(folder: Path, worktree: Path, checkout: Path) -> str | None:
     """Return the worktree's folder for one of the checkout's, if there is one."""
-    if not _belongs_to(folder, checkout):
+    if not _belongs_to(folder, checkout, worktree):
         return None
     there = worktree / folder.relative_to(checkout)
     return str(there) if there.is_dir() else None
 
 
-def _belongs_to(path: Path, checkout: Path) -> bool:
-    """Return whether it is the checkout's own: worktrees and an environment inside are not."""
-    others = (checkout / ".harness", Path(sys.prefix))
+def _belongs_to(path: Path, checkout: Path, worktree: Path) -> bool:
+    """Return whether it is the checkout's own: the worktree and an environment inside are not."""
+    others = (worktree, Path(sys.prefix))
     return path.is_relative_to(checkout) and not any(path.is_relative_to(one) for one in others)

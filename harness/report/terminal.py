@@ -1,6 +1,7 @@
 """What a person reads after a run: tables of rates with intervals, causes, and the verdict."""
 
 import textwrap
+from pathlib import Path
 
 from rich.cells import cell_len
 from rich.console import Console
@@ -102,7 +103,7 @@ def _print_lists(report: Report, console: Console) -> None:
     if report.signatures:
         console.print()
     for signature in report.signatures[:_LISTED]:
-        _print_signature(signature, report.run.id, console)
+        _print_signature(signature, console)
     for line in list_warmups(report)[:_LISTED]:
         print_line(console, line, "yellow")
     for reason in report.infrastructure[:_LISTED]:
@@ -113,17 +114,24 @@ def _print_lists(report: Report, console: Console) -> None:
         print_line(console, f"note: {note}", "dim")
 
 
-def _print_signature(signature: SignatureCount, run_id: str, console: Console) -> None:
+def _print_signature(signature: SignatureCount, console: Console) -> None:
     """Print a signature, its cause in a line or two, and where the logs are."""
     what = f"{signature.n}x {signature.kind} in {signature.phase or '-'}: {signature.signature}"
     print_line(console, what, "bold")
     for line in find_cause(signature.message):
         print_line(console, line, indent="    ")
     if signature.example:
-        folder = f".harness/runs/{run_id}/{signature.example}"
-        print_line(console, f"{signature.id}, log: {folder}/rank0.log", "dim", "    ")
+        if signature.folder:
+            log = _shorten_path(f"{signature.folder}/rank0.log")
+            print_line(console, f"{signature.id}, log: {log}", "dim", "    ")
         commands = f"harness show {signature.example} · harness rerun {signature.example}"
         print_line(console, commands, "dim", "    ")
+
+
+def _shorten_path(path: str) -> str:
+    """Return the path as one types it here: relative if it is below the current folder."""
+    here = Path.cwd()
+    return str(Path(path).relative_to(here)) if Path(path).is_relative_to(here) else path
 
 
 def find_cause(message: str) -> list[str]:

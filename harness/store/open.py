@@ -20,20 +20,17 @@ from harness.store.location import check_location, is_read_only
 from harness.store.migration import copy_to_memory, migrate_file
 from harness.store.store import Store
 
-DEFAULT_PATH = Path(".harness/store.sqlite")
-
 #: How long a statement waits for another process that holds the database.
 _BUSY_S = 5.0
 
 
-def open_store(location: str | None, *, write: bool) -> Store:
+def open_store(location: str, *, write: bool) -> Store:
     """Open a SQLite path, or a SQLAlchemy URL. Make a new store only if `write`.
 
     An older store is migrated on a copy if `write`, else read as it is. Raise StoreError if the
     store is missing (for readers), unwritable, foreign, newer, tampered with, or on a network file
     system.
     """
-    location = location or str(DEFAULT_PATH)
     try:
         if "://" in location:
             return Store(_open_url(location, write=write))

@@ -36,7 +36,7 @@ def read_run(row: sa.Row[Any]) -> RunRecord:
         **{
             **values,
             "status": RunStatus(values["status"]),
-            "driver": driver and DriverIdentity(driver["host"], driver["pid"]),
+            "driver": driver and DriverIdentity(**driver),
             "parts": tuple(values["parts"]),
         }
     )

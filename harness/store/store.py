@@ -9,7 +9,7 @@ from typing import Any, Self
 
 import sqlalchemy as sa
 
-from harness.core.errors import StoreError, UsageError
+from harness.core.errors import StoreError
 from harness.core.records import (
     AttemptIdentity,
     AttemptRow,
@@ -24,6 +24,7 @@ from harness.core.statuses import VALID, AttemptStatus, RunStatus
 from harness.store import schema
 from harness.store.cleaning import clean
 from harness.store.rows import AttemptRows, make_rows, read_attempt, read_run
+from harness.store.selection import select_attempt, select_run
 
 _CHECKPOINT_TRIES = 10
 _CHECKPOINT_WAIT_S = 0.1
@@ -107,17 +108,7 @@ class Store:
 
     def run(self, name: str) -> RunRecord:
         """The run with this id, unique prefix, or `latest`. Raises UsageError where none fits."""
-        runs = self.runs()
-        if name == "latest" and runs:
-            return runs[0]
-        found = [run for run in runs if run.id == name] or [
-            run for run in runs if name and run.id.startswith(name)
-        ]
-        if len(found) == 1:
-            return found[0]
-        if found:
-            raise UsageError(f"run {name!r} is ambiguous: {', '.join(r.id for r in found[:5])}")
-        raise UsageError(f"no run {name!r} in this store; `harness runs` lists {len(runs)}")
+        return select_run(self.runs(), name)
 
     def attempts(self, run_id: str, *, warmup: bool = False) -> list[AttemptRow]:
         """The attempts of a run in lease order; a replacement follows what it replaces.
@@ -143,14 +134,15 @@ class Store:
 
     def attempt(self, name: str) -> AttemptRow:
         """The attempt with this id or unique prefix. Raises UsageError where none fits."""
+        return select_attempt(self.find_attempts(name), name)
+
+    def find_attempts(self, prefix: str) -> list[AttemptRow]:
+        """Return two attempts at most whose ids begin so, the one of this id among them."""
         table = schema.attempt
-        query = sa.select(table).where(table.c.id.startswith(name, autoescape=True)).limit(2)
+        query = sa.select(table).where(table.c.id.startswith(prefix, autoescape=True))
         with self._connect() as connection:
-            rows = [read_attempt(dict(row._mapping)) for row in connection.execute(query)]
-        exact = [row for row in rows if row.id == name]
-        if not name or len(exact or rows) != 1:
-            raise UsageError(f"{'ambiguous' if rows else 'no'} attempt {name!r} in this store")
-        return (exact or rows)[0]
+            found = connection.execute(query.order_by(sa.func.length(table.c.id)).limit(2))
+            return [read_attempt(dict(row._mapping)) for row in found]
 
     def read_rows(self, run_id: str) -> list[AttemptRows]:
         """Return the attempts of a run as they lie in the tables, without what is large."""

@@ -183,6 +183,11 @@ def test_a_comment_ends_in_a_verdict_that_is_bound_to_both_commits(runner: Runne
     assert "recorded" in answer or "no graph captured" in answer
     summary = place.summary()
     assert "5/5 against 0/5" in summary
+    # What the workflow uploads lies outside the measured checkout.
+    assert (runner.temp / "harness/store.sqlite").is_file()
+    assert len(list(runner.temp.glob("harness/runs/*/*/rank0.log"))) == 10
+    assert (runner.temp / "result/report.html").is_file()
+    assert not (place.folder / "work/.harness").exists()
 
 
 def test_a_pull_request_that_forges_its_result_does_not_get_it_published(runner: Runner) -> None:

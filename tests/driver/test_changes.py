@@ -96,12 +96,12 @@ def take_fingerprint_of_nothing() -> dict[str, Any]:
 
 
 def test_a_run_has_one_driver(tmp_path: Path) -> None:
-    record = RunRecord("r", 1.0, 7, "cpu", {}, {}, {}, driver=identify_driver())
+    record = RunRecord("r", 1.0, 7, "cpu", {}, {}, {}, driver=identify_driver(tmp_path))
     assert not has_driver(tmp_path)
     with own_run(record, tmp_path):
         assert has_driver(tmp_path)
         with (
-            pytest.raises(UsageError, match=f"process {identify_driver().pid} on "),
+            pytest.raises(UsageError, match=f"process {identify_driver(tmp_path).pid} on "),
             own_run(record, tmp_path),
         ):
             pass

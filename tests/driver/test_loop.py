@@ -75,7 +75,7 @@ def test_a_pending_replacement_is_outstanding(begin: Open) -> None:
     pool = FakePool(script, devices=1)
     pool.before_wait = interrupt_at_look(3, "SIGTERM")
     execute(run.context, pool, run.session, queue)
-    run.store.reopen_run("r", identify_driver())
+    run.store.reopen_run("r", identify_driver(run.context.folder))
     assert run.outstanding() == [(2, 0, 0), (3, 0, 0), (1, 1, 0)]
 
 

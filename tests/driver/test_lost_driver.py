@@ -9,10 +9,9 @@ from harness.core.plan import Plan, plan_to_dict
 from harness.core.records import RunRecord
 from harness.core.statuses import RunStatus
 from harness.driver.commands.report import show_run
-from harness.driver.commands.runs import describe_status
 from harness.driver.context import find_run_folder
 from harness.driver.outputs import Outputs
-from harness.driver.ownership import own_run
+from harness.driver.ownership import describe_status, own_run
 from harness.store.open import open_store
 
 PLAN = Plan((), 1, 7, False, False)
@@ -24,7 +23,7 @@ def test_a_running_run_without_a_driver_is_shown_as_such(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert "driver is gone" in describe_status(RECORD)
-    with own_run(RECORD, find_run_folder("r")):
+    with own_run(RECORD, find_run_folder(RECORD)):
         assert describe_status(RECORD) == RunStatus.RUNNING
 
 

@@ -83,7 +83,7 @@ def test_a_resumed_run_makes_the_warm_up_attempts_that_are_missing(begin: Open) 
     assert execute(run.context, pool, run.session, list_planned(run.context.plan)) == (
         ExitCode.INTERRUPTED
     )
-    run.store.reopen_run("r", identify_driver())
+    run.store.reopen_run("r", identify_driver(run.context.folder))
     assert [one.make_id("r") for one in run.queue_again()] == ["r.w1", "r.0", "r.1", "r.2", "r.3"]
 
 

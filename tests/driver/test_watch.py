@@ -1,5 +1,6 @@
 """A run that goes on, seen from its store and its event files, and drawn."""
 
+import contextlib
 import io
 import json
 from dataclasses import replace
@@ -10,12 +11,14 @@ from rich.console import Console
 
 from harness.attempt.launch import DEVICES_FILE
 from harness.core.plan import plan_from_dict
-from harness.core.records import AttemptRow, RunRecord
+from harness.core.records import AttemptRow, DriverIdentity, RunRecord
 from harness.core.statuses import AttemptStatus, RunStatus
 from harness.driver.commands import watch
 from harness.driver.commands.watch import read_devices, read_events, read_live_run
 from harness.driver.live_state import LiveState, estimate_seconds_left, read_position
+from harness.driver.ownership import own_run
 from harness.report.live import LiveAttempt, describe_event, describe_live, render_live
+from harness.store.group import StoreGroup
 from tests.report.runs import ASCENDING, make_counts
 
 COUNTS = make_counts({ASCENDING: 2}, 10, missing=6, run_status="running")
@@ -26,11 +29,15 @@ class StoredRun:
     """A store that holds one run."""
 
     def __init__(self, folder: Path, status: RunStatus = RunStatus.RUNNING) -> None:
-        self.record: RunRecord = replace(COUNTS.run, status=status)
+        driver = DriverIdentity("host", 7, str(folder))
+        self.record: RunRecord = replace(COUNTS.run, status=status, driver=driver)
         self.rows: list[AttemptRow] = [
             replace(row, folder=str(folder / row.id), started=float(row.position))
             for row in COUNTS.attempts
         ]
+
+    def runs(self) -> list[RunRecord]:
+        return [self.record]
 
     def run(self, _name: str) -> RunRecord:
         return self.record
@@ -65,7 +72,9 @@ def test_cells_and_attempts_under_way_come_from_the_store_and_the_event_files(
     write_events(tmp_path / "r.0", {"event": "phase", "t": 1.0, "rank": 0, "name": "run"})
     (tmp_path / "r.14" / DEVICES_FILE).write_text('["cpu:0", "cpu:1"]')
     now = (tmp_path / "r.14" / "events.jsonl").stat().st_mtime + 5
-    run = read_live_run(StoredRun(tmp_path), "r", now)  # type: ignore[arg-type]
+    stored = StoredRun(tmp_path)
+    with own_run(stored.record, tmp_path):
+        run = read_live_run(stored, "r", now)  # type: ignore[arg-type]
     assert (run.ended, run.planned, run.failed) == (14, 20, 2)
     (under_way,) = run.attempts
     assert under_way.id == "r.14"
@@ -78,6 +87,17 @@ def test_a_run_that_has_ended_shows_no_attempt_under_way(tmp_path: Path) -> None
     write_events(tmp_path / "r.14", {"event": "phase", "t": 1.0, "rank": 0, "name": "run"})
     stored = StoredRun(tmp_path, RunStatus.COMPLETE)
     assert read_live_run(stored, "r", 1e9).attempts == ()  # type: ignore[arg-type]
+
+
+def test_a_run_whose_driver_is_gone_is_shown_as_such_and_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_events(tmp_path / "r.14", {"event": "phase", "t": 1.0, "rank": 0, "name": "run"})
+    group = contextlib.nullcontext(StoreGroup([StoredRun(tmp_path)]))  # type: ignore[list-item]
+    monkeypatch.setattr(watch, "open_known_stores", lambda _location: group)
+    assert watch.watch_run("latest", None) == 0
+    assert "driver is gone" in capsys.readouterr().out
+    assert read_live_run(StoredRun(tmp_path), "r", 2.0).attempts == ()  # type: ignore[arg-type]
 
 
 def test_watching_writes_nothing(tmp_path: Path) -> None:
@@ -104,14 +124,15 @@ def test_a_log_has_one_line_per_look_until_the_run_ends(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     stored = StoredRun(tmp_path)
-    stored.close = lambda: None  # type: ignore[attr-defined]
-    monkeypatch.setattr(watch, "open_store", lambda *_given, **_more: stored)
+    group = contextlib.nullcontext(StoreGroup([stored]))  # type: ignore[list-item]
+    monkeypatch.setattr(watch, "open_known_stores", lambda _location: group)
 
     def end(_seconds: float) -> None:
         stored.record = replace(stored.record, status=RunStatus.COMPLETE)
 
     monkeypatch.setattr("time.sleep", end)
-    assert watch.watch_run("latest", None) == 0
+    with own_run(stored.record, tmp_path):
+        assert watch.watch_run("latest", None) == 0
     first, last = capsys.readouterr().out.splitlines()
     assert first.startswith("run r: 14/20 attempts, 2 failed")
     assert last.endswith("complete")

@@ -30,7 +30,7 @@ def attempt(planned: PlannedAttempt, status: str, kind: str | None) -> AttemptRo
         zygote="z", isolation="fork", started=1.0 + 2.0 * position,
         wall_seconds=2.0, inside_seconds=1.9,
         capture=CaptureMeasurement("recorded", order, order, 1 << 20, 1 << 19, 0.5),
-        replays={}, notes=[], folder="f", log_tails={},
+        replays={}, notes=[], folder=f".harness/runs/r/r.{position}", log_tails={},
     )  # fmt: skip
 
 

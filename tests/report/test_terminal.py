@@ -151,11 +151,14 @@ def test_each_signature_has_its_cause_and_its_logs_below_the_table() -> None:
         10,
         "r.7",
         "Traceback (most recent call last):\n  x\n\nBoom: page 17\n",
+        folder=str(Path.cwd() / ".harness/runs/r/r.7"),
     )
     text = render(replace(report, signatures=(one,)))
     assert "10x assertion in run: Boom @ <n>" in text
     assert "    Boom: page 17" in text
-    assert ".harness/runs/r/r.7" in text
+    assert "log: .harness/runs/r/r.7/rank0.log" in text
+    elsewhere = replace(report, signatures=(replace(one, folder="/state/runs/r/r.7"),))
+    assert "log: /state/runs/r/r.7/rank0.log" in render(elsewhere)
 
 
 def rate_test(name: str, failed: int) -> TestRate:

@@ -1,5 +1,6 @@
 """Real git repositories in temporary folders, and the real command run inside them."""
 
+import contextlib
 import json
 import os
 import subprocess
@@ -10,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from harness.driver.state import locate_store
 
 PROJECT = Path(__file__).parents[2]
 
@@ -25,6 +28,12 @@ class Repository:
         self.git("config", "user.email", "somebody@example.org")
         self.git("config", "commit.gpgsign", "false")
         self.commit({".gitignore": ".harness/\n__pycache__/\n"})
+
+    @property
+    def store(self) -> Path:
+        """Where runs of its revisions are kept: outside of it."""
+        with contextlib.chdir(self.path):
+            return Path(locate_store(of_revisions=True))
 
     def git(self, *arguments: str) -> str:
         done = subprocess.run(

@@ -116,7 +116,7 @@ def test_the_contrast_speaks_of_head_and_base(
 def test_attempts_of_both_revisions_are_interleaved_in_blocks(
     measured: Done, toy: tuple[Repository, str, str]
 ) -> None:
-    with sqlite3.connect(toy[0].path / ".harness/store.sqlite") as store:
+    with sqlite3.connect(toy[0].store) as store:
         query = (
             "SELECT json_extract(cell, '$.rev'), repeat FROM attempt "
             "WHERE suite = 'tests/test_flakes.py' AND run_id = ? ORDER BY position"
@@ -179,7 +179,7 @@ def test_no_worktree_is_left(measured: Done, toy: tuple[Repository, str, str]) -
 def test_an_attempt_of_a_revision_can_be_made_again(
     call: Call, measured: Done, toy: tuple[Repository, str, str]
 ) -> None:
-    with sqlite3.connect(toy[0].path / ".harness/store.sqlite") as store:
+    with sqlite3.connect(toy[0].store) as store:
         query = (
             "SELECT id FROM attempt WHERE suite = 'tests/test_flakes.py' AND status = 'failed' "
             "AND run_id = ? AND json_extract(cell, '$.rev') = ?"
@@ -223,7 +223,7 @@ def test_a_killed_run_resumes_at_the_same_commits_and_interpreters(tmp_path: Pat
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    wait_for_attempts(made.path / ".harness/store.sqlite", 2)
+    wait_for_attempts(made.store, 2)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     assert len(made.worktrees()) == 2

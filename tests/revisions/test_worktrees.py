@@ -13,7 +13,7 @@ from harness.core.errors import UsageError
 from harness.core.revision import Revision
 from harness.driver.revisions.resolve import resolve
 from harness.driver.revisions.worktrees import (
-    FOLDER,
+    find_worktrees_folder,
     hold_worktrees,
     list_changed_files,
     locate_worktree,
@@ -49,7 +49,7 @@ def test_each_revision_stands_as_committed_and_none_is_left(
         (locate_worktree(revisions[0]) / "value.txt").write_text("golden")
         assert list_changed_files(revisions[0]) == ["value.txt"]
     assert repository.worktrees() == []
-    assert not [path for path in FOLDER.iterdir() if path.is_dir()]
+    assert not [path for path in find_worktrees_folder().iterdir() if path.is_dir()]
 
 
 def test_what_a_run_wrote_is_not_there_for_the_next(revisions: tuple[Revision, ...]) -> None:
@@ -140,7 +140,7 @@ def test_a_folder_removed_by_hand_is_made_anew(
     other = Other(repository, revisions)
     os.kill(other.process.pid or 0, signal.SIGKILL)
     other.process.join()
-    shutil.rmtree(FOLDER)
+    shutil.rmtree(find_worktrees_folder())
     with hold_worktrees(revisions):
         assert values(revisions) == ["base", "head"]
     assert repository.worktrees() == []
@@ -173,9 +173,10 @@ def test_large_files_stay_pointers_and_that_is_said(repository: Repository, tmp_
 
 def test_pytest_looks_no_higher_than_the_worktrees(revisions: tuple[Revision, ...]) -> None:
     with hold_worktrees(revisions):
-        assert (FOLDER / "pytest.ini").read_text() == "[pytest]\n"
+        assert (find_worktrees_folder() / "pytest.ini").read_text() == "[pytest]\n"
 
 
 def test_without_revisions_nothing_is_made(repository: Repository) -> None:
+    assert repository.path == Path.cwd()
     with hold_worktrees(()):
-        assert not (repository.path / FOLDER).exists()
+        assert not find_worktrees_folder().exists()

@@ -25,6 +25,7 @@ from harness.driver.queue import list_planned
 from harness.driver.revisions.git import git
 from harness.driver.revisions.open import open_revisions
 from harness.driver.revisions.resolve import resolve
+from harness.driver.state import locate_store
 from harness.stats.culprit import ENOUGH, Beliefs, Tally, choose_commit, weigh_commits
 from harness.store.open import open_store
 from harness.store.store import Store
@@ -90,6 +91,7 @@ def find_culprit(options: RunOptions, search: Search, location: str | None) -> i
     commits = list_commits(ends[0].sha, ends[1].sha)
     bisection = Bisection(commits, _make_key(options, commits))
     console = Console()
+    location = location or locate_store(of_revisions=True)
     with end_on_signals() as interruption, open_store(location, write=True) as store:
         session = Session(store, Outputs(quiet=True), interruption)
         bisection.read(store)

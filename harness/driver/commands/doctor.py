@@ -12,7 +12,8 @@ from harness.core.backends import BACKENDS, explain_absence, get_spec
 from harness.core.errors import StoreError
 from harness.core.exits import ExitCode
 from harness.driver.fingerprint import fingerprint
-from harness.store.open import DEFAULT_PATH, open_store
+from harness.driver.state import list_stores
+from harness.store.open import open_store
 
 
 def print_doctor(location: str | None) -> int:
@@ -30,7 +31,8 @@ def print_doctor(location: str | None) -> int:
         if name != "ray":
             table.add_row(name, version)
     table.add_row("ray", _ray())
-    table.add_row("store", escape(_store(location)))
+    for path in [location] if location else list_stores():
+        table.add_row("store", escape(_store(path)))
     console.print(table, soft_wrap=True)
     return ExitCode.OK
 
@@ -62,12 +64,12 @@ def _ray() -> str:
     return f"{metadata.version('ray')}; a run starts a private one unless --address is given"
 
 
-def _store(location: str | None) -> str:
+def _store(location: str) -> str:
     try:
         store = open_store(location, write=False)
     except StoreError as error:
         return str(error)
     try:
-        return f"{location or DEFAULT_PATH}, {len(store.runs())} runs"
+        return f"{location}, {len(store.runs())} runs"
     finally:
         store.close()

@@ -10,9 +10,9 @@ from harness.analysis.history import HistoryPoint, Series, StoredRun, collect_se
 from harness.analysis.wording import format_rate
 from harness.core.errors import UsageError
 from harness.core.exits import ExitCode
+from harness.driver.stores import open_known_stores
 from harness.stats.intervals import compute_clopper_pearson
-from harness.store.open import open_store
-from harness.store.store import Store
+from harness.store.group import StoreGroup
 
 _BARS = "▁▂▃▄▅▆▇█"
 _COLUMNS = ("test", "cell", "runs", "failed", "rate [95 %]", "by run", "changes")
@@ -23,11 +23,8 @@ def print_history(test: str | None, location: str | None, newest: int) -> int:
 
     Raise UsageError if no stored run holds such a test.
     """
-    store = open_store(location, write=False)
-    try:
-        series = collect_series(_read_runs(store, test, newest), test)
-    finally:
-        store.close()
+    with open_known_stores(location) as stores:
+        series = collect_series(_read_runs(stores, test, newest), test)
     if not series:
         raise UsageError(f"no stored attempt of {test or 'any suite'}; `harness runs` lists runs")
     table = Table(box=None, pad_edge=False)
@@ -39,10 +36,10 @@ def print_history(test: str | None, location: str | None, newest: int) -> int:
     return ExitCode.OK
 
 
-def _read_runs(store: Store, test: str | None, newest: int) -> list[StoredRun]:
+def _read_runs(stores: StoreGroup, test: str | None, newest: int) -> list[StoredRun]:
     return [
         (record, store.attempts(record.id), store.test_counts(record.id) if test else [])
-        for record in store.runs()[:newest]
+        for store, record in stores.list_runs()[:newest]
     ]
 
 

@@ -29,7 +29,7 @@ from harness.core.suite import (
     role_backends,
 )
 from harness.driver.planning import gate_order
-from harness.store.open import open_store
+from harness.driver.stores import open_known_stores
 
 _COLUMNS = ("class", "prefill, decode, draft", "not in CI", "in CI", "observed")
 #: Newest runs looked at for observations.
@@ -79,13 +79,11 @@ def _list_cells(one: EngineDeclaration) -> list[Cell]:
 def _captures(location: str | None) -> list[AttemptRow]:
     """Attempts of the newest runs that captured; none where there is no store."""
     try:
-        store = open_store(location, write=False)
+        with open_known_stores(location) as stores:
+            newest = stores.list_runs()[:_RUNS]
+            rows = [row for store, run in newest for row in store.attempts(run.id)]
     except StoreError:
         return []
-    try:
-        rows = [row for run in store.runs()[:_RUNS] for row in store.attempts(run.id)]
-    finally:
-        store.close()
     return [row for row in rows if row.capture.trace]
 
 

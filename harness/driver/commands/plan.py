@@ -11,12 +11,12 @@ from harness.analysis.wording import format_percent
 from harness.core.errors import NoStoreError
 from harness.core.exits import ExitCode
 from harness.core.plan import plan_from_dict
+from harness.driver.stores import open_known_stores
 from harness.stats.attempts_needed import attempts_needed_until_decided, compute_device_hours
 from harness.stats.contrasts import ALPHA
 from harness.stats.intervals import attempts_needed_below, attempts_needed_below_anytime
 from harness.stats.power import attempts_needed_fixed, check_contrasts
 from harness.stats.wording import count_contrasts
-from harness.store.open import open_store
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,18 +105,15 @@ def _table(rows: list[tuple[str, float]], precedent: Precedent | None) -> Table:
 def _precedent(name: str | None, location: str | None) -> Precedent | None:
     """The run to cost by: the one named, else the newest, else none."""
     try:
-        store = open_store(location, write=False)
+        with open_known_stores(location) as stores:
+            if name is None and not stores.list_runs():
+                return None
+            store, run = stores.find_run(name or "latest")
+            rows = store.attempts(run.id)
     except NoStoreError:
         if name or location:
             raise
         return None
-    try:
-        if name is None and not store.runs():
-            return None
-        run = store.run(name or "latest")
-        rows = store.attempts(run.id)
-    finally:
-        store.close()
     plan = plan_from_dict(run.plan)
     costs = []
     for planned in plan.runnable:

@@ -25,7 +25,7 @@ from harness.driver.context import RunContext
 from harness.driver.processes import make_supervisor_settings
 from harness.driver.restoring import restore_context
 from harness.driver.revisions.worktrees import hold_worktrees
-from harness.store.open import open_store
+from harness.driver.stores import open_known_stores
 
 _EXIT_CODES = {
     AttemptStatus.PASSED: ExitCode.OK,
@@ -61,12 +61,9 @@ def rerun_attempt(name: str, location: str | None) -> int:
 
 
 def _find(name: str, location: str | None) -> tuple[AttemptRow, RunContext]:
-    store = open_store(location, write=False)
-    try:
-        row = store.attempt(name)
+    with open_known_stores(location) as stores:
+        store, row = stores.find_attempt(name)
         context = restore_context(store.run(row.run_id))
-    finally:
-        store.close()
     isolation: Isolation = "fork" if row.isolation == "fork" else "spawn"
     return row, replace(context, isolation=isolation)
 

@@ -24,6 +24,7 @@ from harness.driver.restoring import restore_context
 from harness.driver.revisions.worktrees import hold_worktrees
 from harness.driver.state import refuse_tracked_state
 from harness.driver.stopping import Stopping
+from harness.driver.stores import locate_run
 from harness.store.open import open_store
 from harness.store.store import Store
 
@@ -37,6 +38,7 @@ def resume_run(
     """
     outputs.check()
     refuse_tracked_state()
+    location = locate_run(name, location)
     with end_on_signals() as interruption, open_store(location, write=True) as store:
         context = _restore(store.run(name), given)
         session = Session(store, outputs, interruption, verbose)
@@ -86,6 +88,6 @@ def _continue(context: RunContext, session: Session, queue: Sequence[QueuedAttem
         open_pool(wanted) as pool,
     ):
         session.interruption.install()  # Ray has handlers of its own
-        session.store.reopen_run(context.run_id, identify_driver())
+        session.store.reopen_run(context.run_id, identify_driver(context.folder))
         Console(stderr=True).print(messages.say_missing(context.run_id, len(queue)))
         return execute(context, pool, session, queue)

@@ -21,7 +21,7 @@ from harness.core.records import RunRecord
 from harness.core.revision import Revision
 from harness.driver import messages
 from harness.driver.announce import print_plan
-from harness.driver.context import RunContext
+from harness.driver.context import RunContext, make_run_folder_path
 from harness.driver.execution import Session, execute
 from harness.driver.fingerprint import fingerprint
 from harness.driver.interruption import end_on_signals
@@ -36,7 +36,7 @@ from harness.driver.processes import (
 )
 from harness.driver.queue import list_planned
 from harness.driver.revisions.open import open_revisions
-from harness.driver.state import refuse_tracked_state
+from harness.driver.state import locate_store, refuse_tracked_state
 from harness.store.open import open_store
 from harness.store.store import Store
 
@@ -82,6 +82,7 @@ def start_run(options: RunOptions, location: str | None, outputs: Outputs, verbo
         if options.address is None:
             # Every mistake is found before Ray's five seconds are spent.
             request.make_plan(_count_local_devices(request))
+        location = location or locate_store(of_revisions=bool(revisions))
         with end_on_signals() as interruption, open_store(location, write=True) as store:
             return _measure(request, Session(store, outputs, interruption, verbose))
 
@@ -138,13 +139,15 @@ def make_record(request: RunRequest, plan: Plan, members: Sequence[Member]) -> R
     devices: list[dict[str, Any]] = [
         {**asdict(member.device), "node": member.host} for member in members
     ]
+    run_id = secrets.token_hex(4)  # eight characters that no shell and no file system minds
+    folder = make_run_folder_path(run_id, of_revisions=bool(plan.revisions))
     return RunRecord(
-        id=secrets.token_hex(4),  # eight characters that no shell and no file system minds
+        id=run_id,
         created=time.time(),
         seed=plan.seed,
         device=request.device,
         plan=plan_to_dict(plan),
         options=store_options(replace(request.options, isolation=request.isolation)),
         fingerprint=fingerprint(devices, () if plan.revisions else request.options.suites),
-        driver=identify_driver(),
+        driver=identify_driver(folder),
     )

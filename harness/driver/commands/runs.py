@@ -9,35 +9,24 @@ from rich.table import Table
 from harness.core.exits import ExitCode
 from harness.core.plan import plan_from_dict, schedule
 from harness.core.records import RunRecord
-from harness.core.statuses import AttemptStatus, RunStatus
-from harness.driver.context import find_run_folder
-from harness.driver.ownership import has_driver
-from harness.store.open import open_store
+from harness.core.statuses import AttemptStatus
+from harness.driver.ownership import describe_status
+from harness.driver.stores import open_known_stores
 from harness.store.store import Store
 
 _COLUMNS = ("run", "started", "status", "device", "attempts", "failed", "suites")
 
 
 def list_runs(location: str | None) -> int:
-    """Print the runs of a store. Return the exit code."""
-    store = open_store(location, write=False)
-    try:
-        table = Table(box=None)
-        for name in _COLUMNS:
-            table.add_column(name)
-        for record in store.runs():
+    """Print the runs of the stores. Return the exit code."""
+    table = Table(box=None)
+    for name in _COLUMNS:
+        table.add_column(name)
+    with open_known_stores(location) as stores:
+        for store, record in stores.list_runs():
             table.add_row(*_describe(record, store))
-        Console().print(table)
-    finally:
-        store.close()
+    Console().print(table)
     return ExitCode.OK
-
-
-def describe_status(record: RunRecord) -> str:
-    """Return how the run stands; one that is marked running may have lost its driver."""
-    if record.status is RunStatus.RUNNING and not has_driver(find_run_folder(record.id)):
-        return "running (its driver is gone: --resume goes on)"
-    return record.status
 
 
 def _describe(record: RunRecord, store: Store) -> tuple[str, ...]:

@@ -13,9 +13,9 @@ from harness.core.exits import ExitCode
 from harness.core.records import AttemptRow
 from harness.core.signature import make_cluster_id
 from harness.driver.evidence import read_folder
+from harness.driver.stores import open_known_stores
 from harness.report.attempt_view import AttemptFiles, SimilarFailures, describe_attempt
 from harness.report.terminal import print_line
-from harness.store.open import open_store
 
 #: Evidence that is shown at once, and how much of each file is read.
 _SHOWN = ("last-words.json", "stacks.txt", "processes.txt", "gpu.json", "kernel.txt")
@@ -24,9 +24,10 @@ _MOST_BYTES = 1 << 20
 
 def show_attempt(name: str, location: str | None) -> int:
     """Print the attempt. Return the exit code."""
-    with open_store(location, write=False) as store:
-        row = store.attempt(name)
-        similar = _count_similar(row, store.count_signatures())
+    with open_known_stores(location) as stores:
+        row = stores.find_attempt(name)[1]
+        counted = [one for store in stores.stores for one in store.count_signatures()]
+        similar = _count_similar(row, counted)
     console = Console()
     files = _read_files(Path(row.folder))
     cell = parse_cell_key(row.cell).label

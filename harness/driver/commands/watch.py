@@ -18,9 +18,11 @@ from harness.core.exits import ExitCode
 from harness.core.plan import plan_from_dict
 from harness.core.records import AttemptRow
 from harness.core.statuses import RunStatus
+from harness.driver.context import find_run_folder
 from harness.driver.live_state import LiveState, estimate_seconds_left
+from harness.driver.ownership import describe_status, is_abandoned
+from harness.driver.stores import open_known_stores
 from harness.report.live import LiveRun, describe_event, describe_live, render_live
-from harness.store.open import open_store
 from harness.store.store import Store
 
 #: Seconds between looks, and between the lines of a log.
@@ -34,16 +36,13 @@ _STALE_S = 3600.0
 
 def watch_run(name: str, location: str | None) -> int:
     """Show a run until it ends. Return the exit code."""
-    store = open_store(location, write=False)
-    try:
-        run_id = store.run(name).id
+    with open_known_stores(location) as stores:
+        store, run = stores.find_run(name)
         console = Console()
         if console.is_terminal:
-            _draw(store, run_id, console)
+            _draw(store, run.id, console)
         else:
-            _log(store, run_id)
-    finally:
-        store.close()
+            _log(store, run.id)
     return ExitCode.OK
 
 
@@ -65,7 +64,7 @@ def _look(store: Store, run_id: str, every: float) -> Iterator[LiveRun]:
         run = read_live_run(store, run_id, time.time())
         yield run
         if run.status != RunStatus.RUNNING:
-            return
+            return  # it has ended, or its driver is gone
         time.sleep(every)
 
 
@@ -76,25 +75,20 @@ def read_live_run(store: Store, run_id: str, now: float) -> LiveRun:
     for row in rows:
         if not row.is_owed:
             state.end(row.id, row.status, _describe_failure(row))
-    if record.status is RunStatus.RUNNING:
+    if record.status is RunStatus.RUNNING and not is_abandoned(record):
         known = {row.id for row in (*rows, *store.attempts(run_id, warmup=True))}
-        folder = _find_folder(rows, run_id)
+        folder = find_run_folder(record)
         for attempt_id, started, doing in _list_under_way(folder, known, now):
             if state.knows(attempt_id):
                 state.act(attempt_id, started, doing)
                 state.devices[attempt_id] = read_devices(folder / attempt_id)
     left = len(state.queue) - len({row.position for row in rows if not row.is_owed})
     seconds = estimate_seconds_left([row.started for row in rows], now, left)
-    return state.show(record.status.value, now, seconds)
+    return state.show(describe_status(record), now, seconds)
 
 
 def _describe_failure(row: AttemptRow) -> str | None:
     return f"{row.kind}: {row.signature or row.message}" if row.kind else None
-
-
-def _find_folder(rows: list[AttemptRow], run_id: str) -> Path:
-    """Return the folder of the run's attempts, beside those that are stored."""
-    return Path(rows[-1].folder).parent if rows else Path(".harness/runs") / run_id
 
 
 def _list_under_way(

@@ -14,13 +14,17 @@ from pathlib import Path
 from harness.core.errors import UsageError
 from harness.core.revision import Revision
 from harness.driver.revisions.git import GitError, git
+from harness.driver.state import find_state_folder
 
-FOLDER = Path(".harness/worktrees")
+
+def find_worktrees_folder() -> Path:
+    """Return where worktrees are made: outside every checkout, unless somebody says otherwise."""
+    return find_state_folder(of_revisions=True) / "worktrees"
 
 
 def locate_worktree(revision: Revision) -> Path:
     """Where the revision's worktree stands, absolute."""
-    return FOLDER.absolute() / revision.sha
+    return find_worktrees_folder() / revision.sha
 
 
 @contextlib.contextmanager
@@ -32,10 +36,11 @@ def hold_worktrees(revisions: Sequence[Revision]) -> Iterator[None]:
     if not revisions:
         yield
         return
-    FOLDER.mkdir(parents=True, exist_ok=True)
+    folder = find_worktrees_folder()
+    folder.mkdir(parents=True, exist_ok=True)
     # pytest looks for its configuration in every folder above a suite. It must not find that of the
     # checkout around the worktrees.
-    (FOLDER / "pytest.ini").write_text("[pytest]\n", encoding="utf-8")
+    (folder / "pytest.ini").write_text("[pytest]\n", encoding="utf-8")
     held: list[tuple[Revision, int]] = []
     try:
         with _exclusive():
@@ -91,7 +96,7 @@ def _acquire(revision: Revision) -> int:
 
 def _sweep() -> None:
     """Remove what killed runs left behind."""
-    for left in FOLDER.glob("*.lock"):
+    for left in find_worktrees_folder().glob("*.lock"):
         if left.name != _GUARD:
             _remove_unused(left.stem)
 
@@ -101,13 +106,13 @@ def _remove_unused(sha: str) -> None:
     try:
         if _try_lock(lock):
             _remove(sha)
-            (FOLDER / f"{sha}.lock").unlink()
+            (find_worktrees_folder() / f"{sha}.lock").unlink()
     finally:
         os.close(lock)
 
 
 def _remove(sha: str) -> None:
-    path = FOLDER.absolute() / sha
+    path = find_worktrees_folder() / sha
     with contextlib.suppress(GitError):  # none stands there, or a part of one
         git(Path.cwd(), "worktree", "remove", "--force", "--force", str(path))
     shutil.rmtree(path, ignore_errors=True)
@@ -118,13 +123,14 @@ _GUARD = "all.lock"
 
 @contextlib.contextmanager
 def _exclusive() -> Iterator[None]:
-    with (FOLDER / _GUARD).open("w") as guard:
+    with (find_worktrees_folder() / _GUARD).open("w") as guard:
         fcntl.flock(guard, fcntl.LOCK_EX)
         yield
 
 
 def _open_lock(sha: str) -> int:
-    return os.open(FOLDER / f"{sha}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+    return os.open(find_worktrees_folder() / f"{sha}.lock", flags, 0o644)
 
 
 def _try_lock(lock: int) -> bool:
