@@ -11,7 +11,7 @@ from typing import Any
 
 from harness.attempt import observing
 from harness.attempt.captures import Captures
-from harness.attempt.spec import AttemptSpec
+from harness.attempt.spec import AttemptSpec, SuiteCommands
 
 SINGLE_THREAD = {"OMP_NUM_THREADS": "1"}
 
@@ -108,7 +108,7 @@ class Launch:
             "python": self._spec.python,
             "log": self._logs[rank],
             "confined": False,
-            "args": make_pytest_arguments(self._spec) if rank == 0 else [],
+            "args": make_suite_arguments(self._spec) if rank == 0 else [],
             "fds": fds,
         }
 
@@ -142,11 +142,23 @@ def make_environment(spec: AttemptSpec, rank: int) -> dict[str, str]:
             "NCCL_NVLS_ENABLE": "0",
             **limit_threads(spec),
         }
+    if spec.kind != "pytest" or spec.commands != SuiteCommands():
+        given["HARNESS_SUITE"] = _describe_suite(spec)
+    if spec.overlaid:
+        given["HARNESS_OVERLAID"] = ",".join(spec.overlaid)
     if spec.follower is not None:
         given["HARNESS_FOLLOWER"] = spec.follower
     if spec.visible_devices:
         given["CUDA_VISIBLE_DEVICES"] = spec.visible_devices[rank]
     return {**spec.env, **given}
+
+
+def _describe_suite(spec: AttemptSpec) -> str:
+    """Return what `harness/rank/suite_run.py` reads."""
+    commands = {"set_up": spec.commands.set_up, "tear_down": spec.commands.tear_down}
+    return json.dumps(
+        {"kind": spec.kind, "name": spec.name, "result": spec.commands.result, **commands}
+    )
 
 
 def limit_threads(spec: AttemptSpec) -> dict[str, str]:
@@ -157,9 +169,11 @@ def limit_threads(spec: AttemptSpec) -> dict[str, str]:
     return SINGLE_THREAD if spec.uses_engine or spec.tp > 1 else {}
 
 
-def make_pytest_arguments(spec: AttemptSpec) -> list[str]:
-    """Return the arguments of rank 0's pytest."""
-    arguments = list(spec.nodeids)
+def make_suite_arguments(spec: AttemptSpec) -> list[str]:
+    """Return the arguments of rank 0's pytest, or the words of its program."""
+    arguments = [*spec.nodeids, *spec.arguments]
+    if spec.kind != "pytest":
+        return arguments
     if spec.keyword is not None:
         arguments += ["-k", spec.keyword]
     if spec.in_process_reruns:

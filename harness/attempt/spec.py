@@ -11,6 +11,18 @@ from harness.core.last_words import AttemptWords
 Isolation = Literal["fork", "spawn"]
 
 
+@dataclass(frozen=True, slots=True)
+class SuiteCommands:
+    """What the configuration has done around a suite; `harness/rank/suite_run.py` does it."""
+
+    set_up: tuple[str, ...] = ()
+    tear_down: tuple[str, ...] = ()
+    collect: tuple[str, ...] = ()
+    """Patterns of files below the attempt's folder of work, to be kept."""
+    result: str = "exit-code"
+    """Of a command: `exit-code`, `junit:FILE` or `tap`."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptSpec:
     """One attempt to make."""
@@ -18,11 +30,20 @@ class AttemptSpec:
     run_id: str
     attempt_id: str
     nodeids: tuple[str, ...]
+    """What is run: pytest's paths and node ids, a unittest file, or a command's words."""
     folder: Path
     """Where its logs, events and trace go; made if absent."""
     python: str
     """The interpreter under test."""
     cwd: Path
+    name: str = ""
+    """What the configuration calls the suite."""
+    kind: Literal["pytest", "unittest", "command"] = "pytest"
+    arguments: tuple[str, ...] = ()
+    """What follows `nodeids`, as the user gave it."""
+    commands: SuiteCommands = field(default_factory=SuiteCommands)
+    overlaid: tuple[str, ...] = ()
+    """Axes that are laid over as variables and arguments: the suite reads them nowhere else."""
     deselect: tuple[str, ...] = ()
     keyword: str | None = None
     axes: Mapping[str, Any] = field(default_factory=dict)

@@ -7,6 +7,7 @@ from contextlib import closing, suppress
 from dataclasses import replace
 
 from harness.attempt.caches import Caches, has_passed
+from harness.attempt.collecting import collect_files
 from harness.attempt.evidence import EvidenceFolder, collect_evidence, needs_evidence
 from harness.attempt.keeper import KeeperLost, KeeperRefused, kill_marked
 from harness.attempt.launch import Launch, make_log_path, read_tail
@@ -145,6 +146,7 @@ class Supervisor:
                 self._zygotes.discard(place.keeper)
                 kill_marked(spec.attempt_id)
         record.ended = time.time()
+        collect_files(spec, record)
         record.log_tails = {
             rank: read_tail(make_log_path(spec.folder, rank)) for rank in range(spec.tp)
         }

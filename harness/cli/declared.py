@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from harness.core.errors import UsageError
 from harness.driver.declarations import Declared, list_declared
@@ -33,6 +34,17 @@ def take_run_options(command: Command) -> Command:
     call.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     call.__annotations__ = {one.name: one.annotation for one in parameters}
     return call
+
+
+class PassThroughCommand(TyperCommand):
+    """A command after whose `--` come arguments of the suite's own program."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse the command line, each word after `--` as one `--suite-arg`."""
+        if "--" in args:
+            at = args.index("--")
+            args = [*args[:at], *(f"--suite-arg={word}" for word in args[at + 1 :])]
+        return super().parse_args(ctx, args)
 
 
 def read_run_options(given: dict[str, Any]) -> RunOptions:

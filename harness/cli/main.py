@@ -8,7 +8,7 @@ import typer
 
 from harness.cli.bot import bot
 from harness.cli.capture_cost import capture_cost
-from harness.cli.declared import check_beside_resume, take_run_options
+from harness.cli.declared import PassThroughCommand, check_beside_resume, take_run_options
 from harness.cli.output_options import RESULTS, take_outputs
 from harness.core.errors import HarnessError
 from harness.core.exits import ExitCode
@@ -49,7 +49,7 @@ def _main(
     """Measure how often CUDA-graph-capture tests fail, of what, and what failures depend on."""
 
 
-@app.command()
+@app.command(cls=PassThroughCommand)
 @take_run_options
 @take_outputs
 def run(

@@ -19,7 +19,9 @@ def _find_missing_part(spec: AttemptSpec) -> str | None:
         return f"folder {spec.cwd} does not exist there"
     if not os.access(spec.python, os.X_OK):
         return f"interpreter {spec.python} cannot be executed there"
-    for nodeid in spec.nodeids:
+    # A command's words are no paths, and a package is found by its name.
+    named = spec.kind == "command" or "--pyargs" in spec.arguments
+    for nodeid in () if named else spec.nodeids:
         path = spec.cwd / nodeid.split("::")[0]
         if not path.exists():
             return f"suite {path} does not exist there"

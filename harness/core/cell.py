@@ -12,6 +12,8 @@ from harness.core.errors import UsageError
 Value = str | int
 
 ENV_PREFIX = "env:"
+#: Of a configured suite: the devices that the one process of an attempt sees.
+DEVICES_AXIS = "devices"
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 
 
@@ -50,8 +52,13 @@ class Cell:
 
     @property
     def tp(self) -> int:
-        """The tensor-parallel size: how many devices an attempt of this cell takes."""
+        """The tensor-parallel size: how many ranks an attempt of this cell has."""
         return int(self.get("tp", 1) or 1)
+
+    @property
+    def devices(self) -> int:
+        """How many devices an attempt takes: one a rank, or what its one process sees."""
+        return int(self.get(DEVICES_AXIS, self.tp) or 1)
 
     def get_environment(self) -> dict[str, str]:
         """Environment variables that this cell sets."""

@@ -15,21 +15,31 @@ from harness.core.errors import UsageError
 
 Literal = str | int | float | bool | None | list["Literal"] | dict[str, "Literal"]
 
-#: How many pytest parameters a test id may hold; longer ids are somebody's mistake or attack.
-_PART = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\[[^\]\x00-\x1f]{0,200}\])?")
+#: Longer ids are somebody's mistake or attack.
+_MOST_CHARACTERS = 4096
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 @dataclass(frozen=True, slots=True)
 class SuiteRef:
-    """Where a suite stands: `path`, `path::Class`, `path::Class::test` or `path::test`."""
+    """Where a suite stands: a file or folder, and the classes and the test in it.
+
+    name: what the configuration calls it; its path is then empty if it has no single file.
+    """
 
     path: str
     parts: tuple[str, ...] = ()
+    name: str = ""
 
     @property
     def nodeid(self) -> str:
         """The pytest node id, as the user wrote it."""
         return "::".join((self.path, *self.parts))
+
+    @property
+    def key(self) -> str:
+        """What plans and reports call the suite: its name, else its node id."""
+        return self.name or self.nodeid
 
 
 # What a suite of this project's engine has in its text: its import, or the declaration of a class.
@@ -65,12 +75,16 @@ class SuiteDeclarations:
 
 def parse_suite(text: str) -> SuiteRef:
     """Read a SUITE argument. Raises UsageError naming what is wrong with it."""
-    path, *parts = text.split("::")
+    path, colons, inside = text.partition("::")
     if not path:
         raise UsageError(f"suite {text!r} names no file; write FILE[::Class[::test]]")
-    if len(parts) > 2 or not all(_PART.fullmatch(part) for part in parts):
-        raise UsageError(f"suite {text!r} is not FILE[::Class[::test]]")
-    return SuiteRef(path, tuple(parts))
+    # A parameter's own text may hold anything, colons and brackets included.
+    names, bracket, parameter = inside.partition("[")
+    parts = names.split("::")
+    if (colons and not all(parts)) or _CONTROL.search(text) or len(text) > _MOST_CHARACTERS:
+        raise UsageError(f"suite {text[:200]!r} is not FILE[::Class[::test]]")
+    parts[-1] += bracket + parameter
+    return SuiteRef(path, tuple(parts) if colons else ())
 
 
 def read_declarations(ref: SuiteRef, folder: Path = Path()) -> SuiteDeclarations:
@@ -80,6 +94,9 @@ def read_declarations(ref: SuiteRef, folder: Path = Path()) -> SuiteDeclarations
     a literal; and where the named class or test does not stand in it.
     """
     path = folder / ref.path
+    if path.is_dir() or (path.is_file() and path.suffix != ".py"):
+        # A folder, or text with doctests: pytest knows what is in it.
+        return SuiteDeclarations(EngineDeclaration(), {}, has_plain_tests=True)
     if not path.is_file():
         raise UsageError(f"suite file {ref.path!r} does not exist")
     try:

@@ -73,6 +73,6 @@ def estimate_seconds(store: Store, plan: Plan, devices: int) -> float | None:
         known = seconds.get((planned.suite, planned.cell.key))
         if not known:
             return None
-        gangs = max(devices // planned.cell.tp, 1)
+        gangs = max(devices // planned.cell.devices, 1)
         total += statistics.median(known) * plan.repeats / gangs
     return total

@@ -1,19 +1,21 @@
 """One attempt between plan, supervisor and store: its specification, its ending, its lease."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from harness.attempt.caches import CACHES_AXIS
-from harness.attempt.spec import AttemptRecord, AttemptSpec
+from harness.attempt.spec import AttemptRecord, AttemptSpec, SuiteCommands
 from harness.cluster.devices import DeviceKind
 from harness.cluster.interface import Loss
 from harness.cluster.members import Gang
+from harness.core.cell import Cell
 from harness.core.kinds import KindScope
 from harness.core.plan import PlannedAttempt
 from harness.core.records import AttemptIdentity, Lease
 from harness.core.result import Ending
 from harness.core.revision import AXIS
 from harness.core.suite import uses_engine
+from harness.core.suite_setup import SuiteKind, SuiteSetup
 from harness.driver.context import RunContext
 from harness.driver.hooking import choose_hook
 from harness.driver.processes import choose_caches
@@ -55,10 +57,12 @@ def make_spec(
     """Return all that the supervisor needs for one attempt."""
     options, devices = context.options, [member.device for member in gang.members]
     place = find_place(context.plan.revisions, planned.cell)
-    return AttemptSpec(
+    visible = tuple(d.id for d in devices if d.kind == "cuda")
+    spec = AttemptSpec(
         run_id=context.run_id,
         attempt_id=attempt_id,
         nodeids=(planned.suite,),
+        arguments=options.suite_args,
         deselect=planned.deselect,
         keyword=options.keyword,
         # Neither a revision nor a compiler's cache is an argument of the engine.
@@ -82,9 +86,32 @@ def make_spec(
         cwd=place.cwd,
         device=devices[0].kind,
         devices=tuple(device.id for device in devices),
-        visible_devices=tuple(d.id for d in devices if d.kind == "cuda"),
+        visible_devices=visible if planned.cell.tp > 1 else (",".join(visible),) * bool(visible),
         in_ci=context.plan.in_ci,
         uses_engine=uses_engine(planned.suite, place.cwd),
+    )
+    setup = options.setups.get(planned.suite)
+    return apply_setup(spec, setup, planned.cell) if setup else spec
+
+
+def apply_setup(spec: AttemptSpec, setup: SuiteSetup, cell: Cell) -> AttemptSpec:
+    """Return the attempt as the configuration has its suite run in a cell."""
+    overlay = setup.lay_over(cell)
+    single = setup.kind is not SuiteKind.COMMAND and len(setup.targets) == 1
+    return replace(
+        spec,
+        name=spec.nodeids[0],
+        kind=setup.kind.value,
+        nodeids=setup.targets,
+        arguments=(*overlay.args, *spec.arguments),
+        deselect=tuple(one.removeprefix(f"{setup.cwd}/") for one in spec.deselect),
+        overlaid=tuple(setup.axes),
+        env={**spec.env, **overlay.make_environment()},
+        python=str(spec.cwd / setup.python) if setup.python else spec.python,
+        cwd=spec.cwd / setup.cwd,
+        timeout_s=setup.timeout_s or spec.timeout_s,
+        uses_engine=single and uses_engine(setup.targets[0], spec.cwd / setup.cwd),
+        commands=SuiteCommands(setup.set_up, setup.tear_down, setup.collect, setup.result),
     )
 
 

@@ -72,7 +72,7 @@ def _run_loop(
     stopping = Stopping(context.plan, [to_ended(row) for row in rows if not row.is_owed])
     parts = LoopParts(pool, ledger, progress, stopping, session.interruption)
     try:
-        pool.warm(min(planned.cell.tp for planned in context.plan.runnable))
+        pool.warm(min(planned.cell.devices for planned in context.plan.runnable))
     except KeyboardInterrupt as error:
         cause = session.interruption.cause or str(error) or "SIGINT"
         progress.say(messages.say_interrupted(cause))

@@ -112,7 +112,7 @@ class RunLoop:
             if self._is_empty(queued.source):
                 self._queue.popleft()
                 continue
-            tp = queued.planned.cell.tp
+            tp = queued.planned.cell.devices
             gang = self._pool.lease(tp)
             if gang is None:
                 if not self._in_flight and self._pool.largest_gang() < tp:
@@ -139,8 +139,8 @@ class RunLoop:
         return any(one.queued.warmup for one in self._in_flight.values())
 
     def _drop_unrunnable(self, tp: int) -> None:
-        runnable = [queued for queued in self._queue if queued.planned.cell.tp < tp]
-        dropped = [queued for queued in self._queue if queued.planned.cell.tp >= tp]
+        runnable = [queued for queued in self._queue if queued.planned.cell.devices < tp]
+        dropped = [queued for queued in self._queue if queued.planned.cell.devices >= tp]
         counted = sum(not queued.warmup for queued in dropped)
         self._owe(counted, messages.say_too_few_devices(tp))
         self._queue = deque(runnable)

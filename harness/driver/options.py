@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from harness.core.decision_rule import Alternative
 from harness.core.engine_arguments import AXES
 from harness.core.errors import UsageError
 from harness.core.plan import EXPECTED_RATES, check_repeats
+from harness.core.suite_setup import SuiteSetup, setup_from_dict
 from harness.driver.declarations import declare, restore
 from harness.driver.hooking import check_patches
 from harness.hook.registry import ORDER_PARTS
@@ -79,6 +80,10 @@ class RunOptions:
     rev_pythons: tuple[str, ...] = declare(
         (), "--rev-python", metavar="PATH,PATH", listed=True, group=MEASURE,
         help="One interpreter per revision (default: the running one).",
+    )  # fmt: skip
+    suite_args: tuple[str, ...] = declare(
+        (), "--suite-arg", metavar="TEXT", group=MEASURE,
+        help="Argument of pytest, or of the suite's program; what follows `--` is the same.",
     )  # fmt: skip
     keyword: str | None = declare(
         None, "-k", metavar="EXPR", help="pytest's -k, for every attempt.", group=MEASURE
@@ -169,6 +174,8 @@ class RunOptions:
         None, "--address", metavar="HOST:PORT|auto", group=MACHINE, beside_resume=True,
         help="Join this Ray cluster (default: a private one).",
     )  # fmt: skip
+    configured: Mapping[str, Any] = field(default_factory=dict)
+    """The set-ups of suites that the configuration names, in their stored form."""
 
     def __post_init__(self) -> None:
         check_repeats(self.repeats)
@@ -190,6 +197,11 @@ class RunOptions:
         check_patches(self.patches, self.axes)
         _check_question(self)
         _check_revisions(self)
+
+    @property
+    def setups(self) -> dict[str, SuiteSetup]:
+        """The set-ups of suites that the configuration names."""
+        return {name: setup_from_dict(stored) for name, stored in self.configured.items()}
 
     @property
     def axes(self) -> tuple[Axis, ...]:

@@ -5,17 +5,13 @@ from dataclasses import replace
 from functools import partial
 
 from harness.analysis.contrast_pairs import ask_question, list_pairs, name_cells
-from harness.attempt.caches import CACHE_CHOICES, CACHES_AXIS
-from harness.core import backends
 from harness.core.cell import Axis, Cell, check_distinct, cross
 from harness.core.decision_rule import Alternative, DecisionRule
-from harness.core.engine_arguments import BACKEND, check_axis
 from harness.core.errors import UsageError
 from harness.core.order import CaptureOrder, decide_order
 from harness.core.plan import Plan, PlannedCell
 from harness.core.revision import Revision
 from harness.core.suite import (
-    BACKEND_ROLES,
     EngineDeclaration,
     SuiteDeclarations,
     SuiteRef,
@@ -24,6 +20,7 @@ from harness.core.suite import (
     role_backends,
 )
 from harness.driver.applicability import find_misfits
+from harness.driver.axes import Machine, check_axes, complete_axes, list_engine_names
 from harness.driver.options import RunOptions
 from harness.driver.preflight import check_model, read_head_dim
 from harness.driver.revisions.sources import (
@@ -50,25 +47,28 @@ def make_plan(
     device: `cpu` or `cuda`; devices_on_a_node: the largest gang that can be leased; revisions:
     their worktrees stand.
     """
-    refs = [parse_suite(text) for text in options.suites]
+    setups = options.setups
+    refs = [_make_reference(text, options) for text in options.suites]
     sources = read_sources(refs, revisions)
+    machine = Machine(device, devices_on_a_node)
     axes = {
-        ref.nodeid: complete_axes(
-            options.axes, device, devices_on_a_node, any(ref.nodeid in s.engines for s in sources)
+        ref.key: complete_axes(
+            options.axes, machine, any(ref.key in s.engines for s in sources), setups.get(ref.key)
         )
         for ref in refs
     }
-    declared = [one for source in sources for one in source.declared.values()]
-    for one in axes.values():
-        check_axes(one, device, devices_on_a_node, declared)
+    names = list_engine_names(one for source in sources for one in source.declared.values())
+    for key, every in axes.items():
+        laid_over = setups[key].axes if key in setups else {}
+        check_axes([one for one in every if one.name not in laid_over], machine, names)
     for source in sources:
         for ref in refs:
-            source.attempt(ref, partial(_check_models, ref, source, axes[ref.nodeid]))
+            source.attempt(ref, partial(_check_models, ref, source, axes[ref.key]))
     check_measurable(refs, sources)
     cells = tuple(
         _plan_cell(ref, source, cell, device)
         for ref in refs
-        for cell in _cross_with_revisions(axes[ref.nodeid], revisions)
+        for cell in _cross_with_revisions(axes[ref.key], revisions)
         for source in sources
         if source.holds(cell)
     )
@@ -84,6 +84,14 @@ def make_plan(
     if plan.runnable and plan.until_decided:
         _check_decidable(plan)
     return plan
+
+
+def _make_reference(text: str, options: RunOptions) -> SuiteRef:
+    if text in options.setups:
+        return options.setups[text].make_reference(text)
+    if "--pyargs" in options.suite_args:
+        return SuiteRef("", (), text)  # a package, which pytest finds
+    return parse_suite(text)
 
 
 def _cross_with_revisions(axes: Sequence[Axis], revisions: Sequence[Revision]) -> list[Cell]:
@@ -118,64 +126,9 @@ def _check_decidable(plan: Plan) -> None:
         )
 
 
-def complete_axes(
-    given: tuple[Axis, ...], device: str, devices: int, has_engine: bool
-) -> list[Axis]:
-    """Return the given axes and the contract's defaults: order, backend, tp, in this order first.
-
-    has_engine: the suite builds this project's engine. Any other suite reads no order and no
-    backend, and a second device would only start a rank that it does not know: it gets one cell.
-    """
-    check_distinct(given)
-    named = {axis.name: axis for axis in given}
-    defaults = {
-        "order": (CaptureOrder.ASCENDING.value, CaptureOrder.DESCENDING.value),
-        "backend": tuple(backends.list_available(device)),
-        "tp": (2 if devices >= 2 and has_engine else 1,),
-    }
-    if not has_engine:
-        defaults = {name: defaults[name] for name in defaults if name in named or name == "tp"}
-    if set(BACKEND_ROLES) <= set(named):
-        defaults.pop("backend", None)
-    first = [named.pop(name, Axis(name, values)) for name, values in defaults.items()]
-    return first + [axis for axis in given if axis.name in named]
-
-
-def check_axes(
-    axes: list[Axis], device: str, devices: int, declared: list[SuiteDeclarations]
-) -> None:
-    """Raises UsageError naming what exists for an unknown axis or value."""
-    names = {
-        name for d in declared for e in (d.module, *d.classes.values()) for name in e.engine_args
-    }
-    for axis in axes:
-        if axis.name == CACHES_AXIS:
-            _check_caches(axis.values)
-            continue
-        check_axis(axis.name, axis.values, names)
-        for value in axis.values:
-            _check_is_here(axis.name, value, device, devices)
-
-
-def _check_caches(values: Sequence[str | int]) -> None:
-    for value in values:
-        if value not in CACHE_CHOICES:
-            raise UsageError(f"--caches {value!r}: choose from {', '.join(CACHE_CHOICES)}")
-
-
-def _check_is_here(name: str, value: str | int, device: str, devices: int) -> None:
-    """Raise UsageError if this machine lacks the backend or the devices that a value asks for."""
-    if name in (BACKEND, *BACKEND_ROLES):
-        backends.check_backend(str(value), device)
-    elif name == "tp" and int(value) > devices:
-        raise UsageError(
-            f"--tp {value}: a gang needs that many devices of one node, and there are {devices}"
-        )
-
-
 def _check_models(ref: SuiteRef, source: Source, axes: list[Axis]) -> None:
     """Raise UsageError if a checkpoint that a class or an axis names cannot be used."""
-    declared = source.declared[ref.nodeid]
+    declared = source.declared[ref.key]
     varied = {axis.name: axis.values for axis in axes}
     tps = [int(value) for value in varied.get("tp", ())]
     folders = {
@@ -205,9 +158,9 @@ def _select_declarations(
 
 
 def _plan_cell(ref: SuiteRef, source: Source, cell: Cell, device: str) -> PlannedCell:
-    if ref.nodeid in source.refused:
-        return PlannedCell(ref.nodeid, cell, refused=source.refused[ref.nodeid])
-    held = _select_declarations(ref, source.declared[ref.nodeid])
+    if ref.key in source.refused:
+        return PlannedCell(ref.key, cell, refused=source.refused[ref.key])
+    held = _select_declarations(ref, source.declared[ref.key])
     axes = cell.as_dict()
     barred = {
         name: found
@@ -218,7 +171,7 @@ def _plan_cell(ref: SuiteRef, source: Source, cell: Cell, device: str) -> Planne
         f"{name or 'plain tests'} not applicable: {'; '.join(found)}"
         for name, found in barred.items()
     )
-    planned = PlannedCell(ref.nodeid, cell, notes=notes)
+    planned = PlannedCell(ref.key, cell, notes=notes)
     if len(barred) == len(held):
         return replace(planned, refused="; ".join(notes))
     return replace(planned, deselect=tuple(f"{ref.path}::{name}" for name in barred if name))
@@ -232,7 +185,7 @@ def _find_misfits(
     device: str,
 ) -> list[str]:
     """Return why this project's engine cannot be built in a cell; another engine decides itself."""
-    if ref.nodeid not in source.engines:
+    if ref.key not in source.engines:
         return []
     head_dim = partial(read_head_dim, suite=ref.path, root=source.folder)
     return find_misfits(declared, axes, device, head_dim)

@@ -13,6 +13,7 @@ from harness.attempt.spec import Isolation
 from harness.core.cell import Value
 from harness.core.revision import Revision
 from harness.core.suite import uses_engine
+from harness.core.suite_setup import SuiteKind, SuiteSetup
 from harness.driver.context import RUNS
 from harness.driver.options import RunOptions
 from harness.driver.state import find_state_folder, locate_store
@@ -47,9 +48,14 @@ def choose_isolation(options: RunOptions, device: str) -> Isolation:
     """
     if options.isolation is not None:
         return "fork" if options.isolation == "fork" else "spawn"
-    if options.rev_pythons:
+    if options.rev_pythons or any(_is_spawned(setup) for setup in options.setups.values()):
         return "spawn"
     return "fork" if device == "cuda" or use_engine(options.suites) else "spawn"
+
+
+def _is_spawned(setup: SuiteSetup) -> bool:
+    """Return whether a zygote, which is this interpreter with pytest, cannot run the suite."""
+    return setup.python is not None or setup.kind is not SuiteKind.PYTEST
 
 
 def make_supervisor_settings(

@@ -14,8 +14,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from . import imports, reads, wire, words, worktree
+from . import command_run, imports, reads, unittest_run, wire, words, worktree
 from .exceptions import describe
+from .suite_run import read_suite_run, run_between
 
 if TYPE_CHECKING:
     from .plugin import WirePlugin
@@ -75,6 +76,15 @@ def _keep_descriptors_private() -> None:
 
 
 def _lead(arguments: Sequence[str]) -> int:
+    suite = read_suite_run(os.environ)
+    if suite.kind == "command":
+        return run_between(suite, lambda: command_run.run_command(suite, arguments))
+    if suite.kind == "unittest":
+        return run_between(suite, lambda: unittest_run.run_unittest(arguments))
+    return run_between(suite, lambda: _run_pytest(arguments))
+
+
+def _run_pytest(arguments: Sequence[str]) -> int:
     import pytest
 
     from .plugin import WirePlugin

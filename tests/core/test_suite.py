@@ -108,7 +108,25 @@ def test_a_missing_file_and_a_missing_class_are_named(suite: Path) -> None:
         read_declarations(parse_suite(f"{suite}::TestB"))
 
 
-@pytest.mark.parametrize("text", ["", "::A", "a.py::A::b::c", "a.py::A b", "a.py::", "a.py::$(x)"])
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("tests", ()),
+        ("a.py::A::B::test_c", ("A", "B", "test_c")),
+        ("a.py::test_odd[a]b]", ("test_odd[a]b]",)),
+        ("a.py::A::test_odd[a::b c]", ("A", "test_odd[a::b c]")),
+        ("a.py::test_long[" + "x" * 250 + "]", ("test_long[" + "x" * 250 + "]",)),
+        ("a.py::describe it::works", ("describe it", "works")),
+    ],
+)
+def test_any_node_id_of_pytest_is_a_suite(text: str, parts: tuple[str, ...]) -> None:
+    ref = parse_suite(text)
+    assert (ref.parts, ref.nodeid, ref.key) == (parts, text, text)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "::A", "a.py::", "a.py::A::", "a.py::A\n", "a.py::" + "x" * 5000]
+)
 def test_text_that_is_no_suite_is_refused(text: str) -> None:
     with pytest.raises(UsageError):
         parse_suite(text)

@@ -24,7 +24,7 @@ def _check(rest: str) -> list[str]:
     name = " ".join(words[:2]) if " ".join(words[:2]) in COMMANDS else words[0]
     if name not in COMMANDS:
         return [f"harness {name}"]
-    flags = re.findall(r"(?<![\w-])--?[a-zA-Z][\w-]*", rest)
+    flags = re.findall(r"(?<![\w-])--?[a-zA-Z][\w-]*", rest.split(" -- ")[0])
     return [f"harness {name} {flag}" for flag in flags if flag not in COMMANDS[name].flags]
 
 

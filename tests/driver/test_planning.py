@@ -12,8 +12,9 @@ from harness.core.errors import UsageError
 from harness.core.order import CaptureOrder
 from harness.core.suite import EngineDeclaration
 from harness.driver.applicability import find_misfits
+from harness.driver.axes import Machine, complete_axes
 from harness.driver.options import RunOptions
-from harness.driver.planning import complete_axes, gate_order, make_plan
+from harness.driver.planning import gate_order, make_plan
 from harness.driver.preflight import check_model, read_head_dim
 
 PLAIN = "def test_it(): ...\n"
@@ -53,7 +54,8 @@ def test_one_device_means_one_rank(suite: str) -> None:
 
 
 def test_given_axes_replace_the_defaults_and_others_follow() -> None:
-    axes = complete_axes((Axis("env:X", ("a",)), Axis("tp", (1,))), "cpu", 2, has_engine=True)
+    given = (Axis("env:X", ("a",)), Axis("tp", (1,)))
+    axes = complete_axes(given, Machine("cpu", 2), has_engine=True)
     assert [axis.name for axis in axes] == ["order", "backend", "tp", "env:X"]
 
 

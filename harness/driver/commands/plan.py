@@ -120,5 +120,5 @@ def _precedent(name: str | None, location: str | None) -> Precedent | None:
         key = planned.suite, planned.cell.key
         seconds = [row.wall_seconds for row in rows if (row.suite, row.cell) == key]
         if seconds:
-            costs.append((median(seconds), planned.cell.tp))
+            costs.append((median(seconds), planned.cell.devices))
     return Precedent(run.id, len(list_pairs(plan)), tuple(costs)) if costs else None

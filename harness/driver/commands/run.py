@@ -5,7 +5,6 @@ import secrets
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -14,18 +13,18 @@ from harness.attempt.spec import Isolation
 from harness.cluster.devices import DeviceKind, choose_kind, count_usable_cores, find_gpus
 from harness.cluster.members import Member
 from harness.cluster.messages import PoolSettings
-from harness.core.errors import UsageError
 from harness.core.order import is_in_ci
 from harness.core.plan import Plan, plan_to_dict
 from harness.core.records import RunRecord
 from harness.core.revision import Revision
 from harness.driver import messages
 from harness.driver.announce import print_plan
+from harness.driver.configuration.suites import choose_suites
 from harness.driver.context import RunContext, make_run_folder_path
 from harness.driver.execution import Session, execute
 from harness.driver.fingerprint import fingerprint
 from harness.driver.interruption import end_on_signals
-from harness.driver.options import DEFAULT_SUITE, RunOptions, spell_suite, store_options
+from harness.driver.options import RunOptions, store_options
 from harness.driver.outputs import Outputs
 from harness.driver.ownership import identify_driver, own_run
 from harness.driver.planning import make_plan
@@ -76,7 +75,7 @@ def start_run(options: RunOptions, location: str | None, outputs: Outputs, verbo
     """Measure what the options ask for. Return the exit code."""
     outputs.check()
     refuse_tracked_state()
-    options = _choose_suites(options)
+    options = choose_suites(options)
     with open_revisions(options) as (options, revisions):
         request = make_request(options, revisions)
         if options.address is None:
@@ -85,17 +84,6 @@ def start_run(options: RunOptions, location: str | None, outputs: Outputs, verbo
         location = location or locate_store(of_revisions=bool(revisions))
         with end_on_signals() as interruption, open_store(location, write=True) as store:
             return _measure(request, Session(store, outputs, interruption, verbose))
-
-
-def _choose_suites(options: RunOptions) -> RunOptions:
-    if options.suites:
-        return replace(options, suites=tuple(map(spell_suite, options.suites)))
-    if not Path(DEFAULT_SUITE).is_file():
-        raise UsageError(
-            f"name a suite: {DEFAULT_SUITE} does not exist here; "
-            "for example: harness run tests/test_graphs.py::TestCapture --repeats 50"
-        )
-    return replace(options, suites=(DEFAULT_SUITE,))
 
 
 def make_request(options: RunOptions, revisions: tuple[Revision, ...]) -> RunRequest:

@@ -8,7 +8,13 @@ from pathlib import Path
 from harness.core.cell import Axis, Cell
 from harness.core.errors import UsageError
 from harness.core.revision import AXIS, Revision
-from harness.core.suite import SuiteDeclarations, SuiteRef, read_declarations, uses_engine
+from harness.core.suite import (
+    EngineDeclaration,
+    SuiteDeclarations,
+    SuiteRef,
+    read_declarations,
+    uses_engine,
+)
 from harness.driver.revisions.place import locate_place
 
 
@@ -20,9 +26,9 @@ class Source:
     folder: Path
     declared: dict[str, SuiteDeclarations] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)
-    """Why a suite, by its node id, cannot be measured here."""
+    """Why a suite, by its key, cannot be measured here."""
     engines: set[str] = field(default_factory=set)
-    """The suites, by node id, that build this project's engine here."""
+    """The suites, by key, that build this project's engine here."""
 
     def holds(self, cell: Cell) -> bool:
         """Whether the cell is of this source."""
@@ -30,20 +36,23 @@ class Source:
 
     def attempt(self, ref: SuiteRef, check: Callable[[], None]) -> None:
         """Run a check of one suite. Of a revision, what it raises makes the suite refused there."""
-        if ref.nodeid in self.refused:
+        if ref.key in self.refused:
             return
         try:
             check()
         except UsageError as error:
             if self.label is None:
                 raise
-            self.refused[ref.nodeid] = f"not applicable at rev {self.label}: {error}"
+            self.refused[ref.key] = f"not applicable at rev {self.label}: {error}"
 
     def read(self, ref: SuiteRef) -> None:
         """Read its declarations. Raises UsageError where the suite is not there as named."""
-        self.declared[ref.nodeid] = read_declarations(ref, self.folder)
+        if not ref.path:  # a command, or several targets
+            self.declared[ref.key] = SuiteDeclarations(EngineDeclaration(), {}, True)
+            return
+        self.declared[ref.key] = read_declarations(ref, self.folder)
         if uses_engine(ref.nodeid, self.folder):
-            self.engines.add(ref.nodeid)
+            self.engines.add(ref.key)
 
 
 def read_sources(refs: Sequence[SuiteRef], revisions: Sequence[Revision]) -> list[Source]:
@@ -58,8 +67,8 @@ def read_sources(refs: Sequence[SuiteRef], revisions: Sequence[Revision]) -> lis
 def check_measurable(refs: Sequence[SuiteRef], sources: Sequence[Source]) -> None:
     """Raises UsageError where a suite can be measured in no revision at all."""
     for ref in refs:
-        if all(ref.nodeid in source.refused for source in sources):
-            raise UsageError("; ".join(source.refused[ref.nodeid] for source in sources))
+        if all(ref.key in source.refused for source in sources):
+            raise UsageError("; ".join(source.refused[ref.key] for source in sources))
 
 
 def revision_axis(revisions: Sequence[Revision]) -> list[Axis]:
