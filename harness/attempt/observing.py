@@ -19,6 +19,7 @@ from harness.hook.registry import ORDER_PARTS
 START_FOLDER = Path(__file__).resolve().parents[1] / "hook" / "start"
 
 VARIABLE = "HARNESS_HOOK"
+_READ = "HARNESS_OVERLAID"
 
 #: In the temporary folder of an attempt, and then in its own.
 FOLDER = "hook"
@@ -35,14 +36,18 @@ def make_hook_environment(
 
     environment: what the rank has without them. Its own HARNESS_HOOK adds parts.
     """
-    wanted = [*spec.hook, *environment.get(VARIABLE, "").split(",")]
-    parts = list(dict.fromkeys(_complete(part, spec) for part in wanted if part))
+    given = [*spec.hook, *environment.get(VARIABLE, "").split(",")]
+    wanted = [part for part in dict.fromkeys(given) if part]
+    parts = list(dict.fromkeys(_complete(part, spec) for part in wanted))
     if not parts:
         return {}
     inherited = environment.get("PYTHONPATH", "").split(os.pathsep)
     path = [str(START_FOLDER), *(one for one in inherited if one and one != str(START_FOLDER))]
+    # Whoever has turned the order has read it: no note that the axis made no difference.
+    read = [environment.get(_READ, ""), *["order"] * (parts != wanted)]
     return {
         VARIABLE: ",".join(parts),
+        **({_READ: ",".join(filter(None, read))} if any(read) else {}),
         "HARNESS_HOOK_FOLDER": str(folder),
         "PYTHONPATH": os.pathsep.join(path),
     }

@@ -18,6 +18,8 @@ PARTS: dict[str, tuple[str, ...]] = {
     "order": list_modules(*ENGINES),
     "sglang-order": list_modules(SGLANG),
     "vllm-order": list_modules(VLLM),
+    # Imported long before any module of the suite.
+    "torch-order": ("os", "_pytest.assertion.rewrite"),
 }
 
 #: Parts that turn capture orders. Their argument is an order; without one, the cell's.

@@ -106,3 +106,16 @@ def test_an_order_that_reaches_no_engine_is_noted(
     result = fold_record(run_attempt("captures.py", hook=("report", "order:ascending")))
     assert result.capture.observed == "descending" and result.capture.requested == "ascending"
     assert len(result.notes) == 1
+
+
+def test_plain_loops_of_the_suite_are_turned(run_attempt: Callable[..., AttemptRecord]) -> None:
+    record = run_attempt("loops.py", hook=("report", "torch-order:descending"))
+    result = fold_record(record)
+    assert {test.id.rpartition("::")[2]: test.outcome for test in result.tests} == {
+        "test_a_loop_in_a_fixture": "passed",
+        "test_a_loop_over_a_method": "passed",
+        "test_a_helper": "passed",
+        "test_what_captures_nothing_is_left_alone": "passed",
+        "test_a_loop_over_names_is_left_alone": "passed",
+    }, record.log_tails
+    assert {one["module"] for one in list_observed(record, "order")} == {"loops", "helper"}
