@@ -18,15 +18,6 @@ if TYPE_CHECKING:
 #: Iterables whose items can be read before the loop begins.
 _KEYS, _REVERSED = type({}.keys()), type(reversed([]))
 _TURNABLE: tuple[type[Any], ...] = (list, tuple, range, set, frozenset, dict, _KEYS, _REVERSED)
-    list,
-    tuple,
-    range,
-    set,
-    frozenset,
-    dict,
-    type({}.keys()),
-    type(reversed([])),
-)
 
 
 class LoopOverlay:
