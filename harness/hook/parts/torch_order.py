@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from ..channel import Channel
 
 #: Iterables whose items can be read before the loop begins.
-_KEYS, _REVERSED = type({}.keys()), type(reversed([]))
+_KEYS: type[Any] = type({}.keys())
+_REVERSED: type[Any] = type(reversed([]))
 _TURNABLE: tuple[type[Any], ...] = (list, tuple, range, set, frozenset, dict, _KEYS, _REVERSED)
 
 
