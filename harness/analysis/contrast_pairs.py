@@ -1,7 +1,8 @@
 """The comparisons that a plan holds, and the question that they make. Pure.
 
 On every axis each other value is compared with the first, the reference, where all other axes are
-equal. The plan fixes these pairs, hence their number, before the first attempt.
+equal. In a run until decided each of three or more values is compared with the pooled rest instead.
+The plan fixes these comparisons, hence their number, before the first attempt.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,7 +16,10 @@ from harness.stats.planned import PlannedContrast, Question
 
 @dataclass(frozen=True, slots=True)
 class ContrastPair:
-    """Two planned cells that differ on one axis alone. `arm` and `base` are their names."""
+    """Two planned cells that differ on one axis alone. `arm` and `base` are their names.
+
+    `rest`: names of the cells that are pooled instead of one base; the reference is THE_REST.
+    """
 
     suite: str
     axis: str
@@ -24,13 +28,44 @@ class ContrastPair:
     where: str
     arm: str
     base: str
+    rest: tuple[str, ...] = ()
+
+
+#: What the pooled other values of an axis are called.
+THE_REST = "the rest"
+#: The first version of the rules that compares with the pooled rest.
+_POOLING = 3
 
 
 def list_pairs(plan: Plan) -> list[ContrastPair]:
     """Return every comparison that the plan holds."""
     base = plan.revisions[0].label if plan.revisions else None
+    pools = plan.until_decided and plan.rule.version >= _POOLING
+    pooled = _pool_values(plan.runnable) if pools else []
+    in_groups = {(one.arm, one.axis) for one in pooled}
     # If the base holds no such suite, there is nothing to compare a head with.
-    return [p for p in _pairs(plan.runnable) if p.axis != AXIS or p.reference == base]
+    stars = [p for p in _pairs(plan.runnable) if p.axis != AXIS or p.reference == base]
+    return [p for p in stars if (p.arm, p.axis) not in in_groups] + pooled
+
+
+def _pool_values(cells: Sequence[PlannedCell]) -> list[ContrastPair]:
+    """Return a comparison of each value with the rest, on axes of three and more values."""
+    names = name_cells(cells)
+    groups: dict[tuple[str, str, str], list[PlannedCell]] = {}
+    for planned in cells:
+        for axis, _ in planned.cell.axes:
+            others = _replace_value(planned.cell, axis, "").key
+            groups.setdefault((planned.suite, axis, others), []).append(planned)
+    found = []
+    for (suite, axis, _), group in groups.items():
+        if axis == AXIS or len(group) <= 2:
+            continue
+        for planned in group:
+            arm = names[suite, planned.cell.key]
+            rest = tuple(names[suite, one.cell.key] for one in group if one is not planned)
+            value, where = dict(planned.cell.axes)[axis], _describe_rest(planned, axis, cells)
+            found.append(ContrastPair(suite, axis, value, THE_REST, where, arm, rest[0], rest))
+    return found
 
 
 def _pairs(cells: Sequence[PlannedCell]) -> Iterator[ContrastPair]:
@@ -84,7 +119,7 @@ def ask_question(plan: Plan, *, anytime: bool = False) -> Question:
     StatsError if there is nothing to decide.
     """
     contrasts = tuple(
-        PlannedContrast(p.arm, p.base, *_name_sides(p), p.where) for p in list_pairs(plan)
+        PlannedContrast(p.arm, p.base, *_name_sides(p), p.where, p.rest) for p in list_pairs(plan)
     )
     until_decided = plan.until_decided or (
         anytime and (bool(contrasts) or plan.max_flake_rate is not None)
@@ -100,7 +135,8 @@ def _name_sides(pair: ContrastPair) -> tuple[str, str]:
     """Return what a sentence calls the two: `tp 2` and `tp 1`, or `head 1f..` and `base 0c..`."""
     if pair.axis == AXIS:
         return f"head {pair.value}", f"base {pair.reference}"
-    return name_value(pair.axis, pair.value), name_value(pair.axis, pair.reference)
+    reference = THE_REST if pair.rest else name_value(pair.axis, pair.reference)
+    return name_value(pair.axis, pair.value), reference
 
 
 def name_value(axis: str, value: Value) -> str:

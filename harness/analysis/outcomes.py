@@ -1,13 +1,16 @@
 """What the attempts of a plan came to, as far as a decision may use them. Pure."""
 
-from collections.abc import Iterable
-from typing import Protocol
+from collections.abc import Iterable, Mapping
+from copy import copy, deepcopy
+from itertools import islice
+from typing import Protocol, TypeVar
 
-from harness.analysis.contrast_pairs import name_cells
+from harness.analysis.contrast_pairs import ask_question, name_cells
 from harness.core.plan import Plan, schedule
 from harness.core.statuses import AttemptStatus
+from harness.stats.looks import Looks
 from harness.stats.planned import CellOutcomes
-from harness.stats.sequential import Outcome, take_completed_prefix
+from harness.stats.sequential import Outcome
 
 
 class EndedAttempt(Protocol):
@@ -34,6 +37,9 @@ class EndedAttempt(Protocol):
         """How it ended."""
 
 
+Ended = TypeVar("Ended", bound=EndedAttempt)
+
+
 def collect_outcomes(plan: Plan, ended: Iterable[EndedAttempt]) -> dict[str, CellOutcomes]:
     """Return each cell's outcomes by its name: the longest completed prefix, in lease order.
 
@@ -45,9 +51,9 @@ def collect_outcomes(plan: Plan, ended: Iterable[EndedAttempt]) -> dict[str, Cel
     found: dict[str, list[Outcome]] = {name: [] for name in names.values()}
     rows = [row for row in ended if row.status is not AttemptStatus.CENSORED]
     known = {row.position: row for row in rows if not row.replaces}
-    queue = schedule(plan)
-    usable = take_completed_prefix(known.get(attempt.position) for attempt in queue)
-    if len(usable) == len(queue):
+    reader = PrefixReader(plan)
+    usable = reader.read(known)
+    if reader.is_at_end:
         replacements = [row for row in rows if row.replaces]
         usable += sorted(replacements, key=lambda row: (row.replaces, row.position))
     for row in usable:
@@ -56,6 +62,63 @@ def collect_outcomes(plan: Plan, ended: Iterable[EndedAttempt]) -> dict[str, Cel
         name: CellOutcomes(outcomes, max(plan.repeats - len(outcomes), 0))
         for name, outcomes in found.items()
     }
+
+
+class PrefixReader:
+    """Reads the longest completed prefix of a plan, in lease order, as attempts end.
+
+    What a look costs is what is new. Attempts of a cell that no question needs any more are not
+    waited for.
+    """
+
+    def __init__(self, plan: Plan, *, looks: bool = False) -> None:
+        """`looks`: keep what a run until decided knows at each look."""
+        self._names = name_cells(plan.runnable)
+        self._queue = schedule(plan)
+        self._at = 0
+        self._remaining = dict.fromkeys(self._names.values(), plan.repeats)
+        question = ask_question(plan) if plan.until_decided else None
+        kept = question is not None and (looks or question.has_rest)
+        self._looks = Looks(question, list(self._remaining)) if question and kept else None
+
+    @property
+    def is_at_end(self) -> bool:
+        """Whether nothing of the plan is missing."""
+        return self._at == len(self._queue)
+
+    def read(self, known: Mapping[int, Ended]) -> list[Ended]:
+        """Return the attempts that now belong to the prefix and did not before."""
+        found: list[Ended] = []
+        for planned in islice(self._queue, self._at, None):
+            row = known.get(planned.position)
+            if row is not None:
+                self._take(planned.suite, planned.cell.key, row.status)
+                found.append(row)
+            elif not self.is_needless(planned.suite, planned.cell.key):
+                break
+            self._at += 1
+        return found
+
+    def _take(self, suite: str, cell: str, status: AttemptStatus) -> None:
+        name = self._names[suite, cell]
+        self._remaining[name] -= 1
+        if self._looks is not None:
+            self._looks.add(name, _read_outcome(status))
+
+    def is_needless(self, suite: str, cell: str) -> bool:
+        """Whether no question needs further attempts of the cell."""
+        return self._looks is not None and self._looks.is_needless(self._names[suite, cell])
+
+    def is_settled(self) -> bool:
+        """Whether the questions of a run until decided are answered, or can no longer be."""
+        return self._looks is not None and self._looks.is_settled(self._remaining)
+
+    def suppose(self, known: Mapping[int, Ended]) -> bool:
+        """Return `is_settled` as it would be with these attempts; nothing is kept of them."""
+        other = copy(self)
+        other._remaining, other._looks = dict(self._remaining), deepcopy(self._looks)
+        other.read(known)
+        return other.is_settled()
 
 
 def _read_outcome(status: AttemptStatus) -> Outcome:

@@ -112,6 +112,10 @@ class RunLoop:
             if self._is_empty(queued.source):
                 self._queue.popleft()
                 continue
+            if self._stopping.is_needless(queued.planned.suite, queued.planned.cell.key):
+                self._queue.popleft()
+                self._stopped_early = True
+                continue
             tp = queued.planned.cell.devices
             gang = self._pool.lease(tp)
             if gang is None:

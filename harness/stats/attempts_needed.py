@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import astuple, dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from harness.core.decision_rule import Alternative
@@ -16,6 +17,7 @@ from harness.stats.intervals import (
     compute_log_e_below,
 )
 from harness.stats.planned import Question
+from harness.stats.pooled_rest import RestDesign, attempts_needed_against_rest
 from harness.stats.power import attempts_needed_fixed, check_pair, check_power
 from harness.stats.sequential import (
     Blocks,
@@ -49,6 +51,7 @@ class SequentialBudget:
     n90: int
 
 
+@lru_cache(maxsize=64)
 def attempts_needed_until_decided(
     rate: float,
     target: float,
@@ -232,6 +235,13 @@ def attempts_needed_for_contrasts(question: Question) -> int:
         return attempts_needed_fixed(high, low, alpha=ALPHA / m).n
     if question.rule.version < 2:
         return simulate_budget(high, low, contrasts=m, expected=question.expected_rates).cap
-    return attempts_needed_until_decided(
-        high, low, contrasts=m, alternative=question.rule.alternative
-    ).cap
+    needed = [
+        attempts_needed_against_rest(
+            RestDesign(question.expected_rates, question.rule.alternative, m / ALPHA), rest
+        )
+        for rest in {len(one.rest) for one in question.contrasts if one.rest}
+    ]
+    if any(not one.rest for one in question.contrasts):
+        alternative = question.rule.alternative
+        needed.append(attempts_needed_until_decided(high, low, 0.8, m, alternative).cap)
+    return max(needed)

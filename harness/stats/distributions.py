@@ -56,6 +56,7 @@ def _nonzero(value: float) -> float:
     return value if abs(value) > _TINY else _TINY
 
 
+@lru_cache(maxsize=4096)
 def compute_beta_quantile(a: float, b: float, share: float) -> float:
     """Return the x with P(Beta(a, b) <= x) = share, by bisection to the last bit."""
     low, high = 0.0, 1.0

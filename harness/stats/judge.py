@@ -10,22 +10,17 @@ from harness.stats.attempts_needed import (
     attempts_needed_for_gate,
     attempts_needed_more,
 )
-from harness.stats.boundary import Design, compute_error, find_futile
+from harness.stats.boundary import Design, compute_error
 from harness.stats.clustering import compute_block_p, find_clustered
 from harness.stats.contrasts import ALPHA, Comparison, Contrast, Finding, adjust_holm, compare_rates
 from harness.stats.infrastructure import compare_worst_case, find_infra_difference
 from harness.stats.intervals import Interval
 from harness.stats.inversion import OPEN_ENDED, invert_test
+from harness.stats.looks import Looks
 from harness.stats.planned import CellOutcomes, PlannedContrast, Question
 from harness.stats.rate_gate import RateGate, bound_cell, judge_rate_gate
-from harness.stats.sequential import (
-    can_be_decided,
-    compare_sequentially,
-    compute_threshold,
-    count_blocks,
-    count_worst,
-    weigh_evidence,
-)
+from harness.stats.rest_results import compare_with_rest, list_sentences, pool_reference
+from harness.stats.sequential import compare_sequentially, count_blocks, weigh_evidence
 
 CALIBRATED = "calibrated e-process"
 BY_BLOCKS = "by blocks, since failures come in clusters"
@@ -60,7 +55,7 @@ def judge_question(question: Question, cells: Mapping[str, CellOutcomes]) -> Jud
     cell below the rate.
     """
     contrasts = judge_contrasts(question, cells)
-    sentences = [wording.describe_contrast(contrast) for contrast in contrasts]
+    sentences = list_sentences(question, contrasts)
     gate = None
     if question.gate is not None:
         gate = judge_rate_gate(question, cells)
@@ -73,8 +68,12 @@ def judge_question(question: Question, cells: Mapping[str, CellOutcomes]) -> Jud
 
 def judge_contrasts(question: Question, cells: Mapping[str, CellOutcomes]) -> list[Contrast]:
     """Judge every planned contrast within the family of all that were planned."""
-    pairs = [(cells[c.arm], cells[c.reference]) for c in question.contrasts]
-    compared = [_compare(question, arm, reference) for arm, reference in pairs]
+    pairs = [(cells[c.arm], pool_reference(c, cells)) for c in question.contrasts]
+    rest = compare_with_rest(question, cells)
+    compared = [
+        _Compared(*rest[names]) if names in rest else _compare(question, *pair)
+        for names, pair in zip(question.contrasts, pairs, strict=True)
+    ]
     adjust = _adjust_bonferroni if question.until_decided else adjust_holm
     seen, worst = adjust([one.p for one in compared]), adjust([one.p_worst for one in compared])
     judged = [
@@ -94,11 +93,16 @@ def _doubt_clustered(
         return list(judged)
     clustered = find_clustered(cells)
     return [
-        _doubt(contrast, {n: clustered[n] for n in (names.arm, names.reference) if n in clustered},
-               compute_block_p(cells[names.arm].outcomes, cells[names.reference].outcomes,
-                               len(judged)))
+        _doubt(
+            contrast,
+            {name: clustered[name] for name in (names.arm, *names.references) if name in clustered},
+            max(
+                compute_block_p(cells[names.arm].outcomes, cells[name].outcomes, len(judged))
+                for name in names.references
+            ),
+        )
         for names, contrast in zip(question.contrasts, judged, strict=True)
-    ]  # fmt: skip
+    ]
 
 
 def _doubt(contrast: Contrast, clustered: Mapping[str, float], p: float) -> Contrast:
@@ -203,7 +207,7 @@ def _find_outlook(question: Question, pair: tuple[CellOutcomes, CellOutcomes]) -
     """Return what would decide it: attempts to add, or, at a fixed number or cap, a new run."""
     m = len(question.contrasts)
     high, low = max(question.expected_rates), min(question.expected_rates)
-    if not question.until_decided or question.rule.threshold is not None:
+    if not question.until_decided or question.rule.threshold is not None or question.has_rest:
         return wording.describe_new_run(high, low, attempts_needed_for_contrasts(question))
     arm, reference = pair
     blocks = count_blocks(arm.outcomes, reference.outcomes)
@@ -216,32 +220,18 @@ def is_settled(question: Question, cells: Mapping[str, CellOutcomes]) -> bool:
     """Return whether a run until decided may stop: each contrast and the gate is settled.
 
     Settled is decided, or beyond what the remaining attempts could decide, or, with a calibrated
-    threshold, given up: non-binding, since the threshold holds whether or not this is obeyed.
+    threshold or a pooled rest, given up: non-binding, since the error holds whether or not this is
+    obeyed. The same from all attempts at once as `Looks` says while they come in.
     """
     if not question.until_decided:
         return all(cell.remaining == 0 for cell in cells.values())
-    if question.gate is not None and judge_rate_gate(question, cells) is RateGate.OPEN:
-        return False
-    return all(not _is_open(question, cells[c.arm], cells[c.reference]) for c in question.contrasts)
-
-
-def _is_open(question: Question, arm: CellOutcomes, reference: CellOutcomes) -> bool:
-    rule = question.rule
-    needed = rule.threshold or compute_threshold(len(question.contrasts))
-    outcomes = arm.outcomes, reference.outcomes
-    if weigh_evidence(*outcomes, question.expected_rates, rule.alternative).e_worst >= needed:
-        return False
-    if rule.threshold is not None:
-        return not _is_futile(question, arm, reference)
-    plans = [len(cell.outcomes) + cell.remaining for cell in (arm, reference)]
-    return can_be_decided(*outcomes, min(plans), needed, question.expected_rates)
-
-
-def _is_futile(question: Question, arm: CellOutcomes, reference: CellOutcomes) -> bool:
-    """Return whether either direction is given up, every infrastructure attempt against it."""
-    up, down = count_worst(arm.outcomes, reference.outcomes)
-    futile = find_futile(_design(question), question.rule, up.blocks)
-    return bool(futile[up.arm, up.reference] and futile[down.arm, down.reference])
+    looks = Looks(question, list(cells))
+    # Blocks of one attempt per cell, as they were leased.
+    for i in range(max((len(cell.outcomes) for cell in cells.values()), default=0)):
+        for name, cell in cells.items():
+            if i < len(cell.outcomes):
+                looks.add(name, cell.outcomes[i])
+    return looks.is_settled({name: cell.remaining for name, cell in cells.items()})
 
 
 def _exit_code(
@@ -258,5 +248,14 @@ def _exit_code(
         return states.get(gate, ExitCode.UNDECIDED)
     if not any(cell.failed for cell in cells.values()):
         return ExitCode.OK
-    decided = all(contrast.finding is Finding.DIFFERENT for contrast in contrasts)
+    decided = _is_decided(question, contrasts)
     return ExitCode.FAILURES if decided or not question.until_decided else ExitCode.UNDECIDED
+
+
+def _is_decided(question: Question, contrasts: Sequence[Contrast]) -> bool:
+    """Whether every pair was told apart, and in each group some cell from its rest."""
+    by_group: dict[tuple[str, ...], list[bool]] = {}
+    for names, contrast in zip(question.contrasts, contrasts, strict=True):
+        found = by_group.setdefault(names.group, [])
+        found.append(contrast.finding is Finding.DIFFERENT)
+    return all(map(any, by_group.values()))

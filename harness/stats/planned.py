@@ -37,13 +37,27 @@ class CellOutcomes:
 
 @dataclass(frozen=True, slots=True)
 class PlannedContrast:
-    """A comparison fixed in the plan: keys of two cells, and how to name them in a sentence."""
+    """A comparison fixed in the plan: keys of two cells, and how to name them in a sentence.
+
+    `rest`: the cells whose attempts are pooled; the reference is then the first of them.
+    """
 
     arm: str
     reference: str
     arm_name: str
     reference_name: str
     where: str = ""
+    rest: tuple[str, ...] = ()
+
+    @property
+    def references(self) -> tuple[str, ...]:
+        """The cells that the arm is compared with."""
+        return self.rest or (self.reference,)
+
+    @property
+    def group(self) -> tuple[str, ...]:
+        """The cells of the comparison; the same for each cell of a group with its rest."""
+        return tuple(sorted((self.arm, *self.rest))) if self.rest else (self.arm, self.reference)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +76,11 @@ class Question:
     rule: DecisionRule = CURRENT_RULE
     cap: int = 0
 
+    @property
+    def has_rest(self) -> bool:
+        """Whether cells are compared with a pooled rest."""
+        return any(one.rest for one in self.contrasts)
+
     def __post_init__(self) -> None:
         if self.gate is not None:
             check_rate(self.gate, "a gate")
@@ -69,3 +88,8 @@ class Question:
             raise StatsError(
                 "nothing to decide: give --max-flake-rate, or an axis with two values to compare"
             )
+
+
+def list_rest_groups(question: Question) -> list[tuple[str, ...]]:
+    """Return the cells of each comparison with a pooled rest, one tuple per group."""
+    return list(dict.fromkeys(one.group for one in question.contrasts if one.rest))

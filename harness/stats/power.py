@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from statistics import NormalDist
 
 from harness.stats.contrasts import ALPHA, EXACT_LIMIT
@@ -38,6 +39,7 @@ def compute_power(n: int, rate: float, target: float, alpha: float = ALPHA) -> f
     return float(chances @ build_boschloo_region(n, alpha) @ others)
 
 
+@lru_cache(maxsize=64)
 def attempts_needed_fixed(
     rate: float, target: float, wanted: float = 0.8, alpha: float = ALPHA
 ) -> FixedBudget:

@@ -52,7 +52,7 @@ def _judge_cell(question: Question, cell: CellOutcomes, cells: int) -> RateGate:
     if question.rule.version < 2:
         cell = CellOutcomes([o for o in cell.outcomes if o is not None], cell.remaining)
     if question.until_decided:
-        below, above = _choose_e(question)
+        below, above = choose_e(question)
         return judge_cell_by_sequence(question.gate, cell, cells, below, above)
     if bound_cell(question, cell).high <= question.gate:
         return RateGate.HOLDS
@@ -62,7 +62,8 @@ def _judge_cell(question: Question, cell: CellOutcomes, cells: int) -> RateGate:
     return RateGate.OPEN if cell.remaining else RateGate.OUT_OF_REACH
 
 
-def _choose_e(question: Question) -> tuple[LogE, LogE]:
+def choose_e(question: Question) -> tuple[LogE, LogE]:
+    """Return the e-values for "below" and for "above" the gate, by the version of the rules."""
     if question.rule.version < 2:
         return compute_log_e, compute_log_e
     return compute_log_e_below, compute_log_e_above

@@ -1,13 +1,12 @@
 """Decisions that stay valid however often a run is looked at. Pure.
 
-Every look uses `take_completed_prefix`: the attempts in the order of their lease, up to the first
-that is still in flight. Attempts taken as they finish would be biased, because hangs finish last.
+Every look uses the attempts in the order of their lease, up to the first that is still in flight
+(`analysis.outcomes.PrefixReader`). Attempts taken as they finish would be biased, because hangs
+finish last.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import takewhile
-from typing import TypeVar
 
 from harness.core.decision_rule import Alternative
 from harness.core.plan import EXPECTED_RATES
@@ -18,8 +17,6 @@ from harness.stats.intervals import (
     check_rate,
     compute_confidence_sequence,
 )
-
-T = TypeVar("T")
 
 #: The pair of rates a run is planned to tell apart.
 RatePair = tuple[float, float]
@@ -61,15 +58,6 @@ class Evidence:
     e_worst: float
     arm_is_worse: bool
     blocks: int
-
-
-def take_completed_prefix(in_lease_order: Iterable[T | None]) -> list[T]:
-    """The results up to the first attempt in flight (None): what a look may use.
-
-    Membership does not depend on how long any attempt takes, so time to finish cannot select.
-    """
-    finished = takewhile(lambda item: item is not None, in_lease_order)
-    return [item for item in finished if item is not None]
 
 
 def list_alternatives(expected: RatePair = EXPECTED_RATES) -> list[tuple[float, float, float]]:
@@ -155,24 +143,6 @@ def _exchange(pairs: Sequence[tuple[bool, bool]]) -> list[tuple[bool, bool]]:
     return [(b, a) for a, b in pairs]
 
 
-@dataclass(frozen=True, slots=True)
-class Failures:
-    """Failures of both cells over so many completed blocks."""
-
-    blocks: int
-    arm: int
-    reference: int
-
-
-def count_worst(arm: Sequence[Outcome], reference: Sequence[Outcome]) -> tuple[Failures, Failures]:
-    """Return the failures with infrastructure counted against "more often", and against "less"."""
-    n = min(len(arm), len(reference))
-    a, b = arm[:n], reference[:n]
-    lowest, highest = a.count(True), a.count(True) + a.count(None)
-    other_lowest, other_highest = b.count(True), b.count(True) + b.count(None)
-    return Failures(n, lowest, other_highest), Failures(n, highest, other_lowest)
-
-
 def count_blocks(arm: Sequence[Outcome], reference: Sequence[Outcome]) -> Blocks:
     """The completed blocks of two cells that hold no infrastructure attempt, counted."""
     pairs = _valid(list(zip(arm, reference, strict=False)))
@@ -189,31 +159,6 @@ def compute_threshold(contrasts: int, alpha: float = ALPHA) -> float:
     if contrasts < 1:
         raise RateError("no contrast is planned: there is nothing to decide")
     return contrasts / alpha
-
-
-def can_be_decided(
-    arm: Sequence[Outcome],
-    reference: Sequence[Outcome],
-    blocks: int,
-    needed: float,
-    expected: RatePair = EXPECTED_RATES,
-) -> bool:
-    """Whether a plan of so many blocks could still bring the contrast to `needed` (curtailment).
-
-    Completes both cells in the two most extreme ways; stopping where neither suffices costs no
-    validity. An attempt that is done but waits for its partner keeps its outcome.
-    """
-    return any(
-        weigh_evidence(
-            _complete(arm, blocks, fails), _complete(reference, blocks, not fails), expected
-        ).e_worst
-        >= needed
-        for fails in (True, False)
-    )
-
-
-def _complete(outcomes: Sequence[Outcome], blocks: int, fails: bool) -> list[Outcome]:
-    return [*outcomes, *[fails] * (blocks - len(outcomes))]
 
 
 def bound_difference_anytime(

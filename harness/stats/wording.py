@@ -1,7 +1,7 @@
 """Every sentence that the statistics say, so that wording is in one place. Pure."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from harness.stats.contrasts import Comparison, Contrast, Finding
 from harness.stats.intervals import Interval
@@ -31,6 +31,16 @@ def describe_contrast(contrast: Contrast) -> str:
         return f"cannot say {asked}: {counts}, {contrast.reason}"
     pair = f"{contrast.arm} against {contrast.reference}{where}"
     return f"undecided: {pair}, {counts}" + (f"; {contrast.outlook}" if contrast.outlook else "")
+
+
+def describe_undecided_rest(contrasts: Sequence[Contrast]) -> str:
+    """Return one sentence for all values of an axis that were not told apart from the rest."""
+    counts = ", ".join(
+        f"{c.arm} {c.comparison.k}/{c.comparison.n}" for c in contrasts if c.comparison
+    )
+    where = f" for {contrasts[0].where}" if contrasts[0].where else ""
+    outlook = f"; {contrasts[0].outlook}" if contrasts[0].outlook else ""
+    return f"undecided against {contrasts[0].reference}{where}: {counts}{outlook}"
 
 
 def format_difference(found: Comparison) -> str:

@@ -1,6 +1,7 @@
 """Looks at a run until decided: which attempts they use, and when they end it."""
 
 import random
+from collections import Counter
 from dataclasses import replace
 from typing import Any
 
@@ -8,13 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.core.cell import Cell
+from harness.analysis.contrast_pairs import ask_question, list_pairs
+from harness.analysis.outcomes import collect_outcomes
+from harness.core.cell import Cell, parse_cell_key
 from harness.core.errors import UsageError
 from harness.core.plan import Plan, PlannedCell, schedule
 from harness.core.statuses import AttemptStatus
 from harness.driver.options import RunOptions
 from harness.driver.planning import make_plan
 from harness.driver.stopping import Ended, Stopping
+from harness.stats.contrasts import Finding
+from harness.stats.judge import judge_question
 
 ASCENDING, DESCENDING = (Cell((("order", o), ("tp", 1))) for o in ("ascending", "descending"))
 
@@ -117,6 +122,47 @@ def test_a_resumed_run_knows_what_it_has() -> None:
     rows = ended(plan, {ASCENDING: True, DESCENDING: False})
     assert Stopping(plan, rows).is_settled()
     assert not Stopping(plan, rows[:4]).is_settled()
+
+
+BACKENDS = [Cell((("backend", name), ("tp", 1))) for name in ("fa2", "fa3", "flex", "triton")]
+
+
+def run_backends(rates: dict[str, float], cap: int = 60) -> tuple[Plan, list[Ended], bool]:
+    """Lease four backends one attempt at a time; return what ended, and whether it stopped early."""
+    cells = tuple(PlannedCell("s.py", cell) for cell in BACKENDS)
+    plan = Plan(cells, cap, 7, False, False, until_decided=True)
+    stopping, chance, rows = Stopping(plan, []), random.Random(5), []
+    for planned in schedule(plan):
+        if stopping.is_settled():
+            return plan, rows, True
+        if stopping.is_needless(planned.suite, planned.cell.key):
+            continue
+        failed = chance.random() < rates.get(str(planned.cell.get("backend")), 0.0)
+        status = AttemptStatus.FAILED if failed else AttemptStatus.PASSED
+        rows.append(Ended(planned.position, 0, planned.suite, planned.cell.key, status))
+        stopping.add(rows[-1])
+    return plan, rows, False
+
+
+def test_a_backend_that_was_named_gets_no_further_attempt_and_the_others_go_on() -> None:
+    plan, rows, early = run_backends({"flex": 1.0, "triton": 0.25})
+    assert early
+    spent = Counter(parse_cell_key(row.cell).get("backend") for row in rows)
+    assert spent["flex"] < 10 < spent["fa2"]
+    outcomes = collect_outcomes(plan, rows)
+    assert sum(cell.valid for cell in outcomes.values()) == len(rows)
+    found = judge_question(ask_question(plan), outcomes).contrasts
+    assert [one.arm for one in found if one.finding is Finding.DIFFERENT] == ["flex", "triton"]
+
+
+def test_two_values_and_plans_of_earlier_versions_are_compared_in_pairs() -> None:
+    plan = Plan(tuple(PlannedCell("s.py", c) for c in BACKENDS), 9, 7, False, False, True)
+    assert all(pair.rest for pair in list_pairs(plan))
+    assert len(list_pairs(plan)) == 4
+    old = replace(plan, rule=replace(plan.rule, version=2))
+    assert [(pair.rest, pair.reference) for pair in list_pairs(old)] == [((), "fa2")] * 3
+    assert not any(pair.rest for pair in list_pairs(replace(plan, until_decided=False)))
+    assert not any(pair.rest for pair in list_pairs(replace(plan, cells=plan.cells[:2])))
 
 
 def options(**given: Any) -> RunOptions:

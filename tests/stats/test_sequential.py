@@ -18,24 +18,16 @@ from harness.stats.planned import CellOutcomes
 from harness.stats.rate_gate import RateGate, judge_cell_by_sequence
 from harness.stats.sequential import (
     bound_difference_anytime,
-    can_be_decided,
     compare_sequentially,
     compute_block_factors,
     compute_threshold,
     count_blocks,
     list_alternatives,
-    take_completed_prefix,
     weigh_evidence,
 )
 
 OUTCOMES = st.lists(st.sampled_from([True, False]), min_size=1, max_size=30)
 WITH_INFRA = st.lists(st.sampled_from([True, False, None]), min_size=1, max_size=8)
-
-
-def test_a_look_ends_before_the_first_attempt_in_flight() -> None:
-    assert take_completed_prefix(["a", "b", None, "c"]) == ["a", "b"]
-    assert take_completed_prefix([None, "a"]) == []
-    assert take_completed_prefix([False, 0, "", None]) == [False, 0, ""]
 
 
 @given(st.floats(0, 1), st.floats(0, 1), st.floats(0.001, 0.999))
@@ -135,22 +127,6 @@ def test_equal_planned_rates_are_refused() -> None:
         list_alternatives((0.2, 0.2))
     with pytest.raises(RateError, match=r"rate of 1\.2"):
         list_alternatives((1.2, 0.2))
-
-
-def test_a_contrast_that_cannot_reach_its_threshold_is_given_up() -> None:
-    passed = [False] * 46
-    assert can_be_decided(passed[:10], passed[:10], 50, 20)
-    assert not can_be_decided(passed, passed, 50, 20)
-
-
-@given(OUTCOMES, OUTCOMES, st.integers(0, 20))
-@settings(deadline=None, max_examples=40)
-def test_curtailment_never_gives_up_what_comes_to_be_decided(
-    arm: list[bool], reference: list[bool], looked: int
-) -> None:
-    blocks = min(len(arm), len(reference))
-    if weigh_evidence(arm[:blocks], reference[:blocks]).e_worst >= 5:
-        assert can_be_decided(arm[:looked][:blocks], reference[:looked][:blocks], blocks, 5)
 
 
 def test_a_stopped_run_prints_the_sequences_difference() -> None:
