@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from harness.analysis.audit_counts import count_findings, is_audited
 from harness.analysis.contrast_results import make_contrast_result
 from harness.analysis.report_model import (
     CiOrigin,
@@ -58,6 +59,7 @@ def build_report(counts: RunCounts, verdict: RunVerdict) -> Report:
         attribution=verdict.attribution,
         verdict=VerdictResult(verdict.outcome, verdict.sentences, verdict.attempts_needed),
         warmup=tuple(map(_describe_warmup, counts.warmups)),
+        audit=count_findings(counts.attempts),
     )
 
 
@@ -84,6 +86,7 @@ def _collect_facts(counts: RunCounts) -> RunFacts:
         dirty=checkout.get("dirty"),
         created=run.created,
         ended=run.ended,
+        audited=is_audited(counts),
         ended_by=run.ended_by,
         repeats=plan.repeats,
         fixed_seed=plan.fixed_seed,

@@ -7,6 +7,7 @@ property. Importing this module loads no numpy, SciPy or SQLAlchemy, which the b
 from dataclasses import dataclass
 from typing import Any
 
+from harness.core.audit import AuditCount
 from harness.core.capture_measurement import CaptureMeasurement
 from harness.core.cell import Cell, Value
 from harness.core.revision import AXIS
@@ -268,6 +269,8 @@ class RunFacts:
     expected_rates: tuple[float, float]
     revisions: tuple[MeasuredRevision, ...]
     fingerprint: dict[str, Any]
+    audited: bool = False
+    """Graphs were audited before they were replayed."""
     ended_by: str | None = None
     """Why the run is not complete; None if it is, and for runs before 2026-11-24."""
 
@@ -286,3 +289,4 @@ class Report:
     attribution: Attribution | None
     verdict: VerdictResult
     warmup: tuple[WarmupAttempt, ...] = ()
+    audit: tuple[AuditCount, ...] = ()

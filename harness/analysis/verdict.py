@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from harness.analysis import verdict_sentences as sentences
 from harness.analysis.attribution import attribute_run
+from harness.analysis.audit_counts import describe_amplified, describe_audit
 from harness.analysis.contrast_pairs import ask_question, list_pairs
 from harness.analysis.contrast_results import JudgedPair, describe_pooled
 from harness.analysis.report_model import CellRate
@@ -103,7 +104,8 @@ def _open_verdict(counts: RunCounts, outcome: VerdictOutcome) -> list[str]:
     if outcome is VerdictOutcome.NO_TESTS:
         empty = dict.fromkeys(c.suite for c in counts.cells if _has_no_tests(c))
         return [sentences.describe_no_tests(list(empty)), *sentences.describe_warmups(counts)]
-    told = [sentences.count_failures(counts.cells), *sentences.describe_warmups(counts)]
+    told = [sentences.count_failures(counts.cells), *describe_amplified(counts)]
+    told += [*describe_audit(counts), *sentences.describe_warmups(counts)]
     if outcome is VerdictOutcome.INTERRUPTED:
         told.append(sentences.describe_interruption(counts))
     elif counts.run.status is RunStatus.INCOMPLETE:

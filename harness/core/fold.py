@@ -61,6 +61,7 @@ class _Decision:
             inside_seconds=wire.read_number(self._seen.finish or {}, "inside_seconds"),
             replays=dict(self._seen.replays),
             eager_steps=self._seen.eager,
+            audit=tuple(self._seen.observed.audit),
             notes=tuple(
                 [*self._ending.notes, *self._seen.notes]
                 + self._seen.observed.list_notes(bool(self._seen.traces))

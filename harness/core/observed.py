@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from harness.core import events as wire
+from harness.core.audit import MOST_FINDINGS, AuditFinding, read_finding
 from harness.core.capture_measurement import CaptureMeasurement
 from harness.core.events import Event
 from harness.core.order import name_order
@@ -24,6 +25,7 @@ class Observed:
         self.requested = ""
         """The order that an overlay was asked to turn captures to."""
         self.notes: list[str] = []
+        self.audit: list[AuditFinding] = []
         self._captures: dict[int, list[Event]] = defaultdict(list)
         self._patched = False
 
@@ -42,6 +44,13 @@ class Observed:
     def _on_hook_capture(self, event: Event) -> None:
         if not wire.read_text(event, "error"):
             self._captures[int(wire.read_number(event, "pid"))].append(event)
+
+    def _on_hook_audit(self, event: Event) -> None:
+        if len(self.audit) < MOST_FINDINGS:
+            self.audit.append(read_finding(event, int(wire.read_number(event, "rank"))))
+
+    def _on_hook_note(self, event: Event) -> None:
+        self.notes.append(wire.read_text(event, "text")[:500])
 
     def _on_hook_order(self, _: Event) -> None:
         self._patched = True

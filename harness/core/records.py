@@ -4,6 +4,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from harness.core.audit import AuditFinding
 from harness.core.capture_measurement import CaptureMeasurement
 from harness.core.cell import Value
 from harness.core.revision import AXIS
@@ -114,6 +115,7 @@ class AttemptRow:
     suite_started: bool = True
     warmup: bool = False
     part: int = 0
+    audit: tuple[AuditFinding, ...] = ()
 
     @property
     def revision(self) -> Value | None:

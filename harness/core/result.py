@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from harness.core.audit import AuditFinding
 from harness.core.capture_measurement import CaptureMeasurement
 from harness.core.kinds import Kind, KindScope, Phase, find_strongest
 from harness.core.last_words import AttemptWords
@@ -75,6 +76,8 @@ class AttemptResult:
     replays: dict[str, int]
     eager_steps: int
     notes: tuple[str, ...]
+    audit: tuple[AuditFinding, ...] = ()
+    """What the graph audit found, in the order of the replays that would have used it."""
 
     @property
     def failure(self) -> Failure | None:

@@ -8,6 +8,7 @@ from harness.attempt.spec import AttemptRecord, AttemptSpec, SuiteCommands
 from harness.cluster.devices import DeviceKind
 from harness.cluster.interface import Loss
 from harness.cluster.members import Gang
+from harness.core.amplifiers import AMPLIFY_AXIS
 from harness.core.cell import Cell
 from harness.core.kinds import KindScope
 from harness.core.plan import PlannedAttempt
@@ -66,7 +67,7 @@ def make_spec(
         deselect=planned.deselect,
         keyword=options.keyword,
         # Neither a revision nor a compiler's cache is an argument of the engine.
-        axes={k: v for k, v in planned.cell.axes if k not in (AXIS, CACHES_AXIS)},
+        axes={k: v for k, v in planned.cell.axes if k not in (AXIS, CACHES_AXIS, AMPLIFY_AXIS)},
         caches=choose_caches(planned.cell.get(CACHES_AXIS)),
         seed=planned.seed,
         repeat=planned.repeat,
@@ -75,7 +76,12 @@ def make_spec(
         grace_s=_GRACE_S,
         folder=context.folder / attempt_id,
         isolation=context.isolation,
-        hook=choose_hook(options.patches, not options.no_observe),
+        hook=choose_hook(
+            options.patches,
+            planned.cell,
+            observed=not options.no_observe,
+            audited=options.audit,
+        ),
         env={
             **_limit_memory(options.per_gpu, devices[0].kind),
             **planned.cell.get_environment(),

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from harness.attempt.caches import CACHE_CHOICES, CACHES_AXIS
 from harness.core import backends
+from harness.core.amplifiers import AMPLIFY_AXIS, check_amplifiers
 from harness.core.cell import DEVICES_AXIS, Axis, check_distinct
 from harness.core.engine_arguments import BACKEND, check_axis
 from harness.core.errors import UsageError
@@ -75,6 +76,10 @@ def check_axes(axes: list[Axis], machine: Machine, engine_names: Collection[str]
     for axis in axes:
         if axis.name == CACHES_AXIS:
             _check_caches(axis.values)
+            continue
+        if axis.name == AMPLIFY_AXIS:
+            for value in axis.values:
+                check_amplifiers(value)
             continue
         if axis.name != DEVICES_AXIS:
             check_axis(axis.name, axis.values, engine_names)

@@ -1,8 +1,10 @@
 """Which parts of the start-up hook the attempts of a run have."""
 
+import itertools
 from collections.abc import Sequence
 
-from harness.core.cell import ENV_PREFIX, Axis
+from harness.core.amplifiers import AMPLIFY_AXIS, list_parts
+from harness.core.cell import ENV_PREFIX, Axis, Cell
 from harness.core.errors import UsageError
 from harness.hook.registry import ORDER_PARTS, parse_parts
 
@@ -25,6 +27,12 @@ def check_patches(patches: Sequence[str], axes: Sequence[Axis]) -> None:
                 )
 
 
-def choose_hook(patches: Sequence[str], observed: bool) -> tuple[str, ...]:
-    """Return the parts of the start-up hook that every attempt has."""
-    return (*(("report",) if observed else ()), *patches)
+def choose_hook(
+    patches: Sequence[str], cell: Cell, *, observed: bool, audited: bool
+) -> tuple[str, ...]:
+    """Return the parts of the start-up hook that every process of an attempt begins with.
+
+    Amplifiers come last: what they do around a replay is then nearest to it.
+    """
+    first = (("report",) if observed else ()), patches, (("audit",) if audited else ())
+    return (*itertools.chain(*first), *list_parts(cell.get(AMPLIFY_AXIS)))

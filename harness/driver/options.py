@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from harness.attempt.sandbox import SANDBOX_CHOICES, SANDBOX_PARTS
+from harness.core.amplifiers import AMPLIFIERS, AMPLIFY_AXIS, join_amplifiers
 from harness.core.cell import ENV_PREFIX, Axis, make_axis, parse_axis
 from harness.core.decision_rule import Alternative
 from harness.core.engine_arguments import AXES
@@ -15,6 +15,7 @@ from harness.core.plan import EXPECTED_RATES, check_repeats
 from harness.core.suite_setup import SuiteSetup, setup_from_dict
 from harness.driver.declarations import declare, restore
 from harness.driver.hooking import check_patches
+from harness.driver.option_values import check_sandbox, upgrade_options
 from harness.hook.registry import ORDER_PARTS
 from harness.stats.power import check_pair
 
@@ -142,6 +143,14 @@ class RunOptions:
         False, "--no-observe", group=ATTEMPTS,
         help="Do not record which graphs the processes of an attempt capture.",
     )  # fmt: skip
+    audit: bool = declare(
+        False, "--audit", group=MEASURE,
+        help="Audit each captured graph before it is replayed: pointers to freed memory.",
+    )  # fmt: skip
+    amplify: tuple[str, ...] = declare(
+        (), "--amplify", metavar="A,B", listed=True, group=MEASURE,
+        help=f"Make rare faults frequent, all at once: {', '.join(AMPLIFIERS)}.",
+    )  # fmt: skip
     pass_env: tuple[str, ...] = declare(
         (), "--pass-env", metavar="NAME", group=ATTEMPTS, beside_resume=True,
         help="Pass this variable on although it looks like a secret; may be a pattern.",
@@ -193,7 +202,7 @@ class RunOptions:
             )
         if self.seed is not None and not 0 <= self.seed < 1 << 31:
             raise UsageError(f"--seed {self.seed}: give a number from 0 to 2147483647")
-        _check_sandbox(self.sandbox)
+        check_sandbox(self.sandbox)
         check_patches(self.patches, self.axes)
         _check_question(self)
         _check_revisions(self)
@@ -210,12 +219,11 @@ class RunOptions:
         Raises UsageError for a text that is no axis.
         """
         named = [(name, getattr(self, name)) for name in _AXES]
+        if self.amplify:
+            named.append((AMPLIFY_AXIS, (join_amplifiers(self.amplify),)))
+        made = [make_axis(n, v, option=f"--{n.replace('_', '-')}") for n, v in named if v]
         return (
-            *(
-                make_axis(name, texts, option=f"--{name.replace('_', '-')}")
-                for name, texts in named
-                if texts
-            ),
+            *made,
             *(parse_axis(text) for text in self.axis),
             *(parse_axis(text, option="--env", prefix=ENV_PREFIX) for text in self.env),
         )
@@ -237,26 +245,7 @@ def store_options(options: RunOptions) -> dict[str, Any]:
 
 def read_options(stored: Mapping[str, Any]) -> RunOptions:
     """Return the options of a stored run. The reverse of `store_options`."""
-    return RunOptions(**restore(RunOptions, _upgrade(stored)))
-
-
-def _upgrade(stored: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what harness 0.1.0 stored, which kept axes parsed, in today's form."""
-    values = dict(stored)
-    for axis in values.pop("axes", ()):
-        name, texts = axis["name"], ",".join(str(value) for value in axis["values"])
-        kind = "env" if name.startswith(ENV_PREFIX) else "axis"
-        text = f"{name.removeprefix(ENV_PREFIX)}={texts}"
-        values[kind] = (*values.get(kind, ()), text)
-    return values
-
-
-def _check_sandbox(given: tuple[str, ...]) -> None:
-    if given and (given[0] not in SANDBOX_CHOICES or not {*given[1:]} <= {*SANDBOX_PARTS}):
-        raise UsageError(
-            f"--sandbox {','.join(given)!r}: write {', '.join(SANDBOX_CHOICES)}, "
-            f"and after a comma further parts: {', '.join(SANDBOX_PARTS)}"
-        )
+    return RunOptions(**restore(RunOptions, upgrade_options(stored)))
 
 
 def _check_question(options: RunOptions) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 from harness.analysis.report_model import CellRate, RefusedCell, Report, SignatureCount
 from harness.core.neutral import neutral
-from harness.report import wording
+from harness.report import audit_lines, wording
 from harness.report.cell_table import group_by_suite, make_cell_tables
 from harness.report.detail_tables import (
     list_unreached,
@@ -44,6 +44,7 @@ def write_markdown(report: Report, limit: int, command: Command | None = None) -
         _write_signatures(report.signatures),
         *(_write_kinds(cells) for cells in suites),
         _write_refused(report.refused),
+        make_list("findings", f"**{audit_lines.TITLE}**", _write_audit(report)),
         make_list("warm-up attempts", f"**{wording.WARMUP_TITLE}**", _write_warmups(report)),
         _write_infrastructure(report.infrastructure),
         *(_write_tests(cells) for cells in suites),
@@ -149,6 +150,10 @@ def _write_refused(refused: Sequence[RefusedCell]) -> Section:
         for (suite, reason), labels in alike.items()
     ]
     return make_list("reasons for cells not run", "**Not run**", rows)
+
+
+def _write_audit(report: Report) -> list[str]:
+    return [f"- {neutral(line, 1500)}" for line in audit_lines.list_findings(report)]
 
 
 def _write_warmups(report: Report) -> list[str]:

@@ -10,6 +10,7 @@ from rich.text import Text
 from harness.analysis.report_model import Report, SignatureCount
 from harness.analysis.revision_notes import list_revisions
 from harness.report import wording
+from harness.report.audit_lines import describe_finding
 from harness.report.cell_table import group_by_suite, make_cell_tables
 from harness.report.detail_tables import (
     list_unreached,
@@ -104,6 +105,11 @@ def _print_lists(report: Report, console: Console) -> None:
         console.print()
     for signature in report.signatures[:_LISTED]:
         _print_signature(signature, console)
+    for finding in report.audit[:_LISTED]:
+        first, *rest = describe_finding(finding)
+        print_line(console, f"audit: {first}", "bold")
+        for line in rest:
+            print_line(console, line, "dim", "    ")
     for line in list_warmups(report)[:_LISTED]:
         print_line(console, line, "yellow")
     for reason in report.infrastructure[:_LISTED]:

@@ -54,12 +54,13 @@ def _migrate(connection: sqlite3.Connection, version: int) -> None:
             for name in names:
                 column = schema.metadata.tables[table].c[name]
                 connection.execute(f"ALTER TABLE {table} ADD COLUMN {_define(column)}")
-    # Before version 2, the clock told which run was begun last.
-    connection.execute(
-        "UPDATE run SET number = (SELECT count(*) FROM run AS other "
-        "WHERE other.created < run.created OR (other.created = run.created "
-        "AND other.rowid <= run.rowid))"
-    )
+    if version < 2:
+        # The clock told which run was begun last.
+        connection.execute(
+            "UPDATE run SET number = (SELECT count(*) FROM run AS other "
+            "WHERE other.created < run.created OR (other.created = run.created "
+            "AND other.rowid <= run.rowid))"
+        )
     connection.execute("UPDATE harness_meta SET schema_version = ?", (schema.SCHEMA_VERSION,))
     connection.commit()
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from harness.core.audit import restore_finding
 from harness.core.capture_measurement import CaptureMeasurement
 from harness.core.records import (
     AttemptIdentity,
@@ -54,6 +55,7 @@ def read_attempt(values: dict[str, Any]) -> AttemptRow:
             "status": AttemptStatus(values["status"]),
             "suite_started": bool(values["suite_started"]),
             "warmup": bool(values["warmup"]),
+            "audit": tuple(map(restore_finding, values["audit"])),
         },
         capture=capture,
     )
@@ -100,6 +102,7 @@ def _write_attempt(
         "trace": list(capture.trace),
         "replays": result.replays,
         "notes": list(result.notes),
+        "audit": [asdict(finding) for finding in result.audit],
         "folder": lease.folder,
         "log_tails": lease.log_tails,
     }

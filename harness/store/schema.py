@@ -17,7 +17,7 @@ from sqlalchemy import (
 )
 
 #: Written into `meta` when a store is made; a store with a greater number is refused.
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 metadata = MetaData()
 
@@ -82,6 +82,8 @@ attempt = Table(
     Column("suite_started", Integer, nullable=False, server_default="1"),
     Column("warmup", Integer, nullable=False, server_default="0"),
     Column("part", Integer, nullable=False, server_default="0"),  # resumed on changed files: 1, 2
+    # Since version 3:
+    Column("audit", JSON, nullable=False, server_default="[]"),  # AuditFinding
     Index("attempt_of_run", "run_id", "position"),
 )
 
@@ -101,11 +103,12 @@ test_result = Table(
 )
 
 #: The columns that each version added, by table.
-ADDED = {
+ADDED: dict[int, dict[str, tuple[str, ...]]] = {
     2: {
         "run": ("number", "ended_by", "driver", "parts"),
         "attempt": ("launch", "suite_started", "warmup", "part"),
-    }
+    },
+    3: {"attempt": ("audit",)},
 }
 
 

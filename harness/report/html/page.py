@@ -13,7 +13,8 @@ from markupsafe import Markup
 from harness.analysis.report_model import Report
 from harness.core.records import AttemptRow
 from harness.core.statuses import AttemptStatus
-from harness.report import wording
+from harness.report import audit_lines, wording
+from harness.report.audit_lines import describe_finding
 from harness.report.cell_table import group_by_suite, make_cell_tables
 from harness.report.detail_tables import (
     list_unreached,
@@ -62,6 +63,8 @@ def render_page(export: RunExport) -> str:
             failed_left=max(_count_failed(export) - _LISTED, 0),
             facts=list_facts(export),
             notes=list_notes(report),
+            audit=[describe_finding(one) for one in report.audit],
+            audit_title=audit_lines.TITLE,
             warmups=list_warmups(report),
             warmup_title=wording.WARMUP_TITLE,
             command=export.command,
