@@ -14,8 +14,9 @@ from typing import Any
 
 from . import hooking, processes
 
-_FIRST_LOOK_S = 0.25
-_LAST_PAUSE_S = 8.0
+#: Pauses grow with the attempt, to a tenth of its age: a look takes milliseconds.
+_LEAST_PAUSE_S, _MOST_PAUSE_S = 0.25, 8.0
+_SHARE_OF_AGE = 0.1
 _MOST_TEXT = 200
 #: Flags that take the environment or `site` away, and options that take a value.
 _HIDING = "IES"
@@ -23,18 +24,18 @@ _WITH_VALUE = "cmWX"
 
 
 class Lookout:
-    """Looks at an attempt's processes, ever less often: a look takes milliseconds."""
+    """Looks at an attempt's processes from time to time."""
 
     def __init__(self) -> None:
         self._due: float | None = None
-        self._pause = _FIRST_LOOK_S
+        self._began = 0.0
         self._seen: dict[int, bytes] = {}
 
     def begin(self, ranks: Sequence[dict[str, Any]]) -> None:
         """Begin an attempt. Without a hook there is nothing to look for."""
         hooked = any(rank["env"].get("HARNESS_HOOK") for rank in ranks)
-        self._seen, self._pause = {}, _FIRST_LOOK_S
-        self._due = time.monotonic() + self._pause if hooked else None
+        self._seen, self._began = {}, time.monotonic()
+        self._due = self._began + _LEAST_PAUSE_S if hooked else None
 
     def end(self) -> None:
         """Stop looking."""
@@ -48,8 +49,9 @@ class Lookout:
         """Return (pid, why) of processes not seen before, if it is time to look."""
         if self._due is None or time.monotonic() < self._due:
             return []
-        self._pause = min(2 * self._pause, _LAST_PAUSE_S)
-        self._due = time.monotonic() + self._pause
+        now = time.monotonic()
+        pause = max(_SHARE_OF_AGE * (now - self._began), _LEAST_PAUSE_S)
+        self._due = now + min(pause, _MOST_PAUSE_S)
         return [
             (pid, why)
             for pid in processes.find_descendants(os.getpid())

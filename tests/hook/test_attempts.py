@@ -74,7 +74,8 @@ def test_an_attempt_without_parts_has_no_hook(run_attempt: Callable[..., Attempt
 
 
 def fold_record(record: AttemptRecord) -> AttemptResult:
-    return fold(record.events, Ending(exits=((0, 0, None),)))
+    exits = tuple((end.rank, end.code, end.signal) for end in record.exits)
+    return fold(record.events, Ending(exits=exits))
 
 
 @pytest.mark.parametrize("order", ["ascending", "descending"])
@@ -119,3 +120,14 @@ def test_plain_loops_of_the_suite_are_turned(run_attempt: Callable[..., AttemptR
         "test_a_loop_over_names_is_left_alone": "passed",
     }, record.log_tails
     assert {one["module"] for one in list_observed(record, "order")} == {"loops", "helper"}
+
+
+def test_a_conftest_that_replaces_the_capture_of_pytest_changes_nothing_that_is_observed(
+    run_attempt: Callable[..., AttemptRecord],
+) -> None:
+    record = run_attempt("replaced/test_replaced.py")
+    result = fold_record(record)
+    assert [test.outcome for test in result.tests] == ["passed", "failed"], record.log_tails
+    assert result.capture.observed == "ascending"
+    assert "what the suite writes" in record.log_tails[0]
+    assert result.failure is not None and "three" in result.failure.message
