@@ -11,6 +11,7 @@ from typing import Any
 
 from harness.attempt import observing
 from harness.attempt.captures import Captures
+from harness.attempt.coredump import make_coredump_environment
 from harness.attempt.spec import AttemptSpec, SuiteCommands
 
 SINGLE_THREAD = {"OMP_NUM_THREADS": "1"}
@@ -39,6 +40,8 @@ class Launch:
         self.observed.mkdir()
         self.captures = Captures(self._temporary / "words")
         """What pytest holds of the tests' output, and what failed tests had printed."""
+        self.cores = self._temporary / "cores"
+        self.cores.mkdir()
         self.fds: list[int] = []
         """The ranks' ends, as they are sent."""
         self.event_fds: list[int] = []
@@ -102,6 +105,7 @@ class Launch:
                 **observing.make_hook_environment(self._spec, self.observed, whole),
                 "HARNESS_RENDEZVOUS": str(self._temporary / "rendezvous"),
                 "TMPDIR": str(folder),
+                **(make_coredump_environment(self.cores) if self._spec.coredump else {}),
                 **({"HARNESS_WORDS": str(self.captures.folder)} if rank == 0 else {}),
             },
             "cwd": str(self._spec.cwd),

@@ -70,6 +70,8 @@ class AttemptSpec:
     """Where compilers keep what they made (`caches.py`)."""
     hook: tuple[str, ...] = ("report",)
     """Parts of the start-up hook, in order; the environment's HARNESS_HOOK adds to them."""
+    coredump: bool = False
+    """Have the CUDA driver write a core dump at a fault, and name the kernel from it."""
     hash_seed: str | None = None
     """PYTHONHASHSEED of the ranks. None: from the seed if spawned, the zygote's own if forked."""
 

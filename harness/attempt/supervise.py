@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from harness.attempt.caches import Caches, has_passed
 from harness.attempt.collecting import collect_files
+from harness.attempt.coredump import add_faulting_kernel
 from harness.attempt.evidence import EvidenceFolder, collect_evidence, needs_evidence
 from harness.attempt.keeper import KeeperLost, KeeperRefused, kill_marked
 from harness.attempt.launch import Launch, make_log_path, read_tail
@@ -137,6 +138,8 @@ class Supervisor:
                     killed, sighting = count_oom_kills() - oom_kills, watch.witness.sighting
                     record.words = launch.captures.read_words(record, sighting, killed)
                     evidence = EvidenceFolder(spec.folder)
+                    if spec.coredump:
+                        add_faulting_kernel(evidence, launch.cores)
                     collect_evidence(evidence, launch.captures, record.words, sighting)
             clean = record.error in (None, "cancelled")
             if place.reports_imports and (report := read_import_report(record.events)):

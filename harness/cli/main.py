@@ -10,7 +10,7 @@ from harness.cli.bot import bot
 from harness.cli.capture_cost import capture_cost
 from harness.cli.declared import PassThroughCommand, check_beside_resume, take_run_options
 from harness.cli.output_options import RESULTS, take_outputs
-from harness.core.errors import HarnessError
+from harness.core.errors import HarnessError, UsageError
 from harness.core.exits import ExitCode
 from harness.driver.options import DEFAULT_SUITE, MACHINE, RunOptions
 from harness.driver.outputs import Outputs
@@ -83,12 +83,27 @@ def run(
 @app.command()
 def rerun(
     attempt: Annotated[str, typer.Argument(help="An attempt's id or unique prefix.")],
+    repeats: Annotated[
+        int, typer.Option("--repeats", metavar="N", min=1, help="How many times, one by one.")
+    ] = 1,
+    pdb: Annotated[
+        bool, typer.Option("--pdb", help="Open pytest's debugger at the failure, on rank 0.")
+    ] = False,
+    shell: Annotated[
+        bool, typer.Option("--shell", help="Open a shell in the attempt's environment.")
+    ] = False,
     store: StoreOption = None,
 ) -> None:
-    """Run one stored attempt again: same seed, cell and environment."""
+    """Run one stored attempt again: same seed, cell and environment. Nothing is stored."""
+    if pdb + shell + (repeats > 1) > 1:
+        raise UsageError("--repeats, --pdb and --shell exclude each other: give one of them")
+    if pdb or shell:
+        from harness.driver.commands.attach import attach_debugger, attach_shell
+
+        raise typer.Exit((attach_debugger if pdb else attach_shell)(attempt, store))
     from harness.driver.commands.rerun import rerun_attempt
 
-    raise typer.Exit(rerun_attempt(attempt, store))
+    raise typer.Exit(rerun_attempt(attempt, store, repeats))
 
 
 @app.command()

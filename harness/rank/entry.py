@@ -59,7 +59,7 @@ class StrayBreakpointError(Exception):
 
 def _refuse_breakpoints() -> None:
     """Make a stray breakpoint() fail by its name; whoever sets PYTHONBREAKPOINT decides instead."""
-    if "PYTHONBREAKPOINT" not in os.environ:
+    if "PYTHONBREAKPOINT" not in os.environ and "HARNESS_ATTACHED" not in os.environ:
         sys.breakpointhook = _raise_stray_breakpoint
 
 

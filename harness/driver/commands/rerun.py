@@ -1,12 +1,13 @@
 """`harness rerun ATTEMPT`: one stored attempt again, with the same seed, cell and environment."""
 
+import shutil
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 from rich.console import Console
-from rich.markup import escape
 
-from harness.attempt.spec import Isolation
 from harness.cluster.devices import count_usable_cores
 from harness.cluster.interface import DevicePool, Loss
 from harness.cluster.members import Gang
@@ -15,70 +16,73 @@ from harness.core.cell import parse_cell_key
 from harness.core.errors import NoDeviceError
 from harness.core.exits import ExitCode
 from harness.core.fold import fold
-from harness.core.plan import Plan, PlannedAttempt
 from harness.core.records import AttemptRow
 from harness.core.result import AttemptResult, Ending
-from harness.core.revision import AXIS
 from harness.core.statuses import AttemptStatus
 from harness.driver.attempts import make_ending, make_spec
 from harness.driver.context import RunContext
+from harness.driver.evidence import KERNEL, copy_item, read_item
 from harness.driver.processes import make_supervisor_settings
-from harness.driver.restoring import restore_context
+from harness.driver.rerunning import find_attempt, find_revisions, plan_again
 from harness.driver.revisions.worktrees import hold_worktrees
-from harness.driver.stores import open_known_stores
+from harness.report.terminal import print_line
 
 _EXIT_CODES = {
     AttemptStatus.PASSED: ExitCode.OK,
     AttemptStatus.FAILED: ExitCode.FAILURES,
     AttemptStatus.INFRA: ExitCode.NO_VALID_ATTEMPT,
 }
+_ONE_SEED = "no interval: repeats of one seed are not independent attempts"
 
 
-def rerun_attempt(name: str, location: str | None) -> int:
-    """Make the attempt again, on the same devices if they are free. Return the exit code."""
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """One attempt that was made again."""
+
+    result: AttemptResult
+    folder: Path
+
+
+def rerun_attempt(name: str, location: str | None, repeats: int = 1) -> int:
+    """Make the attempt again, on the same devices if they are free. Return the exit code.
+
+    Nothing is stored. On CUDA a fault of a kernel leaves a core dump, which names the kernel.
+    """
     from harness.cluster.pool import open_pool
 
-    row, context = _find(name, location)
-    slots = context.options.slots or count_usable_cores()
-    # Only the attempt's own revision is needed.
-    label = parse_cell_key(row.cell).get(AXIS)
-    revisions = [one for one in context.plan.revisions if one.label == label]
+    row, context = find_attempt(name, location)
+    revisions = find_revisions(row, context)
     settings = make_supervisor_settings(
         context.options, context.device, context.isolation, revisions
     )
+    slots = context.options.slots or count_usable_cores()
     wanted = PoolSettings(
         kind=context.device, slots=slots, supervisor=settings, shares=context.options.per_gpu
     )
-    with hold_worktrees(revisions), open_pool(wanted) as pool:
-        result, folder = _run_once(context, row, pool)
     console = Console()
     what = f"{row.id}, a warm-up attempt" if row.warmup else row.id
-    console.print(f"{what}, seed {row.seed}: {escape(parse_cell_key(row.cell).label)}")
-    console.print(f"  then: {_describe_stored(row)}")
-    console.print(f"  now:  {_describe(result)}")
-    console.print(f"  logs: {folder}")
-    return _EXIT_CODES[result.status]
+    print_line(console, f"{what}, seed {row.seed}: {parse_cell_key(row.cell).label}")
+    print_line(console, f"then: {_describe(row.status, row.kind, row.signature)}", indent="  ")
+    with hold_worktrees(revisions), open_pool(wanted) as pool:
+        made = []
+        for number in range(repeats):
+            made.append(_run_once(context, row, pool, f".{number + 1}" if repeats > 1 else ""))
+            _print_made(console, row, made[-1])
+    if repeats > 1:
+        _print_summary(console, made)
+    return _EXIT_CODES[_find_worst(made)]
 
 
-def _find(name: str, location: str | None) -> tuple[AttemptRow, RunContext]:
-    with open_known_stores(location) as stores:
-        store, row = stores.find_attempt(name)
-        context = restore_context(store.run(row.run_id))
-    isolation: Isolation = "fork" if row.isolation == "fork" else "spawn"
-    return row, replace(context, isolation=isolation)
-
-
-def _run_once(context: RunContext, row: AttemptRow, pool: DevicePool) -> tuple[AttemptResult, str]:
+def _run_once(context: RunContext, row: AttemptRow, pool: DevicePool, suffix: str) -> _Made:
     gang = _lease(row.devices, pool)
-    planned = PlannedAttempt(
-        *(row.position, row.suite, parse_cell_key(row.cell), row.repeat, row.seed),
-        _find_deselected(context.plan, row),
-    )
-    spec = make_spec(context, f"{row.id}.rerun", planned, gang)
+    spec = make_spec(context, f"{row.id}.rerun{suffix}", plan_again(row, context), gang)
+    spec = replace(spec, coredump=context.device == "cuda")
+    shutil.rmtree(spec.folder, ignore_errors=True)  # of an earlier rerun
     outcome = pool.collect(pool.start(gang, spec))
+    pool.release(gang)
     if isinstance(outcome, Loss):
-        return fold([], Ending((), infrastructure=outcome.reason)), str(spec.folder)
-    return fold(outcome.events, make_ending(outcome, spec)), str(spec.folder)
+        return _Made(fold([], Ending((), infrastructure=outcome.reason)), spec.folder)
+    return _Made(fold(outcome.events, make_ending(outcome, spec)), spec.folder)
 
 
 def _lease(devices: Sequence[str], pool: DevicePool) -> Gang:
@@ -89,21 +93,37 @@ def _lease(devices: Sequence[str], pool: DevicePool) -> Gang:
     gang = pool.lease(len(devices))
     if gang is None:
         raise NoDeviceError(f"the attempt needs {len(devices)} free devices of one node")
-    Console().print(f"its devices {list(devices)} are not here or not free: others are used")
+    text = f"its devices {list(devices)} are not here or not free: others are used"
+    print_line(Console(), text)
     return gang
 
 
-def _find_deselected(plan: Plan, row: AttemptRow) -> tuple[str, ...]:
-    for planned in plan.cells:
-        if planned.suite == row.suite and planned.cell.key == row.cell:
-            return planned.deselect
-    return ()
+def _print_made(console: Console, row: AttemptRow, made: _Made) -> None:
+    failure = made.result.failure
+    kind, signature = (failure.kind, failure.signature) if failure else (None, None)
+    print_line(console, f"now:  {_describe(made.result.status, kind, signature)}", indent="  ")
+    for line in read_item(made.folder, KERNEL).splitlines()[:4]:
+        print_line(console, line, "bold", indent="        ")
+    # The kernel belongs to the fault that the stored attempt had.
+    copy_item(made.folder, Path(row.folder), KERNEL)
+    print_line(console, f"logs: {made.folder}", indent="  ")
 
 
-def _describe_stored(row: AttemptRow) -> str:
-    return f"{row.status}" + (f", {row.kind}: {escape(row.signature or '')}" if row.kind else "")
+def _print_summary(console: Console, made: Sequence[_Made]) -> None:
+    failed = [one.result.failure for one in made if one.result.status is AttemptStatus.FAILED]
+    lost = sum(one.result.status is AttemptStatus.INFRA for one in made)
+    text = f"{len(failed)} of {len(made) - lost} failed with this seed ({_ONE_SEED})"
+    print_line(console, text + (f"; {lost} lost to infrastructure" if lost else ""), "bold")
+    counted = Counter((one.kind, one.signature) for one in failed if one)
+    for (kind, signature), n in counted.most_common():
+        print_line(console, f"{n}x {kind}: {signature}", indent="  ")
 
 
-def _describe(result: AttemptResult) -> str:
-    failure = result.failure
-    return result.status + (f", {failure.kind}: {escape(failure.signature)}" if failure else "")
+def _find_worst(made: Sequence[_Made]) -> AttemptStatus:
+    found = {one.result.status for one in made}
+    order = (AttemptStatus.FAILED, AttemptStatus.PASSED, AttemptStatus.INFRA)
+    return next(status for status in order if status in found)
+
+
+def _describe(status: str, kind: str | None, signature: str | None) -> str:
+    return f"{status}, {kind}: {signature}" if kind else status
