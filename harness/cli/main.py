@@ -6,11 +6,12 @@ from typing import Annotated
 
 import typer
 
+from harness.cli.attempts import StoreOption, prune, rerun, show
 from harness.cli.bot import bot
 from harness.cli.capture_cost import capture_cost
 from harness.cli.declared import PassThroughCommand, check_beside_resume, take_run_options
 from harness.cli.output_options import RESULTS, take_outputs
-from harness.core.errors import HarnessError, UsageError
+from harness.core.errors import HarnessError
 from harness.core.exits import ExitCode
 from harness.driver.options import DEFAULT_SUITE, MACHINE, RunOptions
 from harness.driver.outputs import Outputs
@@ -21,16 +22,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-
-StoreOption = Annotated[
-    str | None,
-    typer.Option(
-        "--store",
-        metavar="PATH|URL",
-        rich_help_panel=RESULTS,
-        help="Where runs are kept (default: store.sqlite in the state folder; `doctor` names it).",
-    ),
-]
 
 
 def _print_version(wanted: bool) -> None:
@@ -78,43 +69,6 @@ def run(
 
     check_beside_resume(context)
     raise typer.Exit(resume_run(resume, store, outputs, verbose, options))
-
-
-@app.command()
-def rerun(
-    attempt: Annotated[str, typer.Argument(help="An attempt's id or unique prefix.")],
-    repeats: Annotated[
-        int, typer.Option("--repeats", metavar="N", min=1, help="How many times, one by one.")
-    ] = 1,
-    pdb: Annotated[
-        bool, typer.Option("--pdb", help="Open pytest's debugger at the failure, on rank 0.")
-    ] = False,
-    shell: Annotated[
-        bool, typer.Option("--shell", help="Open a shell in the attempt's environment.")
-    ] = False,
-    store: StoreOption = None,
-) -> None:
-    """Run one stored attempt again: same seed, cell and environment. Nothing is stored."""
-    if pdb + shell + (repeats > 1) > 1:
-        raise UsageError("--repeats, --pdb and --shell exclude each other: give one of them")
-    if pdb or shell:
-        from harness.driver.commands.attach import attach_debugger, attach_shell
-
-        raise typer.Exit((attach_debugger if pdb else attach_shell)(attempt, store))
-    from harness.driver.commands.rerun import rerun_attempt
-
-    raise typer.Exit(rerun_attempt(attempt, store, repeats))
-
-
-@app.command()
-def show(
-    attempt: Annotated[str, typer.Argument(help="An attempt's id or unique prefix.")],
-    store: StoreOption = None,
-) -> None:
-    """Show all that is known of one attempt: its cause, last words, evidence and files."""
-    from harness.driver.commands.show import show_attempt
-
-    raise typer.Exit(show_attempt(attempt, store))
 
 
 @app.command()
@@ -272,6 +226,8 @@ def gate(
     raise typer.Exit(print_gate(suites or suites_under("suites") or [DEFAULT_SUITE], store))
 
 
+for command in (show, rerun, prune):
+    app.command()(command)
 app.command("capture-cost")(capture_cost)
 app.add_typer(bot, name="bot")
 

@@ -50,7 +50,7 @@ def describe_attempt(
         yield Section(name, _shorten(text.splitlines()))
     found = [*files.logs, *((f"evidence/{i.name}", i.size) for i in files.evidence.items)]
     what = {f"evidence/{item.name}": item.what for item in files.evidence.items}
-    lines = [f"{name:<32} {_format_size(size):>10}  {what.get(name, '')}" for name, size in found]
+    lines = [f"{name:<32} {format_size(size):>10}  {what.get(name, '')}" for name, size in found]
     yield Section(f"files in {files.folder}", [line.rstrip() for line in lines])
     missing = [f"{one.what}: {one.why}" for one in files.evidence.not_done]
     yield Section("not done", missing)
@@ -87,7 +87,7 @@ def _write_captures(row: AttemptRow) -> Iterator[str]:
         return
     yield (
         f"{len(capture.trace)} {capture.graphs} graphs, order {capture.observed} "
-        f"(asked for: {capture.requested or '-'}), pool {_format_size(capture.pool_bytes)}"
+        f"(asked for: {capture.requested or '-'}), pool {format_size(capture.pool_bytes)}"
     )
     names = [f"{one.get('role', '?')}/{one.get('bs', '?')}" for one in capture.trace]
     left = len(names) - _MOST_CAPTURES
@@ -105,7 +105,8 @@ def _shorten(lines: Sequence[str]) -> list[str]:
     return [*lines[:_MOST_LINES], *([f"... {left} more lines"] if left > 0 else [])]
 
 
-def _format_size(size: float) -> str:
+def format_size(size: float) -> str:
+    """Return `3.4 MiB`."""
     for unit in ("B", "KiB", "MiB"):
         if size < 1024:
             return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"

@@ -205,6 +205,20 @@ class Store:
                 found.setdefault(run_id, {})[status] = n
         return found
 
+    def delete_run(self, run_id: str) -> None:
+        """Delete a run with its attempts and tests, and give the space back."""
+        run, attempt, test = schema.run, schema.attempt, schema.test_result
+        attempts = sa.select(attempt.c.id).where(attempt.c.run_id == run_id)
+        self._check_file()
+        with self._begin() as connection:
+            connection.execute(test.delete().where(test.c.attempt_id.in_(attempts)))
+            connection.execute(attempt.delete().where(attempt.c.run_id == run_id))
+            connection.execute(run.delete().where(run.c.id == run_id))
+        if self._engine.dialect.name == "sqlite":
+            with self._connect() as connection:
+                connection.execution_options(isolation_level="AUTOCOMMIT").exec_driver_sql("VACUUM")
+            self._checkpoint()
+
     def close(self) -> None:
         """Release the database."""
         self._engine.dispose()

@@ -15,6 +15,7 @@ import pytest
 
 from harness.report.run_schema import find_problems
 from tests.cli.conftest import COMMAND, OUTCOMES, Done, clean_environ
+from tests.cli.terminal import talk
 
 CASES = {
     "passes.py": (0, {}),
@@ -147,6 +148,34 @@ def test_show_prints_all_that_is_known_of_an_attempt(
     listed = {item["name"] for item in json.loads((files / "index.json").read_text())["items"]}
     assert listed == {path.name for path in files.iterdir()} - {"index.json"}
     assert harness("show", "nothing").code == 2
+
+
+@pytest.mark.parametrize(
+    ("option", "typed", "seen"),
+    [
+        ("--pdb", [("(Pdb) ", "p by * 7 + 42\n"), ("\r\n42\r\n", "q\n")], "fails.py(5)divide()"),
+        ("--shell", [("the tests:", "echo repeat=$HARNESS_REPEAT; exit 2\n")], "repeat=0"),
+    ],
+)
+def test_a_person_gets_inside_an_attempt_at_a_terminal(
+    measured: Done, folder: Path, option: str, typed: list[tuple[str, str]], seen: str
+) -> None:
+    with sqlite3.connect(folder / ".harness/store.sqlite") as store:
+        before = store.execute("SELECT count(*) FROM attempt").fetchone()
+        query = "SELECT id FROM attempt WHERE suite LIKE '%fails.py' AND repeat = 0"
+        (attempt,) = store.execute(query).fetchone()
+    files = set((folder / ".harness/runs" / measured.run["run"]["id"]).iterdir())
+    code, shown = talk([*COMMAND, "rerun", attempt, option], typed, folder)
+    assert code == 2 and seen in shown, shown
+    assert set((folder / ".harness/runs" / measured.run["run"]["id"]).iterdir()) == files
+    with sqlite3.connect(folder / ".harness/store.sqlite") as store:
+        assert store.execute("SELECT count(*) FROM attempt").fetchone() == before
+
+
+def test_without_a_terminal_nobody_gets_inside(harness: Callable[..., Done]) -> None:
+    done = harness("rerun", "nothing", "--pdb")
+    assert done.code == 2 and "terminal" in done.err
+    assert harness("rerun", "nothing", "--pdb", "--shell").code == 2
 
 
 def test_logs_events_and_trace_stay_in_the_attempts_folder(measured: Done, folder: Path) -> None:

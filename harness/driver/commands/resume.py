@@ -11,6 +11,7 @@ from harness.core.records import RunRecord
 from harness.driver import messages
 from harness.driver.changes import check_unchanged
 from harness.driver.context import RunContext
+from harness.driver.disk import check_disk
 from harness.driver.execution import Session, execute, report_run, to_ended
 from harness.driver.fingerprint import fingerprint
 from harness.driver.interruption import end_on_signals
@@ -70,6 +71,7 @@ def _list_outstanding(context: RunContext, store: Store) -> list[QueuedAttempt]:
 def _continue(context: RunContext, session: Session, queue: Sequence[QueuedAttempt]) -> int:
     from harness.cluster.pool import open_pool
 
+    check_disk(context.folder, len(queue))
     options, revisions = context.options, context.plan.revisions
     now = fingerprint([], () if revisions else options.suites)
     check_unchanged(context.record, now, has_revisions=bool(revisions))

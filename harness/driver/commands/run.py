@@ -14,13 +14,14 @@ from harness.cluster.devices import DeviceKind, choose_kind, count_usable_cores,
 from harness.cluster.members import Member
 from harness.cluster.messages import PoolSettings
 from harness.core.order import is_in_ci
-from harness.core.plan import Plan, plan_to_dict
+from harness.core.plan import Plan, plan_to_dict, schedule
 from harness.core.records import RunRecord
 from harness.core.revision import Revision
 from harness.driver import messages
 from harness.driver.announce import print_plan
 from harness.driver.configuration.suites import choose_suites
 from harness.driver.context import RunContext, make_run_folder_path
+from harness.driver.disk import check_disk
 from harness.driver.execution import Session, execute
 from harness.driver.fingerprint import fingerprint
 from harness.driver.interruption import end_on_signals
@@ -115,6 +116,7 @@ def _measure(request: RunRequest, session: Session) -> int:
         plan = request.make_plan(pool.largest_gang())
         record = make_record(request, plan, pool.members)
         context = RunContext(record, plan, options, request.isolation)
+        check_disk(context.folder, len(schedule(plan)))
         session.interruption.install()  # Ray has handlers of its own
         with own_run(record, context.folder):
             print_plan(console, context, session.store, len(pool.members))
