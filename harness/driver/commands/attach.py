@@ -13,7 +13,7 @@ from pathlib import Path
 from rich.console import Console
 
 from harness.attempt.attached import run_debugger, run_shell
-from harness.attempt.launch import make_pytest_arguments
+from harness.attempt.launch import make_suite_arguments
 from harness.attempt.spec import AttemptSpec
 from harness.cluster.devices import Device
 from harness.cluster.members import Gang, Member
@@ -54,6 +54,8 @@ def _attach(name: str, location: str | None, *, shell: bool) -> int:
     environment = choose_environment(context.options, revisions).values
     with hold_worktrees(revisions), tempfile.TemporaryDirectory(prefix="harness-attached-") as at:
         spec = _make_spec(row, context, Path(at))
+        if not shell and spec.kind != "pytest":
+            raise UsageError(f"--pdb is pytest's, and this suite is a {spec.kind}: use --shell")
         _explain(spec, shell=shell)
         try:
             return _start(spec, environment, shell=shell)
@@ -83,8 +85,16 @@ def _explain(spec: AttemptSpec, *, shell: bool) -> None:
     text = f"{what} in {spec.attempt_id.removesuffix('.attached')} on {where}"
     print_line(console, f"{text}: no timeout runs, and nothing is stored", "bold")
     if shell:
-        words = [spec.python, "-m", "pytest", *make_pytest_arguments(spec)]
-        if spec.tp > 1:
-            torchrun = ["-m", "torch.distributed.run", "--nproc-per-node", str(spec.tp)]
-            words = [spec.python, *torchrun, *words[1:]]
-        print_line(console, f"the tests: {shlex.join(words)}")
+        print_line(console, f"the tests: {shlex.join(_make_words(spec))}")
+
+
+def _make_words(spec: AttemptSpec) -> list[str]:
+    """Return the command that runs the attempt's suite by hand, ranks included."""
+    arguments = make_suite_arguments(spec)
+    if spec.kind == "command":
+        return arguments
+    module = ["-m", spec.kind, *arguments]
+    if spec.tp == 1:
+        return [spec.python, *module]
+    torchrun = ["-m", "torch.distributed.run", "--nproc-per-node", str(spec.tp)]
+    return [spec.python, *torchrun, *module]
