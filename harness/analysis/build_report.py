@@ -60,6 +60,7 @@ def build_report(counts: RunCounts, verdict: RunVerdict) -> Report:
         verdict=VerdictResult(verdict.outcome, verdict.sentences, verdict.attempts_needed),
         warmup=tuple(map(_describe_warmup, counts.warmups)),
         audit=count_findings(counts.attempts),
+        earlier=counts.earlier,
     )
 
 

@@ -30,6 +30,7 @@ class CellRecords:
     attempts: Sequence[AttemptRow]
     tests: Sequence[TestCount]
     in_order: CellOutcomes
+    part: int = 0
 
 
 def choose_bound(plan: Plan, finished: bool) -> Bound | None:
@@ -71,6 +72,7 @@ def count_cell(
         capture=_summarise_capture(planned, rows),
         tests=count_tests(records.tests, bound),
         notes=_collect_notes(planned, rows, in_order),
+        part=records.part,
     )
 
 

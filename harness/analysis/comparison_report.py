@@ -26,7 +26,7 @@ AXIS = "run"
 def report_comparison(found: RunComparison) -> Report:
     """Return the report of a comparison."""
     contrasts = tuple(_make_contrasts(found))
-    signatures = count_signatures([*found.base.attempts, *found.head.attempts])
+    signatures = count_signatures([*found.base.newest, *found.head.newest])
     return Report(
         run=_collect_facts(found),
         cells=tuple(_list_cells(found)),
@@ -44,9 +44,7 @@ def report_comparison(found: RunComparison) -> Report:
 
 def mark_attempts(counts: RunCounts) -> list[AttemptRow]:
     """Return a run's attempts with the run as a value of their cell, as the report has it."""
-    return [
-        replace(row, cell=_mark(parse_cell_key(row.cell), counts).key) for row in counts.attempts
-    ]
+    return [replace(row, cell=_mark(parse_cell_key(row.cell), counts).key) for row in counts.newest]
 
 
 def _mark(cell: Cell, counts: RunCounts) -> Cell:

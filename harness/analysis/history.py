@@ -54,7 +54,11 @@ def collect_series(runs: Iterable[StoredRun], test: str | None = None) -> list[S
     """
     found: dict[tuple[str, str], list[HistoryPoint]] = {}
     for record, attempts, counts in sorted(runs, key=lambda run: run[0].created):
-        tallies = _count_suites(attempts) if test is None else _count_tests(counts, test)
+        # A run that was resumed with changed files is one point: what it measured last.
+        last = max((row.part for row in attempts), default=0)
+        rows = [row for row in attempts if row.part == last]
+        tests = [count for count in counts if count.part == last]
+        tallies = _count_suites(rows) if test is None else _count_tests(tests, test)
         for (name, key), tally in tallies.items():
             cell = parse_cell_key(key)
             label = Cell(tuple((n, v) for n, v in cell.axes if n != AXIS)).label

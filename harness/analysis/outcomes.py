@@ -1,6 +1,7 @@
 """What the attempts of a plan came to, as far as a decision may use them. Pure."""
 
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
 from copy import copy, deepcopy
 from itertools import islice
 from typing import Protocol, TypeVar
@@ -36,12 +37,21 @@ class EndedAttempt(Protocol):
     def status(self) -> AttemptStatus:
         """How it ended."""
 
+    @property
+    def part(self) -> int:
+        """0, or the n-th part of a run that was resumed with changed files."""
+
 
 Ended = TypeVar("Ended", bound=EndedAttempt)
 
 
-def collect_outcomes(plan: Plan, ended: Iterable[EndedAttempt]) -> dict[str, CellOutcomes]:
+def collect_outcomes(
+    plan: Plan, ended: Iterable[EndedAttempt], part: int | None = None
+) -> dict[str, CellOutcomes]:
     """Return each cell's outcomes by its name: the longest completed prefix, in lease order.
+
+    part: whose attempts are taken, without it those of the newest. What an earlier part has made
+    is not of its plan.
 
     Attempts after one that is missing or was killed in flight are left out: how long it took
     may be why. Replacements count once the plan's own attempts are complete, because they are
@@ -49,17 +59,21 @@ def collect_outcomes(plan: Plan, ended: Iterable[EndedAttempt]) -> dict[str, Cel
     """
     names = name_cells(plan.runnable)
     found: dict[str, list[Outcome]] = {name: [] for name in names.values()}
-    rows = [row for row in ended if row.status is not AttemptStatus.CENSORED]
+    all_rows = [row for row in ended if row.status is not AttemptStatus.CENSORED]
+    part = max((row.part for row in all_rows), default=0) if part is None else part
+    made_before = {row.position for row in all_rows if row.part < part and not row.replaces}
+    rows = [row for row in all_rows if row.part == part]
     known = {row.position: row for row in rows if not row.replaces}
-    reader = PrefixReader(plan)
+    reader = PrefixReader(plan, made_before=made_before)
     usable = reader.read(known)
     if reader.is_at_end:
         replacements = [row for row in rows if row.replaces]
         usable += sorted(replacements, key=lambda row: (row.replaces, row.position))
     for row in usable:
         found[names[row.suite, row.cell]].append(_read_outcome(row.status))
+    planned = reader.planned
     return {
-        name: CellOutcomes(outcomes, max(plan.repeats - len(outcomes), 0))
+        name: CellOutcomes(outcomes, max(planned[name] - len(outcomes), 0))
         for name, outcomes in found.items()
     }
 
@@ -71,12 +85,18 @@ class PrefixReader:
     waited for.
     """
 
-    def __init__(self, plan: Plan, *, looks: bool = False) -> None:
-        """`looks`: keep what a run until decided knows at each look."""
+    def __init__(
+        self, plan: Plan, *, looks: bool = False, made_before: Collection[int] = ()
+    ) -> None:
+        """`looks`: keep what a run until decided knows at each look.
+
+        made_before: positions that an earlier part of the run has made, before something changed.
+        """
         self._names = name_cells(plan.runnable)
-        self._queue = schedule(plan)
+        self._queue = [one for one in schedule(plan) if one.position not in made_before]
         self._at = 0
-        self._remaining = dict.fromkeys(self._names.values(), plan.repeats)
+        self.planned = Counter(self._names[one.suite, one.cell.key] for one in self._queue)
+        self._remaining = {name: self.planned[name] for name in self._names.values()}
         question = ask_question(plan) if plan.until_decided else None
         kept = question is not None and (looks or question.has_rest)
         self._looks = Looks(question, list(self._remaining)) if question and kept else None

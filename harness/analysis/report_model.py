@@ -7,6 +7,7 @@ property. Importing this module loads no numpy, SciPy or SQLAlchemy, which the b
 from dataclasses import dataclass
 from typing import Any
 
+from harness.analysis.capture_order import CaptureOrder
 from harness.core.audit import AuditCount
 from harness.core.capture_measurement import CaptureMeasurement
 from harness.core.cell import Cell, Value
@@ -16,27 +17,6 @@ from harness.stats.attribution import Attribution
 from harness.stats.contrasts import Finding
 from harness.stats.intervals import Interval
 from harness.stats.rate_gate import RateGate
-
-
-@dataclass(frozen=True, slots=True)
-class CaptureOrder:
-    """The capture order that was asked for, and the one that was seen."""
-
-    requested: str
-    observed: str
-
-    @property
-    def is_other(self) -> bool:
-        """Whether an order was seen that is not the one asked for."""
-        silent = self.observed in ("none", "single", "unknown")
-        # Nobody asked a suite without such an option for an order; nobody knows a shuffled one.
-        silent = silent or self.requested in ("", "gate", "shuffled")
-        return not silent and self.requested != self.observed
-
-    @property
-    def is_as_asked(self) -> bool:
-        """Whether graphs were captured in the order asked for."""
-        return self.observed == self.requested != "none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +71,8 @@ class CellRate:
     capture: CaptureMeasurement
     tests: tuple[TestRate, ...]
     notes: tuple[str, ...]
+    part: int = 0
+    """0, or the n-th part of a run that was resumed with changed files."""
 
     @property
     def valid(self) -> int:
@@ -276,6 +258,18 @@ class RunFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class EarlierPart:
+    """What a run measured before something changed: rates of their own, in no other number.
+
+    `changed` says what differs in the part that follows.
+    """
+
+    part: int
+    changed: tuple[str, ...]
+    cells: tuple[CellRate, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """A run, counted and judged."""
 
@@ -290,3 +284,10 @@ class Report:
     verdict: VerdictResult
     warmup: tuple[WarmupAttempt, ...] = ()
     audit: tuple[AuditCount, ...] = ()
+    earlier: tuple[EarlierPart, ...] = ()
+    """Parts before a change, whose rates are in no other number of the report."""
+
+    @property
+    def all_cells(self) -> tuple[CellRate, ...]:
+        """The cells of every part, the earliest first."""
+        return (*(cell for part in self.earlier for cell in part.cells), *self.cells)

@@ -4,10 +4,10 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from harness.analysis.cell_counts import CellRecords, choose_bound, count_cell
+from harness.analysis.cell_counts import Bound, CellRecords, choose_bound, count_cell
 from harness.analysis.contrast_pairs import name_cells
 from harness.analysis.outcomes import collect_outcomes
-from harness.analysis.report_model import CellRate, SignatureCount
+from harness.analysis.report_model import CellRate, EarlierPart, SignatureCount
 from harness.core.kinds import Kind
 from harness.core.plan import Plan, PlannedCell, plan_from_dict
 from harness.core.records import AttemptRow, RunRecord, TestCount
@@ -34,6 +34,14 @@ class RunCounts:
     signatures: tuple[SignatureCount, ...]
     warmups: Sequence[AttemptRow] = ()
     """Attempts that were made first, and are in no count."""
+    earlier: tuple[EarlierPart, ...] = ()
+    """Parts before a change, apart from all else."""
+
+    @property
+    def newest(self) -> list[AttemptRow]:
+        """The attempts of the part that is judged: nothing changed between them."""
+        last = max((row.part for row in self.attempts), default=0)
+        return [row for row in self.attempts if row.part == last]
 
     @property
     def refused(self) -> list[PlannedCell]:
@@ -67,24 +75,64 @@ def count_run(
     """Count a stored run. An infrastructure attempt counts beside its replacement."""
     plan = plan_from_dict(run.plan)
     attempts = select_last_launches(attempts)
-    outcomes = collect_outcomes(plan, [row for row in attempts if not row.is_owed])
-    bound = choose_bound(plan, all(cell.remaining == 0 for cell in outcomes.values()))
+    ended = [row for row in attempts if not row.is_owed]
+    parts = sorted({row.part for row in ended}) or [0]
+    outcomes = collect_outcomes(plan, ended, parts[-1])
+    whole = len(parts) == 1 and all(cell.remaining == 0 for cell in outcomes.values())
+    bound = choose_bound(plan, whole)
+    by_part = {part: collect_outcomes(plan, ended, part) for part in parts[:-1]}
+    records = _sort_records(attempts, tests, by_part | {parts[-1]: outcomes}, plan)
+    cells = _count_cells(plan, records, parts[-1], bound)
+    return RunCounts(
+        *(run, plan, attempts, outcomes, cells, count_signatures(attempts)),
+        select_last_launches(warmups),
+        tuple(_describe_part(run, part, _count_cells(plan, records, part, bound))
+              for part in parts[:-1]),
+    )  # fmt: skip
+
+
+def _describe_part(run: RunRecord, part: int, cells: tuple[CellRate, ...]) -> EarlierPart:
+    following = run.parts[part] if part < len(run.parts) else {}
+    return EarlierPart(part, tuple(map(str, following.get("changed", ()))), cells)
+
+
+#: What is stored of one part of a run, by suite and cell key.
+Records = dict[int, dict[tuple[str, str], CellRecords]]
+
+
+def _sort_records(
+    attempts: Sequence[AttemptRow],
+    tests: Sequence[TestCount],
+    outcomes: dict[int, dict[str, CellOutcomes]],
+    plan: Plan,
+) -> Records:
     names = name_cells(plan.runnable)
-    rows: dict[tuple[str, str], list[AttemptRow]] = defaultdict(list)
+    rows: dict[tuple[int, str, str], list[AttemptRow]] = defaultdict(list)
     for attempt in attempts:
-        rows[attempt.suite, attempt.cell].append(attempt)
-    counts: dict[tuple[str, str], list[TestCount]] = defaultdict(list)
+        rows[attempt.part, attempt.suite, attempt.cell].append(attempt)
+    counts: dict[tuple[int, str, str], list[TestCount]] = defaultdict(list)
     for count in tests:
-        counts[count.suite, count.cell].append(count)
-    cells = []
+        counts[count.part, count.suite, count.cell].append(count)
+    return {
+        part: {
+            key: CellRecords(rows[part, *key], counts[part, *key], by_name[name], part)
+            for key, name in names.items()
+        }
+        for part, by_name in outcomes.items()
+    }
+
+
+def _count_cells(
+    plan: Plan, records: Records, part: int, bound: Bound | None
+) -> tuple[CellRate, ...]:
+    """Return the cells of one part; those that other parts alone have measured are left out."""
+    names, counted = name_cells(plan.runnable), []
     for planned in plan.runnable:
         key = planned.suite, planned.cell.key
-        records = CellRecords(rows[key], counts[key], outcomes[names[key]])
-        cells.append(count_cell(names[key], plan, planned, records, bound))
-    return RunCounts(
-        *(run, plan, attempts, outcomes, tuple(cells), count_signatures(attempts)),
-        select_last_launches(warmups),
-    )
+        elsewhere = any(found[key].attempts for n, found in records.items() if n != part)
+        if records[part][key].attempts or not elsewhere:
+            counted.append(count_cell(names[key], plan, planned, records[part][key], bound))
+    return tuple(counted)
 
 
 def select_last_launches(attempts: Sequence[AttemptRow]) -> list[AttemptRow]:

@@ -44,12 +44,12 @@ def judge_run(counts: RunCounts) -> RunVerdict:
         outcome, code = _choose_outcome(counts, None)
         told = [*_open_verdict(counts, outcome), *describe_revision_limits(counts)]
         return RunVerdict(outcome, tuple(told), (), None, None, code)
-    question = ask_question(counts.plan, anytime=not counts.complete)
+    question = ask_question(counts.plan, anytime=not counts.complete or bool(counts.earlier))
     judgement = judge_question(question, counts.outcomes)
     judged = tuple(zip(list_pairs(counts.plan), judgement.contrasts, strict=True))
     outcome, code = _choose_outcome(counts, judgement)
     failed = any(cell.failed for cell in counts.cells) and outcome is not VerdictOutcome.NO_TESTS
-    attribution = attribute_run(counts.attempts) if failed else None
+    attribution = attribute_run(counts.newest) if failed else None
     told = [
         *_open_verdict(counts, outcome),
         *judgement.sentences,
@@ -90,7 +90,8 @@ def _choose_outcome(
         return VerdictOutcome.UNDECIDED, ExitCode.UNDECIDED
     if judgement and judgement.gate is RateGate.HOLDS:
         return VerdictOutcome.PASSED, ExitCode.OK
-    if any(cell.failed for cell in cells):
+    earlier = [cell for part in counts.earlier for cell in part.cells]
+    if any(cell.failed for cell in (*cells, *earlier)):
         return VerdictOutcome.FAILED, ExitCode.FAILURES
     return VerdictOutcome.PASSED, ExitCode.OK
 
@@ -106,6 +107,7 @@ def _open_verdict(counts: RunCounts, outcome: VerdictOutcome) -> list[str]:
         return [sentences.describe_no_tests(list(empty)), *sentences.describe_warmups(counts)]
     told = [sentences.count_failures(counts.cells), *describe_amplified(counts)]
     told += [*describe_audit(counts), *sentences.describe_warmups(counts)]
+    told += sentences.describe_earlier_parts(counts)
     if outcome is VerdictOutcome.INTERRUPTED:
         told.append(sentences.describe_interruption(counts))
     elif counts.run.status is RunStatus.INCOMPLETE:

@@ -59,6 +59,17 @@ def describe_owed(counts: RunCounts) -> str:
     )
 
 
+def describe_earlier_parts(counts: RunCounts) -> list[str]:
+    """Return a sentence per part before a change: its attempts are in no other count."""
+    told = []
+    for part in counts.earlier:
+        failed = sum(cell.failed for cell in part.cells)
+        valid = sum(cell.valid for cell in part.cells)
+        what = "; ".join(part.changed) or "something"
+        told.append(f"apart from these, before {what}: {failed}/{valid} valid attempts failed")
+    return told
+
+
 def describe_stopping(counts: RunCounts) -> str:
     """Return how a run until decided ended."""
     cap = sum(cell.planned for cell in counts.cells)
@@ -113,7 +124,7 @@ def describe_attribution(
         return []
     decided = any(contrast.finding is Finding.DIFFERENT for _, contrast in judged)
     silent = {Follows.CANNOT_SAY} | ({Follows.NOTHING} if decided else set())
-    told = describe_clustering(counts.plan, counts.attempts)
+    told = describe_clustering(counts.plan, counts.newest)
     return told if attribution.verdict in silent else [*told, attribution.sentence]
 
 

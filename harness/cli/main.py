@@ -11,7 +11,7 @@ from harness.cli.bot import bot
 from harness.cli.capture_cost import capture_cost
 from harness.cli.declared import PassThroughCommand, check_beside_resume, take_run_options
 from harness.cli.output_options import RESULTS, take_outputs
-from harness.core.errors import HarnessError
+from harness.core.errors import HarnessError, UsageError
 from harness.core.exits import ExitCode
 from harness.driver.options import DEFAULT_SUITE, MACHINE, RunOptions
 from harness.driver.outputs import Outputs
@@ -52,6 +52,14 @@ def run(
             metavar="RUN", rich_help_panel=MACHINE, help="Finish what a stored run still lacks."
         ),
     ] = None,
+    allow_changed: Annotated[
+        bool,
+        typer.Option(
+            "--allow-changed",
+            rich_help_panel=MACHINE,
+            help="With --resume: go on with changed files; their rates are shown apart.",
+        ),
+    ] = False,
     store: StoreOption = None,
     *,
     outputs: Outputs,
@@ -64,11 +72,14 @@ def run(
     if resume is None:
         from harness.driver.commands.run import start_run
 
+        if allow_changed:
+            raise UsageError("--allow-changed is for --resume RUN: a new run has nothing to mix")
         raise typer.Exit(start_run(options, store, outputs, verbose))
-    from harness.driver.commands.resume import resume_run
+    from harness.driver.commands.resume import ResumeOptions, resume_run
 
     check_beside_resume(context)
-    raise typer.Exit(resume_run(resume, store, outputs, verbose, options))
+    given = ResumeOptions(options, allow_changed)
+    raise typer.Exit(resume_run(resume, store, outputs, verbose, given))
 
 
 @app.command()

@@ -143,6 +143,7 @@ class TestCount:
     kind: str | None
     recovered: int
     n: int
+    part: int = 0
 
 
 class TestOutcome(NamedTuple):

@@ -34,6 +34,7 @@ class AttemptInFlight:
     gang: Gang
     spec: AttemptSpec
     started: float
+    part: int = 0
 
     def identify(self) -> AttemptIdentity:
         """Return what the store knows the attempt by."""
@@ -48,6 +49,7 @@ class AttemptInFlight:
             repeat=planned.repeat,
             seed=planned.seed,
             launch=self.queued.launch,
+            part=self.part,
             warmup=self.queued.warmup,
         )
 

@@ -7,17 +7,25 @@ from harness.core.errors import UsageError
 from harness.core.records import RunRecord
 
 
-def check_unchanged(record: RunRecord, now: Mapping[str, Any], *, has_revisions: bool) -> None:
-    """Raise UsageError, naming what differs, if attempts made now would measure something else.
+def choose_parts(
+    record: RunRecord, now: Mapping[str, Any], *, has_revisions: bool, allowed: bool
+) -> tuple[dict[str, Any], ...]:
+    """Return the run's later parts, with one more if what is measured has changed since the last.
 
-    `now`: the fingerprint of this moment. With revisions the checkout is not measured.
+    `now`: the fingerprint of this moment. With revisions the checkout is not measured. Raise
+    UsageError, naming what differs, unless changes are allowed.
     """
-    differing = list(list_differences(record.fingerprint, now, has_revisions=has_revisions))
-    if differing:
+    then = record.parts[-1] if record.parts else record.fingerprint
+    differing = list(list_differences(then, now, has_revisions=has_revisions))
+    if not differing:
+        return record.parts
+    if not allowed:
         raise UsageError(
             f"run {record.id} began with something else: {'; '.join(differing)}. One rate must not "
-            "mix two versions: restore what it began with, or start another run"
+            "mix two versions: restore what it began with, start another run, or add "
+            "--allow-changed, which shows the rates of what comes now apart"
         )
+    return (*record.parts, {**now, "changed": differing})
 
 
 def list_differences(

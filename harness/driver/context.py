@@ -46,6 +46,11 @@ class RunContext:
         return "cuda" if self.record.device == "cuda" else "cpu"
 
     @property
+    def part(self) -> int:
+        """0, or which part of a run that was resumed with changed files is being made."""
+        return len(self.record.parts)
+
+    @property
     def folder(self) -> Path:
         """The folder of the run's attempts: their logs, events and traces."""
         return find_run_folder(self.record)

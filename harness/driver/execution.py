@@ -69,7 +69,8 @@ def _run_loop(
     ledger: Ledger,
 ) -> RunEnd:
     rows = session.store.attempts(context.run_id)
-    stopping = Stopping(context.plan, [to_ended(row) for row in rows if not row.is_owed])
+    known = [to_ended(row) for row in rows if not row.is_owed]
+    stopping = Stopping(context.plan, known, context.part)
     parts = LoopParts(pool, ledger, progress, stopping, session.interruption)
     try:
         pool.warm(min(planned.cell.devices for planned in context.plan.runnable))
@@ -93,7 +94,10 @@ def _open_progress(
 
 def to_ended(row: AttemptRow) -> Ended:
     """Return what a look needs of a stored attempt."""
-    return Ended(row.position, row.replaces, row.suite, row.cell, row.status, row.wall_seconds)
+    return Ended(
+        *(row.position, row.replaces, row.suite, row.cell, row.status),
+        *(row.wall_seconds, row.part),
+    )
 
 
 def report_run(store: Store, run_id: str, outputs: Outputs) -> int:

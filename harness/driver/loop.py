@@ -152,7 +152,7 @@ class RunLoop:
     def _start(self, queued: QueuedAttempt, gang: Gang) -> None:
         attempt_id = queued.make_id(self._context.run_id)
         spec = make_spec(self._context, attempt_id, queued.planned, gang)
-        attempt = AttemptInFlight(queued, gang, spec, time.time())
+        attempt = AttemptInFlight(queued, gang, spec, time.time(), self._context.part)
         self._in_flight[self._pool.start(gang, spec)] = attempt
 
     # --- recording ---

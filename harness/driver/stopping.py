@@ -2,7 +2,7 @@
 
 from bisect import insort
 from collections import ChainMap
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 
 from harness.analysis.outcomes import PrefixReader
@@ -23,22 +23,25 @@ class Ended:
     cell: str
     status: AttemptStatus
     seconds: float = 0.0
+    part: int = 0
 
 
 class Stopping:
     """Remembers what ended, and says when no further attempt can change the answer."""
 
-    def __init__(self, plan: Plan, known: Iterable[Ended]) -> None:
-        """`known`: what a resumed run has stored already."""
+    def __init__(self, plan: Plan, known: Collection[Ended], part: int = 0) -> None:
+        """`known`: what a resumed run has stored already. `part`: which one is to be made."""
+        before = {one.position for one in known if one.part < part and not one.replaces}
         self._plan = plan
-        self._reader = PrefixReader(plan, looks=True)
+        self._reader = PrefixReader(plan, looks=True, made_before=before)
         self._ended: dict[int, Ended] = {}
         self._passed_s: list[float] = []
         self._settled: bool | None = None
         self._supposed: frozenset[int] = frozenset()
         self._held = False
         for attempt in known:
-            self.add(attempt)
+            if attempt.part == part:
+                self.add(attempt)
 
     def add(self, attempt: Ended) -> None:
         """Called as each attempt ends, in any order."""

@@ -1,7 +1,7 @@
 """The table of cells: one row per cell, one table per suite or per group of like suites. Pure."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from harness.analysis.report_model import CellRate, Report
 from harness.analysis.wording import format_kinds, label_cell, label_common
@@ -71,6 +71,15 @@ _CELL_COLUMNS = (
         Column("kinds", Shape.LIST), lambda alike: Entry(format_kinds(alike[0].kinds) or NOTHING)
     ),
 )
+
+
+def make_earlier_tables(report: Report) -> list[tuple[str, TableView]]:
+    """Return the tables of the parts before a change, each with its title."""
+    return [
+        (wording.EARLIER_TITLE.format(part.part + 1, "; ".join(part.changed)), view)
+        for part in report.earlier
+        for view in make_cell_tables(replace(report, cells=part.cells))
+    ]
 
 
 def group_by_suite(cells: Sequence[CellRate]) -> list[list[CellRate]]:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from harness.analysis.report_model import CellRate, RefusedCell, Report, SignatureCount
 from harness.core.neutral import neutral
 from harness.report import audit_lines, wording
-from harness.report.cell_table import group_by_suite, make_cell_tables
+from harness.report.cell_table import group_by_suite, make_cell_tables, make_earlier_tables
 from harness.report.detail_tables import (
     list_unreached,
     list_warmups,
@@ -40,6 +40,7 @@ def write_markdown(report: Report, limit: int, command: Command | None = None) -
         _write_verdict(report),
         _write_next_run(report, command),
         *(table for view in make_cell_tables(report) for table in _write_cells(view)),
+        *_write_earlier(report),
         _write_contrasts(report),
         _write_signatures(report.signatures),
         *(_write_kinds(cells) for cells in suites),
@@ -81,6 +82,13 @@ def _write_cells(view: TableView) -> list[Section]:
     quiet = [row for row in view.rows if row.quiet]
     hidden = fold(_write_table(view, "", quiet), f"Cells of {suites} without a failure")
     return [_write_table(view, title, eventful), hidden]
+
+
+def _write_earlier(report: Report) -> list[Section]:
+    return [
+        _write_table(view, f"**{neutral(title)}** · {', '.join(map(_write_code, view.subject))}")
+        for title, view in make_earlier_tables(report)
+    ]
 
 
 def _write_contrasts(report: Report) -> Section:

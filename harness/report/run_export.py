@@ -34,14 +34,19 @@ class RunExport:
 
     def find_cell(self, attempt: AttemptRow) -> CellRate:
         """Return the counted cell that an attempt belongs to."""
-        key = attempt.suite, attempt.cell
-        return next(c for c in self.report.cells if (c.suite, c.axes.key) == key)
+        key = attempt.suite, attempt.cell, attempt.part
+        return next(c for c in self.report.all_cells if (c.suite, c.axes.key, c.part) == key)
 
 
 def label_repeat(attempt: AttemptRow) -> str:
     """Return `repeat 3`, or `repeat 3, replacement 1`; repeats are counted from 1."""
     label = f"repeat {attempt.repeat + 1}"
     return f"{label}, replacement {attempt.replaces}" if attempt.replaces else label
+
+
+def label_part(cell: CellRate, report: Report) -> str:
+    """Return `, part 2` for a cell of a run that was resumed with changed files, else nothing."""
+    return f", part {cell.part + 1}" if report.earlier else ""
 
 
 def get_axes(attempt: AttemptRow) -> Cell:

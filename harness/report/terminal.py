@@ -11,7 +11,7 @@ from harness.analysis.report_model import Report, SignatureCount
 from harness.analysis.revision_notes import list_revisions
 from harness.report import wording
 from harness.report.audit_lines import describe_finding
-from harness.report.cell_table import group_by_suite, make_cell_tables
+from harness.report.cell_table import group_by_suite, make_cell_tables, make_earlier_tables
 from harness.report.detail_tables import (
     list_unreached,
     list_warmups,
@@ -78,6 +78,8 @@ def _describe_run(report: Report) -> str:
 def _print_tables(report: Report, console: Console) -> None:
     for view in make_cell_tables(report):
         _print_view(view, " · ".join((", ".join(view.subject), *view.facts)), console)
+    for title, view in make_earlier_tables(report):
+        _print_view(view, " · ".join((title, *view.subject, *view.facts)), console)
     if len(report.contrasts) >= _SEVERAL:
         _print_view(make_contrast_table(report.contrasts), wording.CONTRASTS_TITLE, console)
     suites = group_by_suite(report.cells)

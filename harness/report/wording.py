@@ -16,6 +16,7 @@ TO_DECIDE = "a new run with {} attempts per cell would decide what is open with 
 MORE = "{} more"
 LEFT_OUT = "{} more {} not shown here; run.json has them all."
 NEW_RUN = "a new run with {} attempts per cell"
+EARLIER_TITLE = "part {} of this run, apart from the rest, before {}"
 WARMUP = "warm-up, in no rate: {} in {}: {}"
 WARMUP_TITLE = "Warm-up, in no rate"
 NO_GRAPHS = "no graph captured"

@@ -1,7 +1,7 @@
 """Reading and writing runs."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -77,15 +77,21 @@ class Store:
         )
         self._checkpoint()
 
-    def reopen_run(self, run_id: str, driver: DriverIdentity) -> None:
-        """Mark a run as running again, for `--resume`: its censored attempts are made anew."""
+    def reopen_run(
+        self, run_id: str, driver: DriverIdentity, parts: Sequence[dict[str, Any]] = ()
+    ) -> None:
+        """Mark a run as running again, for `--resume`: its censored attempts are made anew.
+
+        parts: fingerprints of the parts that were resumed with changed files.
+        """
         attempt = schema.attempt
         unknown = (attempt.c.run_id == run_id) & (attempt.c.status == AttemptStatus.CENSORED)
         with self._begin() as connection:
             connection.execute(attempt.delete().where(unknown))
         self._update_run(
-            run_id, status=RunStatus.RUNNING, ended_by=None, ended=None, driver=asdict(driver)
-        )
+            run_id, status=RunStatus.RUNNING, ended_by=None, ended=None,
+            driver=asdict(driver), parts=clean(list(parts)),
+        )  # fmt: skip
 
     def add_attempt(self, identity: AttemptIdentity, result: AttemptResult, lease: Lease) -> None:
         """Commit one attempt with its tests, as it ends: a later crash cannot lose it."""
@@ -165,10 +171,10 @@ class Store:
         a, t = schema.attempt, schema.test_result
         keys = (a.c.suite, a.c.cell, t.c.test, t.c.outcome, t.c.kind, t.c.recovered)
         query = (
-            sa.select(*keys, sa.func.count().label("n"))
+            sa.select(*keys, sa.func.count().label("n"), a.c.part)
             .join(a, a.c.id == t.c.attempt_id)
             .where(a.c.run_id == run_id, a.c.status.in_(VALID), a.c.warmup == 0)
-            .group_by(*keys)
+            .group_by(*keys, a.c.part)
         )
         with self._connect() as connection:
             return [TestCount(*row) for row in connection.execute(query)]

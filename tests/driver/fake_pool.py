@@ -38,6 +38,11 @@ def passing(_spec: AttemptSpec) -> AttemptRecord:
     return make_record(("t::a", "passed"))
 
 
+def failing(_spec: AttemptSpec) -> AttemptRecord:
+    """Script of an attempt whose only test fails."""
+    return make_record(("t::a", "failed"), exitstatus=1)
+
+
 class FakePool(Leases):
     """Devices of one node or more. A `DevicePool`."""
 

@@ -2,6 +2,7 @@
 
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 
 from harness.core.errors import StoreError, UsageError
 from harness.core.records import RunRecord
-from harness.driver.changes import check_unchanged, list_differences
+from harness.driver.changes import choose_parts, list_differences
 from harness.driver.fingerprint import fingerprint
 from harness.driver.options import spell_suite
 from harness.driver.ownership import has_driver, identify_driver, own_run
@@ -82,7 +83,13 @@ def test_another_package_version_is_refused_with_both_named(checkout: Path) -> N
     record = RunRecord("r", 1.0, 7, "cpu", {}, {}, then)
     now = {**then, "packages": {**then["packages"], "pytest": "99"}}
     with pytest.raises(UsageError, match=r"package pytest .* is now 99"):
-        check_unchanged(record, now, has_revisions=False)
+        choose_parts(record, now, has_revisions=False, allowed=False)
+    (part,) = choose_parts(record, now, has_revisions=False, allowed=True)
+    assert len(part["changed"]) == 1
+    changed = replace(record, parts=(part,))
+    assert choose_parts(changed, now, has_revisions=False, allowed=False) == (part,)
+    with pytest.raises(UsageError, match="allow-changed"):
+        choose_parts(changed, then, has_revisions=False, allowed=False)  # back again
 
 
 def test_what_an_old_run_did_not_store_is_not_compared() -> None:

@@ -71,6 +71,8 @@ def _find_other_run(report: Report, granted: GrantedRun) -> Iterator[str]:
     suites = {c.suite for c in report.cells} | {c.suite for c in report.refused}
     if suites != granted.suites:
         yield "list of suites"
+    if report.earlier:
+        yield "version of its files"
 
 
 def _find_other_cells(report: Report, granted: GrantedRun) -> Iterator[str]:

@@ -1,7 +1,7 @@
 """`harness run --resume RUN`: finish exactly what is missing of a stored run."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from rich.console import Console
 
@@ -9,7 +9,7 @@ from harness.cluster.devices import count_usable_cores
 from harness.cluster.messages import PoolSettings
 from harness.core.records import RunRecord
 from harness.driver import messages
-from harness.driver.changes import check_unchanged
+from harness.driver.changes import choose_parts
 from harness.driver.context import RunContext
 from harness.driver.disk import check_disk
 from harness.driver.execution import Session, execute, report_run, to_ended
@@ -30,24 +30,29 @@ from harness.store.open import open_store
 from harness.store.store import Store
 
 
-def resume_run(
-    name: str, location: str | None, outputs: Outputs, verbose: bool, given: RunOptions
-) -> int:
-    """Run what the stored plan still lacks, and report. Return the exit code.
+@dataclass(frozen=True, slots=True)
+class ResumeOptions:
+    """What may be said beside `--resume`: where to run, and whether changed files are measured."""
 
-    `given`: options beside `--resume`, which say where to run.
-    """
+    run: RunOptions
+    allow_changed: bool = False
+
+
+def resume_run(
+    name: str, location: str | None, outputs: Outputs, verbose: bool, given: ResumeOptions
+) -> int:
+    """Run what the stored plan still lacks, and report. Return the exit code."""
     outputs.check()
     refuse_tracked_state()
     location = locate_run(name, location)
     with end_on_signals() as interruption, open_store(location, write=True) as store:
-        context = _restore(store.run(name), given)
+        context = _restore(store.run(name), given.run)
         session = Session(store, outputs, interruption, verbose)
         with own_run(context.record, context.folder):
             import_journal(store, context.run_id, context.folder)
             queue = _list_outstanding(context, store)
             if queue:
-                return _continue(context, session, queue)
+                return _continue(context, session, queue, given.allow_changed)
         return report_run(store, context.run_id, outputs)
 
 
@@ -62,19 +67,22 @@ def _list_outstanding(context: RunContext, store: Store) -> list[QueuedAttempt]:
     """Return the attempts that are to be made; none if the question is settled."""
     rows = store.attempts(context.run_id)
     known = [to_ended(row) for row in rows if not row.is_owed]
-    if Stopping(context.plan, known).is_settled():
+    if Stopping(context.plan, known, context.part).is_settled():
         return []
     warmups = store.attempts(context.run_id, warmup=True)
     return list_outstanding(context.plan, rows, context.options.replace_infra, warmups)
 
 
-def _continue(context: RunContext, session: Session, queue: Sequence[QueuedAttempt]) -> int:
+def _continue(
+    context: RunContext, session: Session, queue: Sequence[QueuedAttempt], allow_changed: bool
+) -> int:
     from harness.cluster.pool import open_pool
 
     check_disk(context.folder, len(queue))
     options, revisions = context.options, context.plan.revisions
     now = fingerprint([], () if revisions else options.suites)
-    check_unchanged(context.record, now, has_revisions=bool(revisions))
+    parts = choose_parts(context.record, now, has_revisions=bool(revisions), allowed=allow_changed)
+    context = replace(context, record=replace(context.record, parts=parts))
     settings = make_supervisor_settings(
         options, context.device, context.isolation, revisions, session.store.path
     )
@@ -90,6 +98,6 @@ def _continue(context: RunContext, session: Session, queue: Sequence[QueuedAttem
         open_pool(wanted) as pool,
     ):
         session.interruption.install()  # Ray has handlers of its own
-        session.store.reopen_run(context.run_id, identify_driver(context.folder))
+        session.store.reopen_run(context.run_id, identify_driver(context.folder), parts)
         Console(stderr=True).print(messages.say_missing(context.run_id, len(queue)))
         return execute(context, pool, session, queue)

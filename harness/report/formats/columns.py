@@ -36,6 +36,7 @@ ATTEMPT_COLUMNS = (
     TableColumn("cell", "string", "the cell in short", lambda row: get_axes(row).label),
     _declare("repeat", "int64", "repeat within the cell, from 0"),
     _declare("seed", "int64", "seed of the attempt"),
+    _declare("part", "int64", "0, or n after the n-th change of what is measured"),
     TableColumn(
         "status", "string", "passed, failed, infra or censored", lambda row: row.status.value
     ),
@@ -76,7 +77,7 @@ OUTCOME_COLUMNS = (
 
 def list_attempt_columns(export: RunExport) -> list[TableColumn]:
     """Return the attempt columns, then `axis_NAME` for every axis of the run, as text."""
-    names = dict.fromkeys(name for cell in export.report.cells for name, _ in cell.axes.axes)
+    names = dict.fromkeys(name for cell in export.report.all_cells for name, _ in cell.axes.axes)
     return [*ATTEMPT_COLUMNS, *(_make_axis_column(name) for name in names)]
 
 

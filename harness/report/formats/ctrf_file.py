@@ -54,7 +54,7 @@ def _summarise(export: RunExport, counts: Counter[str]) -> dict[str, int]:
     return {
         "tests": counts.total(),
         **{status: counts[status] for status in statuses},
-        "suites": len(export.report.cells),
+        "suites": len(export.report.all_cells),
         "start": _to_milliseconds(run.created),
         "stop": _to_milliseconds(stop),
     }

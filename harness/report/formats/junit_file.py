@@ -18,7 +18,7 @@ from harness.core.result import Outcome
 from harness.core.statuses import AttemptStatus
 from harness.report.formats.entries import Entry, list_entries
 from harness.report.formats.text import make_plain, take_first_line
-from harness.report.run_export import RunExport, label_repeat
+from harness.report.run_export import RunExport, label_part, label_repeat
 
 #: What an attribute in double quotes cannot hold, beside what `escape` replaces.
 _ATTRIBUTE = {'"': "&quot;", "\n": "&#10;", "\t": "&#9;", "\r": "&#13;"}
@@ -28,17 +28,17 @@ _CENSORED = "killed in flight when the run was interrupted: the outcome is unkno
 
 def write(export: RunExport, path: Path) -> None:
     """Write the run as JUnit XML."""
-    cases: dict[tuple[str, str], list[str]] = defaultdict(list)
-    totals: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
+    cases: dict[tuple[str, str, int], list[str]] = defaultdict(list)
+    totals: dict[tuple[str, str, int], Counter[str]] = defaultdict(Counter)
     for entry in list_entries(export):
-        key = entry.attempt.suite, entry.attempt.cell
+        key = entry.attempt.suite, entry.attempt.cell, entry.attempt.part
         cases[key].append(_write_case(entry))
         totals[key][entry.outcome.outcome] += 1
     with path.open("w", encoding="utf-8") as file:
         file.write('<?xml version="1.0" encoding="UTF-8"?>\n')
         file.write(f"<testsuites name={_quote(f'harness run {export.report.run.id}')}>\n")
-        for cell in export.report.cells:
-            key = cell.suite, cell.axes.key
+        for cell in export.report.all_cells:
+            key = cell.suite, cell.axes.key, cell.part
             file.write(_open_suite(cell, export.report, totals[key], cases[key]))
             file.writelines(_write_properties(cell, export))
             file.writelines(cases[key])
@@ -49,7 +49,7 @@ def write(export: RunExport, path: Path) -> None:
 def _open_suite(cell: CellRate, report: Report, totals: Counter[str], cases: list[str]) -> str:
     began = datetime.fromtimestamp(report.run.created, UTC).strftime("%Y-%m-%dT%H:%M:%S")
     skipped = totals[Outcome.SKIPPED] + totals[Outcome.PRECLUDED] + totals[AttemptStatus.CENSORED]
-    name = f"{cell.suite} [{cell.axes.label}]"
+    name = f"{cell.suite} [{cell.axes.label}]" + label_part(cell, report)
     return (
         f"<testsuite name={_quote(name)} tests={_quote(len(cases))} "
         f"failures={_quote(totals[Outcome.FAILED])} errors={_quote(totals[AttemptStatus.INFRA])} "

@@ -15,7 +15,7 @@ from harness.core.records import AttemptRow
 from harness.core.statuses import AttemptStatus
 from harness.report import audit_lines, wording
 from harness.report.audit_lines import describe_finding
-from harness.report.cell_table import group_by_suite, make_cell_tables
+from harness.report.cell_table import group_by_suite, make_cell_tables, make_earlier_tables
 from harness.report.detail_tables import (
     list_unreached,
     list_warmups,
@@ -57,6 +57,7 @@ def render_page(export: RunExport) -> str:
             figures={one.name: one for one in pictures},
             data=escape_json(data),
             tables=make_tables(report),
+            earlier=make_earlier_tables(report),
             evidence=collect_evidence(report, export.attempts),
             signatures_left=max(len(report.signatures) - SHOWN, 0),
             failed=list_failed(export),
@@ -80,11 +81,12 @@ def render_page(export: RunExport) -> str:
 def draw_figures(export: RunExport) -> list[Figure]:
     """Return the pictures that this run has data for."""
     cells = export.report.cells
+    attempts = [row for row in export.attempts if any(row.part == cell.part for cell in cells)]
     drawn = (
         figures.draw_rates(export.report),
         figures.draw_kinds(cells),
         figures.draw_capture_memory(cells),
-        figures.draw_durations(cells, export.attempts),
+        figures.draw_durations(cells, attempts),
         figures.draw_history(export.history),
     )
     return [one for one in drawn if one]
