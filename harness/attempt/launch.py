@@ -56,6 +56,10 @@ class Launch:
             self._connect(name, given)
         self.ranks = [self._rank(rank, given[rank]) for rank in range(spec.tp)]
 
+    def find_temporary(self, rank: int) -> Path:
+        """Return a rank's TMPDIR."""
+        return self._temporary / f"r{rank}"
+
     def release(self) -> None:
         """Close the ranks' ends: a copy held here would hide a death from its peers."""
         for fd in self.fds:
@@ -94,7 +98,7 @@ class Launch:
         return len(self.fds) - 1
 
     def _rank(self, rank: int, fds: dict[str, list[int]]) -> dict[str, Any]:
-        folder = self._temporary / f"r{rank}"
+        folder = self.find_temporary(rank)
         folder.mkdir()
         own = {**make_environment(self._spec, rank), **self._more}
         whole = {**self._inherited, **own}

@@ -7,7 +7,7 @@ from contextlib import closing, suppress
 from dataclasses import replace
 
 from harness.attempt.caches import Caches, has_passed
-from harness.attempt.collecting import collect_files
+from harness.attempt.collecting import collect_files, keep_temporary
 from harness.attempt.coredump import add_faulting_kernel
 from harness.attempt.evidence import EvidenceFolder, collect_evidence, needs_evidence
 from harness.attempt.keeper import KeeperLost, KeeperRefused, kill_marked
@@ -141,6 +141,8 @@ class Supervisor:
                     if spec.coredump:
                         add_faulting_kernel(evidence, launch.cores)
                     collect_evidence(evidence, launch.captures, record.words, sighting)
+                    if note := keep_temporary(spec.folder, launch.find_temporary(0)):
+                        record.notes.append(note)
             clean = record.error in (None, "cancelled")
             if place.reports_imports and (report := read_import_report(record.events)):
                 self._zygotes.learn(spec, report)

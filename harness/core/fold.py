@@ -9,6 +9,7 @@ printed; a failed setUpClass or collection is one failure, not n.
 import re
 
 from harness.core import events as wire
+from harness.core.engine_rules import refine_failure
 from harness.core.events import Event
 from harness.core.kinds import PRECEDENCE, Kind, Phase
 from harness.core.process_end import ProcessEnd, add_printed_cause
@@ -20,7 +21,12 @@ from harness.core.statuses import AttemptStatus
 _PEER_LEFT = re.compile(r"Connection (closed|reset) by (remote )?peer", re.I)
 
 #: pytest's exit statuses that say it did not run what was asked, whatever the reports say.
-_GAVE_UP = {1: "failures that no report named", 2: "interrupted", 3: "internal error"}
+_GAVE_UP = {
+    1: "failures that no report named",
+    2: "interrupted",
+    3: "internal error",
+    4: "usage error",
+}
 
 
 def fold(events: list[tuple[int, Event]], ending: Ending) -> AttemptResult:
@@ -42,8 +48,10 @@ class _Decision:
     def result(self) -> AttemptResult:
         """The attempt, decided."""
         process = self._end.describe_failure()
+        process = refine_failure(process, self._ending.scope) if process else None
         tests = [self._test(test, process) for test in self._list_known_tests()]
-        failures = [*self._seen.whole, *self._class_failures()]
+        whole = [refine_failure(one, self._ending.scope) for one in self._seen.whole]
+        failures = [*whole, *self._class_failures()]
         failures += [t.failure for t in tests if t.failure and t.failure not in failures]
         if process and process not in failures:
             failures.append(process)
@@ -132,7 +140,8 @@ class _Decision:
     def _read_failure(self, test: str, report: Event) -> Failure:
         exc, in_setup = wire.read_exception(report), report.get("when") == "setup"
         failure = self._seen.make_failure(exc, report["phase"], test, in_setup=in_setup)
-        return add_printed_cause(failure, report, self._ending.words)
+        failure = add_printed_cause(failure, report, self._ending.words)
+        return refine_failure(failure, self._ending.scope)
 
 
 def _is_bad(report: Event) -> bool:

@@ -125,6 +125,7 @@ _OTHER_MESSAGES = (
     (_MEMORY, Kind.OUT_OF_MEMORY),
     (re.compile(r"Timeout \(>[0-9.]+s\) from pytest-timeout"), Kind.HANG),
     (re.compile(r"\[XPASS\(strict\)\]"), Kind.ASSERTION),
+    (re.compile(r"^worker 'gw[0-9]+' crashed while running "), Kind.EARLY_EXIT),  # xdist
 )
 
 _Types = tuple[tuple[frozenset[str], Kind], ...]

@@ -49,7 +49,7 @@ class ProcessEnd:
         what = signal or f"exit {code}"
         where = self._seen.crumbs.get(rank, "") if rank else self._describe_place()
         message = f"rank {rank} ended by {what} {where}".strip() + self._describe_sender(rank, what)
-        kind = Kind.SIGNAL if signal else Kind.EARLY_EXIT
+        kind = Kind.SIGNAL if signal else self._classify_exit(rank)
         if signal == "SIGKILL" and self._ending.words.oom_kills:
             kind = Kind.OUT_OF_MEMORY
             message += "; the kernel killed a process for memory while the attempt ran"
@@ -130,6 +130,12 @@ class ProcessEnd:
         test = (self._seen.current or "").rpartition("::")[2].partition("[")[0]
         return normalise(frame.function) if frame and frame.function != test else None
 
+    def _classify_exit(self, rank: int) -> Kind:
+        """Return the kind of a process that left: pytest-timeout leaves one whose test hangs."""
+        frames = wire.read_frames(self._seen.leaving.get(rank, {}))
+        timed_out = any(frame.file.endswith("pytest_timeout.py") for frame in frames)
+        return Kind.HANG if timed_out else Kind.EARLY_EXIT
+
     def _describe_sender(self, rank: int, signal: str) -> str:
         """Return who sent the signal, if a process of the attempt said that it would."""
         pid = self._seen.pids.get(rank)
@@ -173,6 +179,8 @@ class ProcessEnd:
         return code == int(wire.read_number(self._seen.finish, "exitstatus")) & 0xFF
 
     def _describe_place(self) -> str:
+        if self._seen.finish is not None:
+            return "at the interpreter's exit"
         return f"in {self._seen.current}" if self._seen.current else f"in {self._seen.phase.value}"
 
 

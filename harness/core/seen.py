@@ -130,7 +130,14 @@ class Seen:
             self.replays[key] = max(self.replays[key], count)
         self.eager = max(self.eager, int(wire.read_number(event, "eager")))
 
+    def _on_unended(self, event: Event) -> None:
+        names = ", ".join(wire.read_texts(event, "threads"))
+        seconds = wire.read_number(event, "seconds")
+        message = f"threads still ran {seconds:g} s after the last test: {names}"
+        self.whole.append(Failure(Kind.HANG, Phase.TEARDOWN, "hang @ interpreter exit", message))
+
     def _on_finish(self, event: Event) -> None:
+        self.phase = Phase.TEARDOWN
         self.finish = event
 
     def capture(self) -> CaptureMeasurement:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from . import command_run, imports, reads, unittest_run, wire, words, worktree
 from .exceptions import describe
+from .leaving import finish_interpreter
 from .suite_run import read_suite_run, run_between
 
 if TYPE_CHECKING:
@@ -96,8 +97,7 @@ def _run_pytest(arguments: Sequence[str]) -> int:
     plugin = WirePlugin(environ)
     reads.watch()
     start = time.perf_counter()
-    # The cache would carry one attempt's failures into the next.
-    ours = ["-p", "no:cacheprovider", *worktree.make_pytest_arguments(os.environ)]
+    ours = [*_choose_cache(), *worktree.make_pytest_arguments(os.environ)]
     status = pytest.main([*arguments, *ours], plugins=[plugin])
     seconds = time.perf_counter() - start
     _say_unread(environ)
@@ -107,6 +107,12 @@ def _run_pytest(arguments: Sequence[str]) -> int:
         _report_imports(before, plugin)
     wire.emit("finish", exitstatus=int(status), inside_seconds=seconds)
     return int(status)
+
+
+def _choose_cache() -> list[str]:
+    """Give pytest a cache of the attempt's own: it would carry failures into the next attempt."""
+    folder = os.environ.get("TMPDIR")
+    return ["-o", f"cache_dir={folder}/pytest-cache"] if folder else ["-p", "no:cacheprovider"]
 
 
 def _say_unread(environ: dict[str, str]) -> None:
@@ -143,8 +149,10 @@ def _follow() -> int:
 
 
 def _leave(status: int) -> NoReturn:
-    """Leave at once: an exit handler or a thread that hangs is not part of the test."""
+    """Leave at once, unless the suite's own command would go through the interpreter's end."""
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError, AttributeError):
             stream.flush()
+    if os.environ.get("HARNESS_RANK", "0") == "0" and "WORLD_SIZE" not in os.environ:
+        finish_interpreter(status & 0xFF)
     words.leave(status & 0xFF)

@@ -1,5 +1,7 @@
 """An exception as the wire carries it: type names, message, innermost frames."""
 
+import builtins
+import re
 import traceback
 from typing import Any
 
@@ -22,6 +24,40 @@ def describe(error: BaseException) -> ExcDict:
 def describe_text(text: str) -> ExcDict:
     """The wire's `exc` for a failure of which only a text is left."""
     return {"types": [], "message": text[:MAX_TEXT], "frames": []}
+
+
+def describe_report(longrepr: Any) -> ExcDict | None:
+    """The wire's `exc` for what a report of another process says of its exception.
+
+    None if it is a text alone: of a strict xfail that passed, or a test failed for its subtests.
+    """
+    crash = getattr(longrepr, "reprcrash", None)
+    if crash is None:
+        return None
+    text = str(crash.message)
+    if text.startswith("assert "):  # pytest leaves the type of a rewritten assertion out
+        text = f"AssertionError: {text}"
+    name, colon, rest = text.partition(": ")
+    cls = getattr(builtins, name, None)
+    types = [name] if colon and re.fullmatch(r"[\w.]+", name) else []
+    if isinstance(cls, type) and issubclass(cls, BaseException):
+        types = [_type_name(one) for one in cls.__mro__ if one is not object]
+    message = rest if types else text
+    return {"types": types, "message": message[:MAX_TEXT], "frames": _report_frames(longrepr)}
+
+
+def _report_frames(longrepr: Any) -> list[dict[str, object]]:
+    entries = getattr(getattr(longrepr, "reprtraceback", None), "reprentries", ())
+    found = [one for one in entries if getattr(one, "reprfileloc", None)]
+    return [_read_entry(one) for one in found[-_MAX_FRAMES:]]
+
+
+def _read_entry(entry: Any) -> dict[str, object]:
+    """Return a frame: its function stands in the source that pytest shows."""
+    defined = re.findall(r"^[>\s]*(?:async )?def (\w+)", "\n".join(entry.lines), re.M)
+    place = entry.reprfileloc
+    name = defined[0] if defined else "?"
+    return {"file": str(place.path), "line": int(place.lineno), "function": name}
 
 
 def _type_name(cls: type[BaseException]) -> str:

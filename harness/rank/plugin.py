@@ -6,14 +6,15 @@ failed may report that it passed, and a set-up that failed and was rerun leaves 
 
 import json
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from . import reads
-from .exceptions import ExcDict, describe, describe_text
+from .exceptions import ExcDict, describe, describe_report, describe_text
 from .imports import list_changed_variables
 from .wire import emit
 from .words import FailedOutput, report_thread_errors
@@ -35,6 +36,18 @@ class WirePlugin:
         # Held, not only named by id(): pytest raises the same object again for each test of the
         # class, and an id must not be given to another exception in between.
         self._shared_failures: list[BaseException] = []
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_cmdline_parse(self) -> Generator[None, object, object]:
+        """Called around the reading of arguments, configuration and first conftest files."""
+        with _say_usage_errors():
+            return (yield)
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_cmdline_main(self) -> Generator[None, object, object]:
+        """Called around the whole session, which finds out what does not exist."""
+        with _say_usage_errors():
+            return (yield)
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionstart(self) -> None:
@@ -141,12 +154,28 @@ class WirePlugin:
         )
 
 
+@contextmanager
+def _say_usage_errors() -> Iterator[None]:
+    """Send what pytest ends with status 4 for, in its own words."""
+    try:
+        yield
+    except Exception as error:
+        # pytest wraps what a conftest file raised in an exception of its own, which is not public.
+        if isinstance(error, pytest.UsageError) or hasattr(error, "path"):
+            emit("collect_error", id="", exc=describe(getattr(error, "cause", error)))
+        raise
+
+
 def _exc(report: pytest.TestReport | pytest.CollectReport) -> ExcDict | None:
     exc: ExcDict | None = getattr(report, "harness_exc", None)
     if exc is None and report.failed:
-        # A strict xfail that passed, and a test failed for its subtests, have a text alone.
-        return describe_text(report.longreprtext)
+        return describe_report(report.longrepr) or describe_text(_get_text(report))
     return exc
+
+
+def _get_text(report: pytest.TestReport | pytest.CollectReport) -> str:
+    """Return what the report says. xdist's would begin with the worker's name and platform."""
+    return report.longrepr if isinstance(report.longrepr, str) else report.longreprtext
 
 
 def _is_class_setup(report: pytest.TestReport) -> bool:
