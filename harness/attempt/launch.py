@@ -154,6 +154,8 @@ def make_environment(spec: AttemptSpec, rank: int) -> dict[str, str]:
         given["HARNESS_SUITE"] = _describe_suite(spec)
     if spec.overlaid:
         given["HARNESS_OVERLAID"] = ",".join(spec.overlaid)
+    if spec.uses_engine and spec.device == "cuda":
+        given["HARNESS_OPEN_CONTEXT"] = "1"
     if spec.follower is not None:
         given["HARNESS_FOLLOWER"] = spec.follower
     if spec.visible_devices:

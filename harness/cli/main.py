@@ -70,11 +70,14 @@ def run(
 ) -> None:
     """Measure suites: repeat each in fresh processes in every cell, and print rates."""
     if resume is None:
-        from harness.driver.commands.run import start_run
+        from harness.driver.early import start_broker
 
         if allow_changed:
             raise UsageError("--allow-changed is for --resume RUN: a new run has nothing to mix")
-        raise typer.Exit(start_run(options, store, outputs, verbose))
+        with start_broker(options.address) as broker:
+            from harness.driver.commands.run import start_run
+
+            raise typer.Exit(start_run(options, store, outputs, verbose, broker))
     from harness.driver.commands.resume import ResumeOptions, resume_run
 
     check_beside_resume(context)

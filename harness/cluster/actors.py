@@ -13,7 +13,7 @@ from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 from harness.attempt.settings import SupervisorSettings
 from harness.attempt.spec import AttemptSpec
 from harness.cluster.actor import AttemptOutcome, DeviceActor
-from harness.cluster.members import ActorDescription
+from harness.cluster.members import SEE_ALL_GPUS, ActorDescription
 from harness.cluster.reservation import Reservation, Slot
 from harness.core.events import Event
 
@@ -95,6 +95,7 @@ def start_actor(
         scheduling_strategy=PlacementGroupSchedulingStrategy(
             reservation.group, placement_group_bundle_index=slot.bundle
         ),
-        runtime_env={"env_vars": {"RAY_EXPERIMENTAL_NOSET_CUDA_VISIBLE_DEVICES": "1"}},
+        # An actor with an environment of its own gets none of the workers that wait already.
+        runtime_env=None if reservation.is_private else {"env_vars": SEE_ALL_GPUS},
     )
     return ActorHandle(options.remote(slot.device, settings, baseline_bytes, reservation.shares))

@@ -12,6 +12,7 @@ from socket import socketpair
 
 from harness.cluster import leftovers
 from harness.cluster.channel import Channel, ChannelClosedError
+from harness.cluster.members import SEE_ALL_GPUS
 from harness.cluster.messages import Close, PoolSettings, Report, Request
 
 #: How long a running broker may be silent. It speaks every second.
@@ -30,9 +31,13 @@ class BrokerLostError(Exception):
 class BrokerProcess:
     """A running broker."""
 
-    def __init__(self, settings: PoolSettings) -> None:
-        """Start it and return at once. Its first report says whether the pool is open."""
-        self._is_private = settings.address is None
+    def __init__(self, address: str | None) -> None:
+        """Start it and return at once; it imports Ray, and waits for the pool's settings.
+
+        Its first report after them says whether the pool is open. address: as in the settings.
+        """
+        self._is_private = address is None
+        self._is_ended = False
         self._folder = leftovers.make_folder()
         ours, theirs = socketpair()
         self._channel = Channel(ours)
@@ -57,7 +62,6 @@ class BrokerProcess:
         leftovers.note_owners(self._folder, self._process.pid)
         self._patience_s = START_WAIT_S
         self._heard = time.monotonic()
-        self.send(settings)
 
     def send(self, request: Request | PoolSettings) -> None:
         """Send a request. Raise BrokerLostError if it is not taken."""
@@ -101,6 +105,9 @@ class BrokerProcess:
 
     def kill(self) -> None:
         """End it and all it started by SIGKILL, which works on stopped processes too."""
+        if self._is_ended:
+            return
+        self._is_ended = True
         leftovers.kill_below(self._process.pid)
         with contextlib.suppress(ProcessLookupError):
             self._process.send_signal(signal.SIGKILL)
@@ -135,4 +142,5 @@ def _make_environment(is_private: bool) -> dict[str, str]:
         "RAY_AUTH_TOKEN": secrets.token_hex(32),
         # Ray starts its workers at nice 15, and the ranks below them would inherit it.
         "RAY_worker_niceness": "0",
+        **SEE_ALL_GPUS,
     }

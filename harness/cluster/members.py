@@ -4,6 +4,9 @@ from dataclasses import dataclass
 
 from harness.cluster.devices import Device
 
+#: Of an actor's environment: Ray would hide the other GPUs of its node from it otherwise.
+SEE_ALL_GPUS = {"RAY_EXPERIMENTAL_NOSET_CUDA_VISIBLE_DEVICES": "1"}
+
 
 @dataclass(frozen=True, slots=True)
 class ActorDescription:

@@ -48,8 +48,11 @@ class _Flight:
 class Pool(Leases):
     """The devices of a run. A `DevicePool`."""
 
-    def __init__(self, settings: PoolSettings) -> None:
-        """Start the broker and return at once; `wait_until_ready` before anything else."""
+    def __init__(self, settings: PoolSettings, broker: BrokerProcess | None = None) -> None:
+        """Start the broker and return at once; `wait_until_ready` before anything else.
+
+        broker: one that was started with the same address, and is now this pool's.
+        """
         super().__init__([])
         self._settings = settings
         self._recovery = Recovery(self.members)
@@ -59,7 +62,8 @@ class Pool(Leases):
         self._warming: tuple[int, ...] = ()
         self._is_ready = False
         self._ray_restarts = 0
-        self._broker: BrokerProcess | None = BrokerProcess(settings)
+        self._broker: BrokerProcess | None = None
+        self._open_broker(broker or BrokerProcess(settings.address))
 
     def wait_until_ready(self) -> None:
         """Wait until every device has its actor.
@@ -199,7 +203,9 @@ class Pool(Leases):
 
     # --- a Ray that no longer works ---
 
-    def _send(self, request: Warm | StartAttempt | CancelAttempt | RestartActor) -> None:
+    def _send(
+        self, request: PoolSettings | Warm | StartAttempt | CancelAttempt | RestartActor
+    ) -> None:
         if self._broker is None:
             self._lose_attempts("Ray is gone")
             return
@@ -219,7 +225,11 @@ class Pool(Leases):
         again = self._ray_restarts <= MAX_RAY_RESTARTS
         self._recovery.lose_ray(reason, again)
         if again:
-            self._broker = BrokerProcess(self._settings)
+            self._open_broker(BrokerProcess(self._settings.address))
+
+    def _open_broker(self, broker: BrokerProcess) -> None:
+        self._broker = broker
+        self._send(self._settings)
 
     def _lose_attempts(self, reason: str) -> None:
         for started, flight in self._flights.items():
@@ -228,12 +238,14 @@ class Pool(Leases):
 
 
 @contextlib.contextmanager
-def open_pool(settings: PoolSettings) -> Iterator[Pool]:
+def open_pool(settings: PoolSettings, broker: BrokerProcess | None = None) -> Iterator[Pool]:
     """Start or join Ray, start one actor per device, and take all down at the end.
+
+    broker: one that was started in advance, with the same address.
 
     Raise NoDeviceError if the cluster has no such device, UsageError if the address is refused.
     """
-    pool = Pool(settings)
+    pool = Pool(settings, broker)
     try:
         pool.wait_until_ready()
         yield pool

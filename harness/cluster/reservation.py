@@ -46,6 +46,8 @@ class Reservation:
     group: PlacementGroup
     slots: tuple[Slot, ...]
     shares: int
+    is_private: bool
+    """The nodes are of a Ray of this run's own."""
 
     def release(self) -> None:
         """Give the devices back. May wait for Ray."""
@@ -66,7 +68,8 @@ def reserve(settings: PoolSettings) -> Reservation:
         if max(node.free for node in nodes) >= settings.needed:
             group = _place(nodes, settings.kind)
             if group is not None:
-                return Reservation(group, _make_slots(nodes, settings), settings.shares)
+                slots = _make_slots(nodes, settings)
+                return Reservation(group, slots, settings.shares, settings.address is None)
         if time.monotonic() > deadline:
             raise NoDeviceError(_explain_shortage(nodes, settings))
         time.sleep(_LOOK_S)

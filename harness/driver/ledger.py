@@ -2,6 +2,7 @@
 
 import json
 import time
+import zlib
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, replace
@@ -33,7 +34,7 @@ class Ledger:
         self._record = record
         self._journal = folder / JOURNAL
         self._say = say
-        self._kept: list[AttemptRows] = store.read_rows(record.id)
+        self._kept: list[bytes] = list(map(_pack, store.read_rows(record.id)))
         self._unstored: list[AttemptRows] = []
         self._next_try = 0.0
         self._failure: StoreError | None = None
@@ -51,7 +52,7 @@ class Ledger:
     def add(self, identity: AttemptIdentity, result: AttemptResult, lease: Lease) -> None:
         """Keep one attempt. Never raise for what the store does."""
         rows = make_rows(identity, result, lease)
-        self._kept.append(_lighten(rows))
+        self._kept.append(_pack(rows))
         self._unstored.append(rows)
         if self._failure is None or time.monotonic() >= self._next_try:
             self.retry()
@@ -97,8 +98,8 @@ class Ledger:
         copy = open_in_memory()
         ended = replace(self._record, status=status, ended_by=ended_by, ended=time.time())
         copy.add_run(ended)
-        for rows in self._kept:
-            copy.add_rows(rows)
+        for packed in self._kept:
+            copy.add_rows(_unpack(packed))
         return copy
 
     def _write_journal(self, rows: AttemptRows) -> None:
@@ -130,11 +131,23 @@ def _read_journal(lines: list[str]) -> list[AttemptRows]:
     found = []
     for line in lines:
         with suppress(ValueError, KeyError):
-            value: dict[str, Any] = json.loads(line)
-            found.append(AttemptRows(value["attempt"], value["tests"]))
+            found.append(_read_rows(line))
     return found
 
 
-def _lighten(rows: AttemptRows) -> AttemptRows:
-    """Return the rows without what is large: the copy in memory lives as long as the run."""
-    return AttemptRows({**rows.attempt, "trace": [], "log_tails": {}}, rows.tests)
+def _read_rows(text: str | bytes) -> AttemptRows:
+    value: dict[str, Any] = json.loads(text)
+    return AttemptRows(value["attempt"], value["tests"])
+
+
+def _pack(rows: AttemptRows) -> bytes:
+    """Return the rows, without what is large, in few bytes: they live as long as the run.
+
+    As values, 20 tests take 25 KiB, and 10,000 attempts of them 250 MiB.
+    """
+    light = AttemptRows({**rows.attempt, "trace": [], "log_tails": {}}, rows.tests)
+    return zlib.compress(json.dumps(asdict(light)).encode(), level=1)
+
+
+def _unpack(packed: bytes) -> AttemptRows:
+    return _read_rows(zlib.decompress(packed))

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from . import command_run, imports, reads, unittest_run, wire, words, worktree
+from . import command_run, context, imports, reads, unittest_run, wire, words, worktree
 from .exceptions import describe
 from .leaving import finish_interpreter
 from .suite_run import read_suite_run, run_between
@@ -50,6 +50,8 @@ def _prepare() -> None:
             stream.reconfigure(line_buffering=True)  # a crash must not take the last lines along
     _keep_descriptors_private()
     _refuse_breakpoints()
+    if os.environ.get("HARNESS_OPEN_CONTEXT"):
+        context.open_context()
     words.report_signals()
     words.report_exits()
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from harness.attempt.environment import EnvironmentRule, select_environment
+from harness.attempt.launch import make_environment
 from harness.attempt.settings import SupervisorSettings
 from harness.attempt.spec import AttemptRecord, AttemptSpec, Isolation
 from harness.attempt.supervise import Supervisor
@@ -129,3 +130,12 @@ def test_a_stray_breakpoint_fails_by_its_name(show: Callable[..., Any], tmp_path
     failed = [e for _, e in record.events if e["event"] == "report" and e["outcome"] == "failed"]
     (report,) = failed
     assert report["exc"]["types"][0].endswith("StrayBreakpointError")
+
+
+@pytest.mark.parametrize(("engine", "device"), [(True, "cpu"), (False, "cuda"), (True, "cuda")])
+def test_only_the_engine_on_cuda_is_given_a_context(
+    make_spec: Callable[..., AttemptSpec], engine: bool, device: str
+) -> None:
+    spec = make_spec(uses_engine=engine, device=device)
+    given = "HARNESS_OPEN_CONTEXT" in make_environment(spec, 0)
+    assert given == (engine and device == "cuda")

@@ -1,6 +1,7 @@
 """Options are declared once: what a command line gives, what is stored, and what it means."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from typer.testing import CliRunner
 from harness.cli.main import app
 from harness.core.cell import Axis
 from harness.core.errors import UsageError
+from harness.driver import early
 from harness.driver.commands import resume, run
 from harness.driver.declarations import list_declared
 from harness.driver.options import RunOptions, read_options, store_options
@@ -26,6 +28,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Callable[..., RunOptions]:
         return 0
 
     monkeypatch.setattr(run, "start_run", start)
+    monkeypatch.setattr(early, "start_broker", nullcontext)
 
     def call(*arguments: str) -> RunOptions:
         result = RUNNER.invoke(app, ["run", *arguments], catch_exceptions=False)

@@ -10,6 +10,7 @@ from typing import Any
 from rich.console import Console
 
 from harness.attempt.spec import Isolation
+from harness.cluster.broker_process import BrokerProcess
 from harness.cluster.devices import DeviceKind, choose_kind, count_usable_cores, find_gpus
 from harness.cluster.members import Member
 from harness.cluster.messages import PoolSettings
@@ -72,8 +73,17 @@ class RunRequest:
         )
 
 
-def start_run(options: RunOptions, location: str | None, outputs: Outputs, verbose: bool) -> int:
-    """Measure what the options ask for. Return the exit code."""
+def start_run(
+    options: RunOptions,
+    location: str | None,
+    outputs: Outputs,
+    verbose: bool,
+    broker: BrokerProcess,
+) -> int:
+    """Measure what the options ask for. Return the exit code.
+
+    broker: started with the options' address; it is ended before this returns.
+    """
     outputs.check()
     refuse_tracked_state()
     options = choose_suites(options)
@@ -84,7 +94,7 @@ def start_run(options: RunOptions, location: str | None, outputs: Outputs, verbo
             request.make_plan(_count_local_devices(request))
         location = location or locate_store(of_revisions=bool(revisions))
         with end_on_signals() as interruption, open_store(location, write=True) as store:
-            return _measure(request, Session(store, outputs, interruption, verbose))
+            return _measure(request, Session(store, outputs, interruption, verbose), broker)
 
 
 def make_request(options: RunOptions, revisions: tuple[Revision, ...]) -> RunRequest:
@@ -105,14 +115,13 @@ def _count_local_devices(request: RunRequest) -> int:
     return request.slots if request.device == "cpu" else len(find_gpus()[0])
 
 
-def _measure(request: RunRequest, session: Session) -> int:
+def _measure(request: RunRequest, session: Session, broker: BrokerProcess) -> int:
     from harness.cluster.pool import open_pool
 
     console, options = Console(stderr=True), request.options
-    console.print(messages.say_starting(options.address))
     if withheld := choose_environment(options, request.revisions).withheld:
         console.print(messages.say_withheld(withheld), soft_wrap=True)
-    with open_pool(request.choose_pool(session.store)) as pool:
+    with open_pool(request.choose_pool(session.store), broker) as pool:
         plan = request.make_plan(pool.largest_gang())
         record = make_record(request, plan, pool.members)
         context = RunContext(record, plan, options, request.isolation)

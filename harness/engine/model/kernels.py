@@ -8,8 +8,14 @@ import torch
 import triton
 import triton.language as tl
 from torch import Tensor
+from triton.runtime import cache
 
 _SWIGLU_BLOCK = 1024
+
+# Triton hashes its own files once a process, 0.4 s on an H100's host, at the first launch. Here it
+# does so at the import, which a zygote has done before it is forked.
+if hasattr(cache, "triton_key"):
+    cache.triton_key()
 
 
 @triton.jit
