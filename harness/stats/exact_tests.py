@@ -54,12 +54,23 @@ def find_largest_size(counts: "Integers", n: int, reference_n: int) -> float:
     import numpy as np
 
     def size(rates: "Floats") -> "Floats":
-        below = np.cumsum(compute_binomial_pmf(reference_n, rates), axis=1)
+        on_grid = len(rates) == _GRID
+        pmf = _tabulate_pmf(n) if on_grid else compute_binomial_pmf(n, rates)
+        other = pmf if n == reference_n else compute_binomial_pmf(reference_n, rates)
+        below = np.cumsum(other, axis=1)
         below = np.concatenate([np.zeros((len(rates), 1)), below], axis=1)
-        found: Floats = (compute_binomial_pmf(n, rates) * below[:, counts]).sum(axis=1)
+        found: Floats = (pmf * below[:, counts]).sum(axis=1)
         return found
 
     return _maximise(size)
+
+
+@lru_cache(maxsize=8)
+def _tabulate_pmf(n: int) -> "Floats":
+    """Return P(k of n) at every rate of the grid: many tables of one size are tested in a run."""
+    import numpy as np
+
+    return compute_binomial_pmf(n, np.linspace(0, 1, _GRID))
 
 
 def _maximise(size: "Callable[[Floats], Floats]") -> float:

@@ -6,7 +6,7 @@ that of its projection on the rates that differ by d. At d = 0 it is the decidin
 interval holds the differences that are not rejected.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -84,7 +84,7 @@ def _is_rejected(design: Design, pairs: Sequence[tuple[bool, bool]], difference:
         return e >= 1 / ALPHA
     if e <= 1:
         return False
-    tables = tuple(_tabulate(design, difference, blocks) for blocks in range(design.cap + 1))
+    tables = tuple(_tabulate(design, difference))
     return compute_error_at(tables, e * (1 - 1e-9), difference) <= ALPHA
 
 
@@ -126,23 +126,26 @@ def _combine(alternative: Alternative, up: "Floats", down: "Floats") -> "Floats"
     return down if alternative is Alternative.LESS else np.maximum(up, down) / 2
 
 
-def _tabulate(design: Design, difference: float, blocks: int) -> "Floats":
-    """Return the e-value of every state after so many blocks."""
+def _tabulate(design: Design, difference: float) -> "Iterator[Floats]":
+    """Yield the e-value of every state, one table per number of blocks up to the cap."""
     import numpy as np
 
-    k = np.arange(blocks + 1)
-    counts = np.array([k, blocks - k])
+    sides = [_take_logs(atoms) for atoms in list_atoms(design.expected, difference)]
+    for blocks in range(design.cap + 1):
+        k = np.arange(blocks + 1)
+        counts = np.array([k, blocks - k])
 
-    def add(atoms: Sequence[Atom]) -> "Floats":
-        arm_logs, other_logs, weights = _take_logs(atoms)
-        arm, other = (
-            np.exp(np.minimum(logs.T @ counts, _LARGEST_LOG / 2)) for logs in (arm_logs, other_logs)
-        )
-        found: Floats = (arm.T * weights) @ other
-        return found
+        up, down = (_add_up(side, counts) for side in sides)
+        yield _combine(design.alternative, up, down)
 
-    up, down = (add(atoms) for atoms in list_atoms(design.expected, difference))
-    return _combine(design.alternative, up, down)
+
+def _add_up(side: "tuple[Floats, Floats, Floats]", counts: "NDArray[np.int64]") -> "Floats":
+    """Return the mixture in every state: log factors of both cells, weights, counts of a cell."""
+    import numpy as np
+
+    arm, other = (np.exp(np.minimum(logs.T @ counts, _LARGEST_LOG / 2)) for logs in side[:2])
+    found: Floats = (arm.T * side[2]) @ other
+    return found
 
 
 @lru_cache(maxsize=256)
