@@ -1,5 +1,6 @@
 """The verdict of a counted run, and the exit code that follows from it. Pure."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.analysis import verdict_sentences as sentences
@@ -7,6 +8,7 @@ from harness.analysis.attribution import attribute_run
 from harness.analysis.audit_counts import describe_amplified, describe_audit
 from harness.analysis.contrast_pairs import ask_question, list_pairs
 from harness.analysis.contrast_results import JudgedPair, describe_pooled
+from harness.analysis.differing_tests import describe_differing_tests
 from harness.analysis.report_model import CellRate
 from harness.analysis.revision_notes import describe_revision_limits, list_unmeasured
 from harness.analysis.run_counts import RunCounts
@@ -54,12 +56,18 @@ def judge_run(counts: RunCounts) -> RunVerdict:
         *_open_verdict(counts, outcome),
         *judgement.sentences,
         *describe_revision_limits(counts),
-        *(describe_pooled(judged) if failed and counts.complete else ()),
+        *(_explore(counts, judged) if failed and counts.complete else ()),
         *sentences.describe_attribution(counts, attribution, judged),
         *sentences.describe_infrastructure(counts),
     ]
     needed = _compute_attempts_needed(counts, judgement)
     return RunVerdict(outcome, tuple(told), judged, judgement.gate, attribution, code, needed)
+
+
+def _explore(counts: RunCounts, judged: Sequence[JudgedPair]) -> list[str]:
+    """Return what was not planned and yet shows, called exploratory."""
+    tests = [] if counts.plan.until_decided else describe_differing_tests(counts.cells, judged)
+    return [*describe_pooled(judged), *tests]
 
 
 def _compute_attempts_needed(counts: RunCounts, judgement: Judgement) -> int | None:

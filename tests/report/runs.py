@@ -10,7 +10,7 @@ from harness.analysis.verdict import judge_run
 from harness.core.capture_measurement import CaptureMeasurement
 from harness.core.cell import Cell
 from harness.core.plan import Plan, PlannedAttempt, PlannedCell, plan_to_dict, schedule
-from harness.core.records import AttemptRow, RunRecord
+from harness.core.records import AttemptRow, RunRecord, TestCount
 from harness.core.statuses import AttemptStatus, RunStatus
 from harness.report.run_json import write_run_json
 
@@ -69,6 +69,11 @@ def make_counts(
     run = RunRecord("r", 1.0, 7, "cpu", plan_to_dict(plan), {}, {"sha": SHA},
                     RunStatus(run_status), 2.0)  # fmt: skip
     return count_run(run, rows, [])
+
+
+def recount(counts: RunCounts, tests: list[TestCount]) -> RunCounts:
+    """The same run with other counts of its tests."""
+    return count_run(counts.run, counts.attempts, tests)
 
 
 def make_report(failed: dict[Cell, int], repeats: int = 50, **more: Any) -> Report:
