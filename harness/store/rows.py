@@ -17,6 +17,7 @@ from harness.core.records import (
 from harness.core.result import AttemptResult, TestResult
 from harness.core.statuses import AttemptStatus, RunStatus
 from harness.store.cleaning import clean
+from harness.store.correction import correct_attempt
 
 #: Fields of a capture measurement and their columns; `trace` is a column of its own.
 _CAPTURE = {
@@ -44,7 +45,8 @@ def read_run(row: sa.Row[Any]) -> RunRecord:
 
 
 def read_attempt(values: dict[str, Any]) -> AttemptRow:
-    """Return the attempt that a row of `attempt` holds."""
+    """Return the attempt that a row of `attempt` holds, its kind by today's rules."""
+    values = correct_attempt(values)
     capture = CaptureMeasurement(
         **{name: values[column] for name, column in _CAPTURE.items()}, trace=tuple(values["trace"])
     )

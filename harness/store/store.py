@@ -23,6 +23,7 @@ from harness.core.result import AttemptResult
 from harness.core.statuses import VALID, AttemptStatus, RunStatus
 from harness.store import schema
 from harness.store.cleaning import clean
+from harness.store.correction import correct_counts, correct_outcome
 from harness.store.rows import AttemptRows, make_rows, read_attempt, read_run
 from harness.store.selection import select_attempt, select_run
 
@@ -177,19 +178,21 @@ class Store:
             .group_by(*keys, a.c.part)
         )
         with self._connect() as connection:
-            return [TestCount(*row) for row in connection.execute(query)]
+            counts = [TestCount(*row) for row in connection.execute(query)]
+            return correct_counts(connection, run_id, counts)
 
     def test_outcomes(self, run_id: str) -> Iterator[TestOutcome]:
         """Yield every test of every attempt of a run, in lease order, without holding them all."""
         a, t = schema.attempt, schema.test_result
         plain = [t.c[name] for name in TestOutcome._fields[:-2]]
         flags = [sa.type_coerce(t.c[name], sa.Boolean) for name in TestOutcome._fields[-2:]]
-        query = sa.select(*plain, *flags).join(a, a.c.id == t.c.attempt_id)
+        query = sa.select(*plain, *flags, a.c.cell, a.c.devices, a.c.graphs)
+        query = query.join(a, a.c.id == t.c.attempt_id)
         query = query.where(a.c.run_id == run_id, a.c.warmup == 0)
         query = query.order_by(a.c.position, a.c.replaces, t.c.attempt_id)
         with self._connect() as connection:
             rows = connection.execution_options(yield_per=_ROWS_AT_ONCE).execute(query)
-            yield from map(TestOutcome._make, rows)
+            yield from map(correct_outcome, rows)
 
     def count_signatures(self) -> list[tuple[str, str, int]]:
         """Return signature, run and number of the failed attempts of all runs."""
