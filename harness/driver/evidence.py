@@ -6,15 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from harness.core.cell import Cell
-from harness.core.evidence import (
-    FOLDER,
-    INDEX,
-    EvidenceIndex,
-    EvidenceItem,
-    NotDone,
-    read_index,
-)
+from harness.core.evidence import FOLDER, INDEX, EvidenceIndex, EvidenceItem
 from harness.core.records import RunRecord
+from harness.report.evidence_folder import read_folder
 
 ENVIRONMENT = "environment.json"
 KERNEL = "kernel.txt"
@@ -57,15 +51,3 @@ def _add_item(attempt: Path, index: EvidenceIndex, item: EvidenceItem, text: str
         (attempt / FOLDER).mkdir(exist_ok=True)
         (attempt / FOLDER / item.name).write_text(text, encoding="utf-8")
         (attempt / FOLDER / INDEX).write_text(whole.write(), encoding="utf-8")
-
-
-def read_folder(attempt: Path) -> EvidenceIndex:
-    """Return what an attempt's folder holds as evidence: none if it passed, or was pruned."""
-    try:
-        text = (attempt / FOLDER / INDEX).read_text(encoding="utf-8", errors="replace")
-    except FileNotFoundError:
-        return EvidenceIndex()
-    except OSError as error:
-        why = f"{attempt / FOLDER} cannot be read: {error.strerror}"
-        return EvidenceIndex((), (NotDone("the evidence", why),))
-    return read_index(text)

@@ -19,6 +19,7 @@ from harness.report.detail_tables import (
     make_kind_table,
     make_test_table,
 )
+from harness.report.evidence_folder import list_evidence
 from harness.report.layout import clean_text, lay_out
 from harness.report.verdict_lines import select_sentences
 from harness.report.views import TableView
@@ -132,6 +133,8 @@ def _print_signature(signature: SignatureCount, console: Console) -> None:
         if signature.folder:
             log = _shorten_path(f"{signature.folder}/rank0.log")
             print_line(console, f"{signature.id}, log: {log}", "dim", "    ")
+            if kept := list_evidence(Path(signature.folder)):
+                print_line(console, f"evidence: {kept}", "dim", "    ")
         commands = f"harness show {signature.example} · harness rerun {signature.example}"
         print_line(console, commands, "dim", "    ")
 

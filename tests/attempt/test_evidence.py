@@ -17,7 +17,7 @@ from harness.attempt.evidence import EvidenceFolder, needs_evidence
 from harness.attempt.spec import AttemptRecord
 from harness.core.evidence import FOLDER, EvidenceIndex, EvidenceItem, NotDone, read_index
 from harness.core.stacks import describe_ranks, read_py_spy
-from harness.driver.evidence import read_folder
+from harness.report.evidence_folder import read_folder
 
 Run = Callable[..., AttemptRecord]
 

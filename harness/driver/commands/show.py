@@ -12,9 +12,9 @@ from harness.core.evidence import FOLDER, EvidenceIndex
 from harness.core.exits import ExitCode
 from harness.core.records import AttemptRow
 from harness.core.signature import make_cluster_id
-from harness.driver.evidence import read_folder
 from harness.driver.stores import open_known_stores
 from harness.report.attempt_view import AttemptFiles, SimilarFailures, describe_attempt
+from harness.report.evidence_folder import read_folder
 from harness.report.terminal import print_line
 
 #: Evidence that is shown at once, and how much of each file is read.

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from harness.analysis.report_model import Report, SignatureCount
 from harness.core.records import AttemptRow
+from harness.report.evidence_folder import list_evidence
 from harness.report.formats.text import make_plain
 
 _LOG = "rank0.log"
@@ -23,6 +24,8 @@ class SignatureEvidence:
     message: str
     log: str
     missing: str
+    kept: str = ""
+    """Names of the files that its first attempt has left, and what could not be had."""
 
 
 def collect_evidence(
@@ -39,7 +42,8 @@ def _collect(signature: SignatureCount, attempt: AttemptRow | None) -> Signature
         return SignatureEvidence(signature, message, "", "its first attempt is not stored")
     stored = attempt.log_tails.get("0", "")
     log, missing = _read_tail(Path(attempt.folder) / _LOG, stored)
-    return SignatureEvidence(signature, message, make_plain(log), missing)
+    kept = make_plain(list_evidence(Path(attempt.folder)))
+    return SignatureEvidence(signature, message, make_plain(log), missing, kept)
 
 
 def _read_tail(path: Path, stored: str) -> tuple[str, str]:
