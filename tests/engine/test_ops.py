@@ -71,6 +71,23 @@ def test_rotate_and_store_turns_queries_and_keys_and_writes_keys_and_values(
     check(pool, wanted, tolerance)
 
 
+@pytest.mark.parametrize(("count", "width"), [(40, 48), (1027, 4096), (513, 14336)])
+def test_products_with_a_weight(
+    device: str, dtype: torch.dtype, tolerance: float, rows: int, count: int, width: int
+) -> None:
+    values, weight = drawn(device, dtype, rows, 1, width), drawn(device, dtype, count, width)
+    wanted = values.double() @ weight.double().t()
+    check(ops.multiply(values, weight), wanted, tolerance)
+    buffer = torch.empty(rows, count, device=device, dtype=dtype)
+    check(ops.multiply(values, weight, out=buffer), wanted[:, 0], tolerance)
+    held = drawn(device, dtype, rows, 1, count)
+    summed = held.double() + wanted
+    ops.add_product(held, values, weight, 1.0)
+    check(held, summed, tolerance)
+    ops.add_product(held, values, weight, 0.0)
+    check(held, wanted, tolerance)
+
+
 @pytest.mark.parametrize("width", [48, 1500])
 def test_swiglu(device: str, dtype: torch.dtype, tolerance: float, rows: int, width: int) -> None:
     gate_up = drawn(device, dtype, rows, 1, 2 * width)

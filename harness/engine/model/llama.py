@@ -6,7 +6,7 @@ Hidden states are replicated on every rank; heads, intermediate channels and the
 
 import torch
 from torch import Tensor
-from torch.nn.functional import embedding, linear
+from torch.nn.functional import embedding
 
 from harness.engine.attention.base import AttentionBackend
 from harness.engine.cache.pool import LayerCache
@@ -70,8 +70,7 @@ class DecoderLayer:
 
         Every rank holds the same `hidden`, so rank 0 alone brings it into the sum over the ranks.
         """
-        share = 1.0 if self._group.rank == 0 else 0.0
-        hidden.view(-1, hidden.shape[-1]).addmm_(values.flatten(0, -2), weight.t(), beta=share)
+        ops.add_product(hidden, values, weight, 1.0 if self._group.rank == 0 else 0.0)
         return self._group.all_reduce(hidden)
 
     def _attend(
@@ -87,11 +86,11 @@ class DecoderLayer:
     def _project(self, hidden: Tensor) -> Tensor:
         """Queries, keys and values, [bs, n, all of them, head_dim]."""
         normed = ops.rms_norm(hidden, self._weights.input_norm, self._eps)
-        return linear(normed, self._weights.qkv).view(*hidden.shape[:-1], -1, self._head_dim)
+        return ops.multiply(normed, self._weights.qkv).view(*hidden.shape[:-1], -1, self._head_dim)
 
     def _run_gate(self, hidden: Tensor) -> Tensor:
         normed = ops.rms_norm(hidden, self._weights.post_norm, self._eps)
-        return ops.swiglu(linear(normed, self._weights.gate_up))
+        return ops.swiglu(ops.multiply(normed, self._weights.gate_up))
 
 
 class Llama:
@@ -153,12 +152,12 @@ class Llama:
         if self._config.splits_vocabulary and self._group.size > 1:
             buffer.view(*hidden.shape[:-1], -1).copy_(self.logits(hidden))
         else:
-            torch.mm(hidden.flatten(0, -2), self._weights.lm_head.t(), out=buffer)
+            ops.multiply(hidden, self._weights.lm_head, out=buffer)
         return buffer.view(*hidden.shape[:-1], -1)
 
     def logits(self, hidden: Tensor) -> Tensor:
         """[..., hidden] to [..., vocab], whole on every rank, freshly allocated."""
-        logits = linear(hidden, self._weights.lm_head)
+        logits = ops.multiply(hidden, self._weights.lm_head)
         if not self._config.splits_vocabulary:
             return logits
         shares = self._group.all_gather(logits)

@@ -5,9 +5,45 @@ Triton is heavy, and absent without CUDA: it is imported at the first use on a G
 
 import torch
 from torch import Tensor
-from torch.nn.functional import silu
+from torch.nn.functional import linear, silu
 
 from harness.engine.cache.pool import LayerCache
+
+#: Weights of fewer numbers are read so fast that a kernel of our own gains nothing.
+_LARGE_WEIGHT = 1 << 22
+
+
+def multiply(values: Tensor, weight: Tensor, out: Tensor | None = None) -> Tensor:
+    """[..., width] times a weight [count, width] to [..., count], written to `out` if it is given.
+
+    out: dense, with the answer's shape or its rows flattened.
+    """
+    if not _is_one_large_row(values, weight):
+        if out is None:
+            return linear(values, weight)
+        torch.mm(values.flatten(0, -2), weight.t(), out=out.view(-1, len(weight)))
+        return out
+    from harness.engine.model import kernels
+
+    found = values.new_empty(*values.shape[:-1], len(weight)) if out is None else out
+    kernels.multiply_row(values.contiguous(), weight, found)
+    return found
+
+
+def add_product(target: Tensor, values: Tensor, weight: Tensor, share: float) -> None:
+    """Scale a dense target [..., count] by `share`, and add the product as `multiply` has it."""
+    if _is_one_large_row(values, weight):
+        from harness.engine.model import kernels
+
+        kernels.multiply_row(values.contiguous(), weight, target, share)
+    else:
+        rows = target.view(-1, target.shape[-1])
+        rows.addmm_(values.flatten(0, -2), weight.t(), beta=share)
+
+
+def _is_one_large_row(values: Tensor, weight: Tensor) -> bool:
+    is_large = weight.numel() >= _LARGE_WEIGHT and weight.is_contiguous()
+    return values.is_cuda and values.numel() == values.shape[-1] and is_large
 
 
 def rms_norm(values: Tensor, weight: Tensor, eps: float) -> Tensor:
