@@ -9,6 +9,7 @@ from harness.analysis.audit_counts import describe_amplified, describe_audit
 from harness.analysis.contrast_pairs import ask_question, list_pairs
 from harness.analysis.contrast_results import JudgedPair, describe_pooled
 from harness.analysis.differing_tests import describe_differing_tests
+from harness.analysis.known_flakes import judge_known_flakes
 from harness.analysis.report_model import CellRate
 from harness.analysis.revision_notes import describe_revision_limits, list_unmeasured
 from harness.analysis.run_counts import RunCounts
@@ -40,6 +41,12 @@ class RunVerdict:
     attempts_needed: int | None = None
 
 
+_FLAKE_OUTCOMES = {
+    True: (VerdictOutcome.PASSED, ExitCode.OK),
+    False: (VerdictOutcome.FAILED, ExitCode.FAILURES),
+}
+
+
 def judge_run(counts: RunCounts) -> RunVerdict:
     """Judge a counted run. A run cut short is judged by what holds at every look."""
     if counts.plan.fixed_seed:
@@ -59,6 +66,7 @@ def judge_run(counts: RunCounts) -> RunVerdict:
         *(_explore(counts, judged) if failed and counts.complete else ()),
         *sentences.describe_attribution(counts, attribution, judged),
         *sentences.describe_infrastructure(counts),
+        *(flakes.sentences if (flakes := judge_known_flakes(counts)) else ()),
     ]
     needed = _compute_attempts_needed(counts, judgement)
     return RunVerdict(outcome, tuple(told), judged, judgement.gate, attribution, code, needed)
@@ -98,6 +106,8 @@ def _choose_outcome(
         return VerdictOutcome.UNDECIDED, ExitCode.UNDECIDED
     if judgement and judgement.gate is RateGate.HOLDS:
         return VerdictOutcome.PASSED, ExitCode.OK
+    if (flakes := judge_known_flakes(counts)) is not None and counts.complete:
+        return _FLAKE_OUTCOMES[flakes.holds]
     earlier = [cell for part in counts.earlier for cell in part.cells]
     if any(cell.failed for cell in (*cells, *earlier)):
         return VerdictOutcome.FAILED, ExitCode.FAILURES

@@ -60,6 +60,14 @@ def run(
             help="With --resume: go on with changed files; their rates are shown apart.",
         ),
     ] = False,
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run",
+            rich_help_panel=RESULTS,
+            help="Show cells, attempts and expected time, and make no attempt.",
+        ),
+    ] = False,
     store: StoreOption = None,
     *,
     outputs: Outputs,
@@ -69,6 +77,12 @@ def run(
     ] = False,
 ) -> None:
     """Measure suites: repeat each in fresh processes in every cell, and print rates."""
+    if dry_run:
+        if resume is not None:
+            raise UsageError("--dry-run beside --resume: a stored run has its plan already")
+        from harness.driver.commands.dry_run import print_dry_run
+
+        raise typer.Exit(print_dry_run(options, store))
     if resume is None:
         from harness.driver.early import start_broker
 

@@ -2,13 +2,14 @@
 
 import hashlib
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from harness.core.cell import Cell, read_cell_dict
 from harness.core.decision_rule import CURRENT_RULE, DecisionRule, rule_from_dict, rule_to_dict
 from harness.core.errors import StoreError, UsageError
+from harness.core.known_flakes import KnownFlake, flake_from_dict, flake_to_dict
 from harness.core.revision import Revision, revision_from_dict, revision_to_dict
 
 #: Seeds stay below 2**31 so that every library takes them.
@@ -62,6 +63,8 @@ class Plan:
     revisions: tuple[Revision, ...] = ()
     rule: DecisionRule = CURRENT_RULE
     warmup: int = 0
+    known_flakes: tuple[KnownFlake, ...] | None = None
+    """The entries of the gate of known flakes; None without that gate."""
 
     @property
     def runnable(self) -> tuple[PlannedCell, ...]:
@@ -141,6 +144,9 @@ def plan_to_dict(plan: Plan) -> dict[str, Any]:
         "in_ci": plan.in_ci,
         "until_decided": plan.until_decided,
         "max_flake_rate": plan.max_flake_rate,
+        "known_flakes": None
+        if plan.known_flakes is None
+        else [flake_to_dict(one) for one in plan.known_flakes],
         "expected_rates": list(plan.expected_rates),
         "revisions": [revision_to_dict(one) for one in plan.revisions],
         "rule": rule_to_dict(plan.rule),
@@ -178,4 +184,9 @@ def _read_plan(stored: Mapping[str, Any]) -> Plan:
         revisions=tuple(revision_from_dict(one) for one in stored.get("revisions", ())),
         rule=rule_from_dict(stored.get("rule")),
         warmup=stored.get("warmup", 0),
+        known_flakes=_read_flakes(stored.get("known_flakes")),
     )
+
+
+def _read_flakes(stored: Sequence[Mapping[str, Any]] | None) -> tuple[KnownFlake, ...] | None:
+    return None if stored is None else tuple(flake_from_dict(one) for one in stored)

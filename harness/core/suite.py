@@ -56,6 +56,11 @@ def uses_engine(suite: str, folder: Path) -> bool:
         return False
 
 
+def mentions_cell(path: Path) -> bool:
+    """Return whether a file's text has the name of the variable that holds an attempt's cell."""
+    return b"HARNESS_CELL" in path.read_bytes()
+
+
 @dataclass(frozen=True, slots=True)
 class EngineDeclaration:
     """What a class (or the module) says of its engine: arguments, and those no cell changes."""

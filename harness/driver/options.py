@@ -1,9 +1,7 @@
 """The options of `harness run`, each declared once: default, help, group and stored form."""
 
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any
 
 from harness.core.amplifiers import AMPLIFIERS, AMPLIFY_AXIS, join_amplifiers
@@ -103,6 +101,10 @@ class RunOptions:
         None, "--max-flake-rate", metavar="RATE", group=QUESTION,
         help="Fail unless every cell is proven to fail less often than this.",
     )  # fmt: skip
+    known_flakes: bool = declare(
+        False, "--known-flakes", group=QUESTION,
+        help="Fail only for what the configuration's known flakes do not cover.",
+    )  # fmt: skip
     base_rate: float = declare(
         EXPECTED_RATES[0], "--base-rate", metavar="RATE", group=QUESTION,
         help="Failure rate that the comparison must be able to detect.",
@@ -185,6 +187,8 @@ class RunOptions:
     )  # fmt: skip
     configured: Mapping[str, Any] = field(default_factory=dict)
     """The set-ups of suites that the configuration names, in their stored form."""
+    flakes: tuple[Mapping[str, Any], ...] = ()
+    """The configuration's known flakes, in their stored form."""
 
     def __post_init__(self) -> None:
         check_repeats(self.repeats)
@@ -229,15 +233,6 @@ class RunOptions:
         )
 
 
-def spell_suite(text: str) -> str:
-    """Return a suite's name in its one spelling, so that `./a.py` has the seeds of `a.py`."""
-    path, *parts = text.split("::")
-    absolute = Path(os.path.normpath(Path.cwd() / path))
-    inside = absolute.is_relative_to(Path.cwd())
-    spelled = absolute.relative_to(Path.cwd()) if inside else absolute
-    return "::".join((str(spelled), *parts))
-
-
 def store_options(options: RunOptions) -> dict[str, Any]:
     """Return the options as stored: JSON values only."""
     return asdict(options)
@@ -264,6 +259,11 @@ def _check_question(options: RunOptions) -> None:
         raise UsageError(
             f"--max-flake-rate {options.max_flake_rate:g}: give a rate above 0 and below 1; "
             "no number of attempts proves a rate of 0"
+        )
+    if options.known_flakes and (options.until or options.max_flake_rate is not None):
+        raise UsageError(
+            "--known-flakes is a gate of its own, judged when the plan is complete: "
+            "leave --until and --max-flake-rate out"
         )
     check_pair(options.base_rate, options.target_rate)
     if options.fixed_seed and (options.until or options.max_flake_rate is not None):

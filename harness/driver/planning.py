@@ -8,6 +8,7 @@ from harness.analysis.contrast_pairs import ask_question, list_pairs, name_cells
 from harness.core.cell import Axis, Cell, check_distinct, cross
 from harness.core.decision_rule import Alternative, DecisionRule
 from harness.core.errors import UsageError
+from harness.core.known_flakes import flake_from_dict
 from harness.core.order import CaptureOrder, decide_order
 from harness.core.plan import Plan, PlannedCell
 from harness.core.revision import Revision
@@ -76,6 +77,7 @@ def make_plan(
         *(cells, options.repeats, seed, options.fixed_seed, in_ci),
         until_decided=options.until is not None,
         max_flake_rate=options.max_flake_rate,
+        known_flakes=tuple(map(flake_from_dict, options.flakes)) if options.known_flakes else None,
         expected_rates=(options.base_rate, options.target_rate),
         revisions=tuple(revisions),
         warmup=options.warmup,

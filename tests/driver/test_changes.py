@@ -12,8 +12,8 @@ from harness.core.errors import StoreError, UsageError
 from harness.core.records import RunRecord
 from harness.driver.changes import choose_parts, list_differences
 from harness.driver.fingerprint import fingerprint
-from harness.driver.options import spell_suite
 from harness.driver.ownership import has_driver, identify_driver, own_run
+from harness.driver.spelling import spell_suite
 from harness.driver.state import refuse_tracked_state
 
 

@@ -91,7 +91,7 @@ def start_run(
         request = make_request(options, revisions)
         if options.address is None:
             # Every mistake is found before Ray's five seconds are spent.
-            request.make_plan(_count_local_devices(request))
+            request.make_plan(count_local_devices(request))
         location = location or locate_store(of_revisions=bool(revisions))
         with end_on_signals() as interruption, open_store(location, write=True) as store:
             return _measure(request, Session(store, outputs, interruption, verbose), broker)
@@ -111,7 +111,8 @@ def make_request(options: RunOptions, revisions: tuple[Revision, ...]) -> RunReq
     )
 
 
-def _count_local_devices(request: RunRequest) -> int:
+def count_local_devices(request: RunRequest) -> int:
+    """Return how many devices this machine has for the run."""
     return request.slots if request.device == "cpu" else len(find_gpus()[0])
 
 

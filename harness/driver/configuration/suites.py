@@ -8,11 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from harness.core.errors import UsageError
+from harness.core.known_flakes import flake_to_dict
 from harness.core.suite import parse_suite, uses_engine
 from harness.core.suite_setup import SuiteKind, SuiteSetup, setup_to_dict
 from harness.driver.configuration.model import SuiteTable
 from harness.driver.configuration.read import read_configuration
-from harness.driver.options import DEFAULT_SUITE, RunOptions, spell_suite
+from harness.driver.options import DEFAULT_SUITE, RunOptions
+from harness.driver.spelling import spell_suite
 
 _PROBE_SECONDS = 60
 
@@ -23,7 +25,12 @@ def choose_suites(options: RunOptions) -> RunOptions:
     Raise UsageError for a name that is neither configured nor a file, and for a configured suite
     that cannot run here.
     """
-    known = read_configuration().suites
+    configuration = read_configuration()
+    known = configuration.suites
+    flakes = tuple(flake_to_dict(one.build()) for one in configuration.known_flakes)
+    if options.known_flakes and not flakes:
+        raise UsageError("--known-flakes: the configuration has no [[known_flakes]]")
+    options = replace(options, flakes=flakes if options.known_flakes else ())
     if not options.suites:
         return replace(options, suites=(_choose_default(list(known)),))
     suites = tuple(one for text in options.suites for one in _spell(text, known, options))
