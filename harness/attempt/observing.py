@@ -13,6 +13,7 @@ from pathlib import Path
 
 from harness.attempt.spec import AttemptSpec
 from harness.core.events import Event, parse_line, read_number
+from harness.core.progress_lines import find_progress
 from harness.hook.registry import ORDER_PARTS
 
 #: Holds `sitecustomize.py`, and nothing else that could be imported.
@@ -27,6 +28,7 @@ FOLDER = "hook"
 # An attempt may start thousands of processes; what it observes stays bounded all the same.
 _MOST_FILES = 512
 _MOST_BYTES = 32 << 20
+_MOST_STEPS = 10_000
 
 
 def make_hook_environment(
@@ -64,6 +66,17 @@ def describe_parts(environment: Mapping[str, str]) -> Iterator[bytes]:
     parts = [part for part in environment.get(VARIABLE, "").split(",") if part]
     if parts not in ([], ["report"]):
         event = {"event": "hook_parts", "t": time.time(), "parts": parts}
+        yield json.dumps(event).encode()
+
+
+def read_progress(log: Path) -> Iterator[bytes]:
+    """Yield a line for each capture that an engine printed to a log. An unreadable log has none."""
+    try:
+        text = log.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return
+    for step in find_progress(text)[:_MOST_STEPS]:
+        event = {"event": "hook_progress", "t": time.time(), "role": step.role, "bs": step.bs}
         yield json.dumps(event).encode()
 
 

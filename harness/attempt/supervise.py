@@ -17,6 +17,7 @@ from harness.attempt.observing import (
     collect_observed,
     describe_parts,
     describe_unobserved,
+    read_progress,
 )
 from harness.attempt.oom_kills import count_oom_kills
 from harness.attempt.preloading import read_import_report
@@ -131,8 +132,7 @@ class Supervisor:
                     self._zygotes.prepare(spec)
                     watch.run()
                 record.wall_seconds = time.perf_counter() - start
-                recorder.take_observed(describe_parts(launch.ranks[0]["env"]))
-                recorder.take_observed(collect_observed(launch.observed, spec.folder / FOLDER))
+                _take_observed(spec, launch, recorder, record)
                 recorder.write_trace()
                 if needs_evidence(record):
                     killed, sighting = count_oom_kills() - oom_kills, watch.witness.sighting
@@ -175,3 +175,13 @@ class Supervisor:
             os.read(self._cancel_reader, 4096)
         except BlockingIOError:
             return
+
+
+def _take_observed(
+    spec: AttemptSpec, launch: Launch, recorder: Recorder, record: AttemptRecord
+) -> None:
+    """Take what the start-up hook saw; if it saw no capture, what the engine itself printed."""
+    recorder.take_observed(describe_parts(launch.ranks[0]["env"]))
+    recorder.take_observed(collect_observed(launch.observed, spec.folder / FOLDER))
+    if not any(event["event"] in ("capture", "hook_capture") for _, event in record.events):
+        recorder.take_observed(read_progress(make_log_path(spec.folder, 0)))

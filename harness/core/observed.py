@@ -28,6 +28,7 @@ class Observed:
         self.audit: list[AuditFinding] = []
         self._captures: dict[int, list[Event]] = defaultdict(list)
         self._patched = False
+        self._printed: list[Event] = []
 
     def take(self, event: Event) -> None:
         """Process one event of the hook; unknown ones are passed over."""
@@ -55,6 +56,9 @@ class Observed:
     def _on_hook_order(self, _: Event) -> None:
         self._patched = True
 
+    def _on_hook_progress(self, event: Event) -> None:
+        self._printed.append(event)
+
     def _on_hook_refusal(self, event: Event) -> None:
         self.notes.append(f"the start-up hook refused: {wire.read_text(event, 'text')[:500]}")
 
@@ -65,7 +69,7 @@ class Observed:
         """Return what was captured, of all processes together."""
         processes = [*self._captures.values()]
         if not processes:
-            return CaptureMeasurement(requested=self.requested)
+            return self._measure_printed()
         every = sorted((one for own in processes for one in own), key=_read_start)
         return CaptureMeasurement(
             graphs="+".join(sorted({wire.read_text(one, "graphs") for one in every})),
@@ -77,10 +81,19 @@ class Observed:
             trace=_make_trace(processes),
         )
 
+    def _measure_printed(self) -> CaptureMeasurement:
+        """Return what the engine printed: an order at most, since it prints no bytes of a pool."""
+        if not self._printed:
+            return CaptureMeasurement(requested=self.requested)
+        order = name_sizes(self._printed)
+        return CaptureMeasurement(graphs="cuda", requested=self.requested, observed=order)
+
     def list_notes(self, captured: bool) -> list[str]:
         """Return what the user should know. `captured`: the engine itself reported captures."""
         notes = [*self.notes]
-        if self.requested and not captured and not self._captures:
+        if self._printed and not captured and not self._captures:
+            notes.append("the capture order is what the engine printed: no process was observed")
+        elif self.requested and not captured and not self._captures:
             notes.append(f"order {self.requested} was asked for, and no graph was captured")
         elif self.requested and self._captures and not self._patched:
             notes.append(

@@ -18,6 +18,8 @@ from . import hooking, processes
 _LEAST_PAUSE_S, _MOST_PAUSE_S = 0.25, 8.0
 _SHARE_OF_AGE = 0.1
 _MOST_TEXT = 200
+#: Programs that compile for others, and never capture.
+_COMPILERS = ("torch/_inductor/compile_worker/",)
 #: Flags that take the environment or `site` away, and options that take a value.
 _HIDING = "IES"
 _WITH_VALUE = "cmWX"
@@ -30,11 +32,12 @@ class Lookout:
         self._due: float | None = None
         self._began = 0.0
         self._seen: dict[int, bytes] = {}
+        self._judged: set[bytes] = set()
 
     def begin(self, ranks: Sequence[dict[str, Any]]) -> None:
         """Begin an attempt. Without a hook there is nothing to look for."""
         hooked = any(rank["env"].get("HARNESS_HOOK") for rank in ranks)
-        self._seen, self._began = {}, time.monotonic()
+        self._seen, self._judged, self._began = {}, set(), time.monotonic()
         self._due = self._began + _LEAST_PAUSE_S if hooked else None
 
     def end(self) -> None:
@@ -63,9 +66,12 @@ class Lookout:
         if not command or self._seen.get(pid) == command:
             return None
         self._seen[pid] = command
-        if command == _read(os.getpid(), "cmdline"):  # forked, and begun by the keeper
+        environment = _read(pid, "environ")
+        # Forked: by the keeper, which begins the hook itself, or by a process that was judged.
+        if command == _read(os.getpid(), "cmdline") or command + environment in self._judged:
             return None
-        return judge_process(command.split(b"\0"), _read(pid, "environ").split(b"\0"))
+        self._judged.add(command + environment)
+        return judge_process(command.split(b"\0"), environment.split(b"\0"))
 
 
 def judge_process(command: Sequence[bytes], environment: Sequence[bytes]) -> str | None:
@@ -74,6 +80,8 @@ def judge_process(command: Sequence[bytes], environment: Sequence[bytes]) -> str
     if not Path(arguments[0]).name.startswith("python"):
         return None
     text = " ".join(arguments).strip()[:_MOST_TEXT]
+    if any(part in text for part in _COMPILERS):
+        return None
     flag = _find_hiding_flag(arguments[1:])
     if flag:
         return f"started with -{flag}: {text}"
