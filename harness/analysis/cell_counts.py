@@ -20,7 +20,7 @@ from harness.stats.intervals import (
 from harness.stats.planned import CellOutcomes
 
 #: How a rate is bounded: failed, valid and level to an interval.
-Bound = Callable[[int, int, float], Interval]
+Bound = Callable[[float, float, float], Interval]
 
 
 @dataclass(frozen=True, slots=True)

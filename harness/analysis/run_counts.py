@@ -1,7 +1,7 @@
 """A stored run, counted: plan and rows in, rates out. Pure."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 from harness.analysis.cell_counts import Bound, CellRecords, choose_bound, count_cell
@@ -12,8 +12,9 @@ from harness.core.kinds import Kind
 from harness.core.plan import Plan, PlannedCell, plan_from_dict
 from harness.core.records import AttemptRow, RunRecord, TestCount
 from harness.core.signature import fingerprint
-from harness.core.statuses import AttemptStatus
+from harness.core.statuses import VALID, AttemptStatus
 from harness.stats.planned import CellOutcomes
+from harness.stats.units import Clusters, find_clusters
 
 #: Characters of a failure's message that a report keeps.
 MESSAGE_LIMIT = 4000
@@ -36,6 +37,8 @@ class RunCounts:
     """Attempts that were made first, and are in no count."""
     earlier: tuple[EarlierPart, ...] = ()
     """Parts before a change, apart from all else."""
+    clusters: Clusters | None = None
+    """The zygotes of each cell, if rates differ between them."""
 
     @property
     def newest(self) -> list[AttemptRow]:
@@ -79,7 +82,10 @@ def count_run(
     parts = sorted({row.part for row in ended}) or [0]
     outcomes = collect_outcomes(plan, ended, parts[-1])
     whole = len(parts) == 1 and all(cell.remaining == 0 for cell in outcomes.values())
+    clusters = _find_clusters(plan, [row for row in ended if row.part == parts[-1]])
     bound = choose_bound(plan, whole)
+    if bound is not None and clusters is not None:
+        bound = clusters.widen(bound)
     by_part = {part: collect_outcomes(plan, ended, part) for part in parts[:-1]}
     records = _sort_records(attempts, tests, by_part | {parts[-1]: outcomes}, plan)
     cells = _count_cells(plan, records, parts[-1], bound)
@@ -88,6 +94,7 @@ def count_run(
         select_last_launches(warmups),
         tuple(_describe_part(run, part, _count_cells(plan, records, part, bound))
               for part in parts[:-1]),
+        clusters,
     )  # fmt: skip
 
 
@@ -133,6 +140,20 @@ def _count_cells(
         if records[part][key].attempts or not elsewhere:
             counted.append(count_cell(names[key], plan, planned, records[part][key], bound))
     return tuple(counted)
+
+
+def _find_clusters(plan: Plan, attempts: Sequence[AttemptRow]) -> Clusters | None:
+    """Return forked attempts by cell and zygote, if rates differ between zygotes."""
+    if plan.fixed_seed:
+        return None
+    names = name_cells(plan.runnable)
+    found: dict[str, dict[Hashable, tuple[int, int]]] = {name: {} for name in names.values()}
+    for row in attempts:
+        if row.status in VALID and row.isolation == "fork":
+            units = found[names[row.suite, row.cell]]
+            k, n = units.get(row.zygote, (0, 0))
+            units[row.zygote] = k + (row.status is AttemptStatus.FAILED), n + 1
+    return find_clusters(found)
 
 
 def select_last_launches(attempts: Sequence[AttemptRow]) -> list[AttemptRow]:

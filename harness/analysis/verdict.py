@@ -54,7 +54,7 @@ def judge_run(counts: RunCounts) -> RunVerdict:
         told = [*_open_verdict(counts, outcome), *describe_revision_limits(counts)]
         return RunVerdict(outcome, tuple(told), (), None, None, code)
     question = ask_question(counts.plan, anytime=not counts.complete or bool(counts.earlier))
-    judgement = judge_question(question, counts.outcomes)
+    judgement = judge_question(question, counts.outcomes, counts.clusters)
     judged = tuple(zip(list_pairs(counts.plan), judgement.contrasts, strict=True))
     outcome, code = _choose_outcome(counts, judgement)
     failed = any(cell.failed for cell in counts.cells) and outcome is not VerdictOutcome.NO_TESTS

@@ -30,10 +30,11 @@ class Interval:
     method: str
 
 
-def compute_clopper_pearson(k: int, n: int, level: float = 0.95) -> Interval:
+def compute_clopper_pearson(k: float, n: float, level: float = 0.95) -> Interval:
     """Exact two-sided interval for k failures of n (Clopper and Pearson 1934).
 
     Assumes independent attempts with one rate and an n fixed in advance. No attempt: [0, 1].
+    Counts may be effective ones, hence no whole numbers.
     Raises CountError for impossible counts.
     """
     check_counts(k, n, level)
@@ -43,7 +44,7 @@ def compute_clopper_pearson(k: int, n: int, level: float = 0.95) -> Interval:
     return Interval(low, high, level, "clopper-pearson")
 
 
-def compute_upper_bound(k: int, n: int, level: float = 0.95) -> Interval:
+def compute_upper_bound(k: float, n: float, level: float = 0.95) -> Interval:
     """One-sided Clopper-Pearson bound, for claims of the form "below x". Low is 0.
 
     Same source and assumptions as `compute_clopper_pearson`; with k = 0 it is 1 - alpha^(1/n).
@@ -53,7 +54,7 @@ def compute_upper_bound(k: int, n: int, level: float = 0.95) -> Interval:
     return Interval(0.0, high, level, "clopper-pearson, one-sided")
 
 
-def compute_lower_bound(k: int, n: int, level: float = 0.95) -> Interval:
+def compute_lower_bound(k: float, n: float, level: float = 0.95) -> Interval:
     """One-sided Clopper-Pearson bound, for claims of the form "above x". High is 1.
 
     Same source and assumptions as `compute_clopper_pearson`.
@@ -62,7 +63,7 @@ def compute_lower_bound(k: int, n: int, level: float = 0.95) -> Interval:
     return Interval(low, 1.0, level, "clopper-pearson, one-sided")
 
 
-def compute_confidence_sequence(k: int, n: int, level: float = 0.95) -> Interval:
+def compute_confidence_sequence(k: float, n: float, level: float = 0.95) -> Interval:
     """Anytime-valid interval: the beta-binomial mixture with Beta(1/2, 1/2) (Robbins 1970).
 
     Valid at every look at once, by Ville's inequality, so also where a run stopped early. Keeps
@@ -83,7 +84,7 @@ def compute_confidence_sequence(k: int, n: int, level: float = 0.95) -> Interval
     return Interval(low, high, level, method)
 
 
-def compute_log_e(rate: float, k: int, n: int) -> float:
+def compute_log_e(rate: float, k: float, n: float) -> float:
     """Return the log e-value against one rate: the mixture over the likelihood of the rate."""
     impossible = (k and rate <= 0) or (k < n and rate >= 1)
     if impossible:
@@ -144,7 +145,7 @@ def compute_worst_case(
     passed: int,
     unknown: int,
     level: float = 0.95,
-    bound: Callable[[int, int, float], Interval] = compute_clopper_pearson,
+    bound: Callable[[float, float, float], Interval] = compute_clopper_pearson,
 ) -> Interval:
     """Interval that holds whatever the `unknown` attempts would have been (Manski 1989).
 
@@ -197,7 +198,7 @@ def attempts_needed_below_anytime(
     return most
 
 
-def check_counts(k: int, n: int, level: float = 0.95) -> None:
+def check_counts(k: float, n: float, level: float = 0.95) -> None:
     """Raises CountError unless k of n is possible and the level lies inside (0, 1)."""
     if not 0 <= k <= n:
         raise CountError(f"{k} failures of {n} attempts cannot be")

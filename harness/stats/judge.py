@@ -11,6 +11,7 @@ from harness.stats.attempts_needed import (
     attempts_needed_more,
 )
 from harness.stats.boundary import Design, compute_error
+from harness.stats.clustered_verdict import doubt_gate, doubt_units
 from harness.stats.clustering import compute_block_p, find_clustered
 from harness.stats.contrasts import ALPHA, Comparison, Contrast, Finding, adjust_holm, compare_rates
 from harness.stats.infrastructure import compare_worst_case, find_infra_difference
@@ -21,6 +22,7 @@ from harness.stats.planned import CellOutcomes, PlannedContrast, Question
 from harness.stats.rate_gate import RateGate, bound_cell, judge_rate_gate
 from harness.stats.rest_results import compare_with_rest, list_sentences, pool_reference
 from harness.stats.sequential import compare_sequentially, count_blocks, weigh_evidence
+from harness.stats.units import Clusters
 
 CALIBRATED = "calibrated e-process"
 BY_BLOCKS = "by blocks, since failures come in clusters"
@@ -46,20 +48,27 @@ class _Compared:
     arm_is_worse: bool | None = None
 
 
-def judge_question(question: Question, cells: Mapping[str, CellOutcomes]) -> Judgement:
+def judge_question(
+    question: Question, cells: Mapping[str, CellOutcomes], clusters: Clusters | None = None
+) -> Judgement:
     """Judge a run, or a look at one, by the method its question fixed.
 
     Contrasts: Boschloo with Holm at a fixed number; the e-process until decided, at the threshold
     calibrated for the cap, or at e >= m/alpha if there is none. Both must hold with infrastructure
     counted against them and its share must not depend on the cell, else "cannot say". Gate: every
-    cell below the rate.
+    cell below the rate. `clusters`: the zygotes of a run in which rates differ between them; what
+    they could have done by themselves is no finding.
     """
     contrasts = judge_contrasts(question, cells)
+    if clusters is not None:
+        contrasts = doubt_units(question, contrasts, clusters)
     sentences = list_sentences(question, contrasts)
     gate = None
     if question.gate is not None:
         gate = judge_rate_gate(question, cells)
         bounds = {name: bound_cell(question, cell) for name, cell in cells.items()}
+        if clusters is not None:
+            gate, bounds = doubt_gate(question.gate, gate, cells, clusters)
         needed = attempts_needed_for_gate(question) if question.gate else None
         sentences.append(wording.describe_rate_gate(question, gate, cells, bounds, needed))
     code = _exit_code(question, cells, contrasts, gate)

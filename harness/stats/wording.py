@@ -101,6 +101,14 @@ def describe_clusters(clustered: Mapping[str, float], p: float) -> str:
     )
 
 
+def describe_units(p: float) -> str:
+    """Return why a difference that zygotes could have made by themselves is no decision."""
+    return (
+        "failure rates differ between the zygotes that attempts were forked from, and clustered "
+        f"by zygote p = {p:.2g}; --isolation spawn makes attempts independent"
+    )
+
+
 def describe_undoing(lost: int, p: float) -> str:
     """Return why a difference on valid attempts is no decision."""
     return f"{lost} infrastructure attempts could undo p = {p:.2g}"
