@@ -15,6 +15,7 @@ GRAPH_MODULES = ("torch.cuda.graphs", "harness.engine.capture.recorded")
 PARTS: dict[str, tuple[str, ...]] = {
     "report": GRAPH_MODULES,
     "audit": (*GRAPH_MODULES, "torch.cuda"),
+    "amplify": GRAPH_MODULES,
     "order": list_modules(*ENGINES),
     "sglang-order": list_modules(SGLANG),
     "vllm-order": list_modules(VLLM),

@@ -9,6 +9,7 @@ _FAULTS = {
     "dangling": "points to memory that was {}",
     "overwritten": "reads what a third graph has written over",
     "concurrent": "runs at the same time as a graph that shares its memory",
+    "spoiled": "reads what another graph's replay has written over",
     "stray-write": "wrote into memory that is nobody's",
 }
 _OWNERSHIPS = {"freed": "freed", "reallocated": "freed and given to another owner"}
@@ -23,7 +24,8 @@ def describe_finding(one: AuditCount) -> list[str]:
     where = f"{one.n}x {found.graph}: {found.kernel} ({found.parameter})"
     outcome = f"{one.failed} of these attempts failed; {one.example}"
     lines = [f"{where} {fault} ({facts}); {outcome}"]
-    stacks = ("allocated", found.allocated), ("freed", found.freed), ("now owned", found.owner)
+    owner = "read" if found.fault == "spoiled" else "now owned"
+    stacks = ("allocated", found.allocated), ("freed", found.freed), (owner, found.owner)
     lines += [f"{label} by {' < '.join(one[:_SHOWN_FRAMES])}" for label, one in stacks if one]
     return lines + [f"written by {', '.join(found.writers)}"] * bool(found.writers)
 

@@ -42,6 +42,7 @@ class AuditedMemory:
         capture = graph._harness_capture  # type: ignore[attr-defined]
         self.audit.before_replay(capture)
         graph.replay()
+        capture.replays += 1
         self.audit.after_replay(capture)
 
 
@@ -163,4 +164,41 @@ def test_a_graph_captured_again_after_its_input_was_replaced_is_sound(
     values[:] = [torch.ones(4)]
     graph = audited.capture(lambda: {"sum": values[0] + 1})
     audited.replay(graph)
+    assert audited.found == []
+
+
+def share_block(audited: AuditedMemory, values: Tensor) -> tuple[Graph, Graph]:
+    """Return two graphs: the first one's scratch is where the second one answers."""
+    first = audited.capture(lambda: {"sum": (values * 2).sum()})
+    second = audited.capture(lambda: {"kept": values + 1})
+    return first, second
+
+
+def test_an_answer_that_is_read_after_another_graph_wrote_there_is_found(
+    audited: AuditedMemory,
+) -> None:
+    values = torch.ones(1000)
+    first, second = share_block(audited, values)
+    audited.replay(second)
+    held = second.outputs["kept"][:3]
+    audited.replay(first)
+    assert audited.found == []
+    assert held.tolist() == [2.0, 2.0, 2.0]
+    torch.cat([held, held])
+    assert [found.kernel for found in audited.found] == ["tolist", "aten.cat.default"]
+    assert {found.fault for found in audited.found} == {Fault.SPOILED}
+    assert "test_an_answer" in audited.found[0].owner[0]
+
+
+def test_an_answer_that_is_held_and_not_read_is_sound(audited: AuditedMemory) -> None:
+    values = torch.ones(1000)
+    first, second = share_block(audited, values)
+    audited.replay(second)
+    held = second.outputs["kept"][:3]
+    copied = held.clone()
+    audited.replay(first)
+    assert held[1:].shape == (2,)
+    assert copied.tolist() == [2.0, 2.0, 2.0]
+    audited.replay(second)
+    assert held.tolist() == [2.0, 2.0, 2.0]
     assert audited.found == []

@@ -16,6 +16,10 @@ class Fault(StrEnum):
     """What another graph left there for this one, a third graph has written over."""
     CONCURRENT = "concurrent"
     """Two graphs that share memory ran at the same time."""
+    SPOILED = "spoiled"
+    """What it answered was read after another graph's replay had written over it."""
+    STRAY_WRITE = "stray-write"
+    """A replay wrote where no operation of its graph should."""
 
 
 @dataclass(frozen=True, slots=True)

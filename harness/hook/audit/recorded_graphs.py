@@ -15,13 +15,15 @@ dropped too, as long as no third graph writes there between the two.
 
 import sys
 import weakref
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from .accesses import Access, Accesses, read_accesses
 from .findings import Fault, Finding
+from .late_reads import LateReads
 from .model import Block, MemoryMap, Ownership, Stack
 from .naming import name_graph
+from .recorded_model import Audited, Watched
+from .results import find_results
 from .spans import Span
 from .stacks import take_stack
 
@@ -34,48 +36,25 @@ DATA = "audit"
 _DEFAULT_POOL = "shared"
 
 
-@dataclass(slots=True, eq=False)
-class Watched:
-    """Memory that a graph needs from outside itself."""
-
-    access: Access
-    span: Span
-    pool: str
-    entry: Any = None
-    """The arena's entry; None: a storage outside the arena."""
-    handle: int = 0
-    allocated: Stack = ()
-    freed: list[Stack] = field(default_factory=list)
-    fillers: frozenset[int] = frozenset()
-    """Graphs that had filled it when this one was captured; empty: only code outside graphs."""
-    last_writer: int | None = None
-    is_reported: bool = False
-
-
-@dataclass(slots=True)
-class Audited:
-    """What is kept with each graph."""
-
-    name: str
-    pool: str
-    accesses: Accesses
-    watched: list[Watched]
-
-
 class RecordedAudit:
     """Audits the recorded graphs of one process."""
 
-    def __init__(self, report: "Callable[[Finding], None]") -> None:
-        self._report = report
+    def __init__(self, report: "Callable[[Finding], None] | None", key: str = DATA) -> None:
+        """`report`: None to report nothing. `key`: what is kept with a capture is under it."""
+        self._report = report or (lambda _: None)
+        self._key = key
         self._graphs: weakref.WeakSet[Capture] = weakref.WeakSet()
         self._before: list[Any] = []
         self._filled: dict[int, tuple[Any, set[int]]] = {}
         self._graph_pools: set[str] = set()
         self._stacks: dict[int, Stack] = {}
+        self._late = LateReads(report) if report else None
         self._arenas: weakref.WeakSet[Any] = weakref.WeakSet()
 
     def before_capture(self, capture: "Capture") -> None:
         """Note which blocks are in use already."""
+        if self._late:
+            self._late.end()
         arena = capture.memory.arena
         if arena not in self._arenas:
             self._arenas.add(arena)
@@ -83,12 +62,13 @@ class RecordedAudit:
         self._before = arena.list_live()
         self._graph_pools.add(str(capture.pool or _DEFAULT_POOL))
         name = name_graph(capture.number)
-        capture.data[DATA] = Audited(name, str(capture.pool or _DEFAULT_POOL), Accesses(), [])
+        capture.data[self._key] = Audited(name, str(capture.pool or _DEFAULT_POOL), Accesses(), [])
 
     def after_capture(self, capture: "Capture") -> int:
         """Find what the graph needs from outside. Return how many accesses were looked at."""
-        arena, audited = capture.memory.arena, capture.data[DATA]
+        arena, audited = capture.memory.arena, capture.data[self._key]
         audited.accesses = read_accesses(capture.graph, arena)
+        audited.results = find_results(capture.graph, arena)
         self._graphs.add(capture)
         audited.watched += self._watch_storages(audited)
         audited.watched += self._watch_blocks(capture.number, audited, arena)
@@ -96,7 +76,9 @@ class RecordedAudit:
 
     def before_replay(self, capture: "Capture") -> None:
         """Report what the graph needs and has lost."""
-        audited: Audited = capture.data[DATA]
+        if self._late:
+            self._late.end()
+        audited: Audited = capture.data[self._key]
         for watched in audited.watched:
             if not watched.is_reported and (fault := self._find_fault(watched)):
                 watched.is_reported = True
@@ -104,11 +86,28 @@ class RecordedAudit:
 
     def after_replay(self, capture: "Capture") -> None:
         """Note whose values are now where other graphs look for theirs."""
-        mine: Audited = capture.data[DATA]
+        mine: Audited = capture.data[self._key]
         for other in self._graphs:
-            for watched in other.data[DATA].watched:
+            for watched in other.data[self._key].watched:
                 if watched.fillers and mine.accesses.written.meets(watched.span):
                     watched.last_writer = capture.number
+        if self._late:
+            every = [other.data[self._key] for other in self._graphs]
+            self._late.note_replay(capture, mine, every)
+
+    def list_handed(self) -> list[Watched]:
+        """Return where graphs look for what other graphs left there."""
+        every = (one for graph in self._graphs for one in graph.data[self._key].watched)
+        return [one for one in every if one.fillers]
+
+    def list_lost(self, capture: "Capture") -> list[Watched]:
+        """Return the storages outside the arena that a graph needs and that only graphs hold."""
+        audited: Audited = capture.data[self._key]
+        return [
+            watched
+            for watched in audited.watched
+            if watched.entry is None and self._count_owners(watched.handle) <= 0
+        ]
 
     # --- what is watched ---
 
@@ -186,7 +185,7 @@ class RecordedAudit:
         """Return how many tensors of a storage are held by anything but recorded graphs."""
         torch: Any = sys.modules["torch"]
         count: int = torch._C._storage_Use_Count(handle)
-        held: int = sum(graph.data[DATA].accesses.held[handle] for graph in self._graphs)
+        held: int = sum(graph.data[self._key].accesses.held[handle] for graph in self._graphs)
         # One more belongs to the storage's object in Python.
         return count - 1 - held
 
@@ -215,7 +214,7 @@ class RecordedAudit:
     def _list_writers(self, watched: Watched, capture: "Capture") -> list[str]:
         found = []
         for other in sorted(self._graphs, key=lambda one: one.number):
-            audited = other.data[DATA]
+            audited = other.data[self._key]
             if other is not capture and other.number not in watched.fillers:
                 kernels = audited.accesses.list_writers(watched.span)
                 found += [f"{audited.name}: {kernel}" for kernel in kernels[:1]]
