@@ -80,6 +80,27 @@ class Captures:
         os.close(fd)
         return None
 
+    def has_file(self, name: str) -> bool:
+        """Return whether a plain file that holds something has this name."""
+        fd = self.open_file(name)
+        if fd is not None:
+            os.close(fd)
+        return fd is not None
+
+    def write_pipe(self, name: str, data: bytes) -> bool:
+        """Write to a pipe that somebody reads. Return whether there was one."""
+        flags = os.O_WRONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        try:
+            fd = os.open(name, flags, dir_fd=self._fd)
+        except OSError:
+            return False
+        try:
+            return stat.S_ISFIFO(os.fstat(fd).st_mode) and os.write(fd, data) == len(data)
+        except OSError:
+            return False
+        finally:
+            os.close(fd)
+
     def _scan_all(self, pattern: re.Pattern[str]) -> Iterator[Words]:
         # stderr is opened after stdout, and says more.
         for name in reversed(self.list_names()):

@@ -81,6 +81,9 @@ def collect_evidence(
 ) -> EvidenceIndex:
     """Fill the folder with all that is known of the attempt's end."""
     folder.add_json("last-words.json", "lines that name a cause, by process", list_words(words))
+    if words.collectives:
+        what = "the ranks' last collectives, by torch's flight recorder"
+        folder.add("collectives.txt", what, "\n".join(words.collectives).encode())
     for name in captures.list_names():
         _copy_stream(folder, captures, name)
     if sighting is not None:

@@ -12,6 +12,7 @@ from typing import Any
 from harness.attempt import observing
 from harness.attempt.captures import Captures
 from harness.attempt.coredump import make_coredump_environment
+from harness.attempt.flight import make_flight_environment
 from harness.attempt.spec import AttemptSpec, SuiteCommands
 
 SINGLE_THREAD = {"OMP_NUM_THREADS": "1"}
@@ -110,6 +111,7 @@ class Launch:
                 "HARNESS_RENDEZVOUS": str(self._temporary / "rendezvous"),
                 "TMPDIR": str(folder),
                 **(make_coredump_environment(self.cores) if self._spec.coredump else {}),
+                **self._record_flight(whole),
                 **({"HARNESS_WORDS": str(self.captures.folder)} if rank == 0 else {}),
             },
             "cwd": str(self._spec.cwd),
@@ -119,6 +121,12 @@ class Launch:
             "args": make_suite_arguments(self._spec) if rank == 0 else [],
             "fds": fds,
         }
+
+    def _record_flight(self, environ: Mapping[str, str]) -> dict[str, str]:
+        """Return what makes NCCL's process groups record, if there may be some."""
+        if self._spec.device == "cpu" or self._spec.tp == 1:
+            return {}
+        return make_flight_environment(self.captures, environ)
 
 
 def make_log_path(folder: Path, rank: int) -> Path:

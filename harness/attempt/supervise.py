@@ -10,6 +10,7 @@ from harness.attempt.caches import Caches, has_passed
 from harness.attempt.collecting import collect_files, keep_temporary
 from harness.attempt.coredump import add_faulting_kernel
 from harness.attempt.evidence import EvidenceFolder, collect_evidence, needs_evidence
+from harness.attempt.flight import read_records, request_records
 from harness.attempt.keeper import KeeperLost, KeeperRefused, kill_marked
 from harness.attempt.launch import Launch, make_log_path, read_tail
 from harness.attempt.observing import (
@@ -27,6 +28,7 @@ from harness.attempt.stream import OnEvent, Recorder
 from harness.attempt.watch import Watch
 from harness.attempt.witness import ReadDevices
 from harness.attempt.zygotes import Place, Zygotes
+from harness.core.flight import describe_collectives
 
 
 class Supervisor:
@@ -128,6 +130,8 @@ class Supervisor:
                 self._start(launch, place, record)
                 watch = Watch(spec, place.keeper, recorder, record, launch, self._cancel_reader)
                 watch.witness.read_devices = self._read_devices
+                if spec.device == "cuda" and spec.tp > 1:
+                    watch.witness.ask_ranks = lambda: request_records(launch.captures, spec.tp)
                 if record.error is None:
                     self._zygotes.prepare(spec)
                     watch.run()
@@ -137,6 +141,9 @@ class Supervisor:
                 if needs_evidence(record):
                     killed, sighting = count_oom_kills() - oom_kills, watch.witness.sighting
                     record.words = launch.captures.read_words(record, sighting, killed)
+                    records = read_records(launch.captures, spec.tp)
+                    collectives = tuple(describe_collectives(records))
+                    record.words = replace(record.words, collectives=collectives)
                     evidence = EvidenceFolder(spec.folder)
                     if spec.coredump:
                         add_faulting_kernel(evidence, launch.cores)

@@ -54,6 +54,8 @@ class Witness:
         self.rank_pids: tuple[int, ...] = ()
         """The ranks' processes as their keeper counts them."""
         self.read_devices: ReadDevices | None = None
+        self.ask_ranks: Callable[[], None] | None = None
+        """Called of a hang: has the ranks write what they record of their collectives."""
         self._keeper = keeper
 
     def look(self, *, hang: bool) -> None:
@@ -65,6 +67,8 @@ class Witness:
         seen.processes = _format_processes(found, self._name_ranks(found))
         if hang:
             self._dump_stacks(found, seen)
+            if self.ask_ranks is not None:
+                self.ask_ranks()
         if self.read_devices is not None:
             seen.device = self.read_devices()
 

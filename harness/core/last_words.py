@@ -70,6 +70,8 @@ class AttemptWords:
     """What failed tests had printed, by the name of the file that their reports give."""
     stacks: Mapping[int, Stack] = field(default_factory=dict)
     """By rank: what it did when the time was up, seen from outside."""
+    collectives: tuple[str, ...] = ()
+    """What the ranks' flight recorders say of their last collectives, the missing rank first."""
     oom_kills: int = 0
     """By how much the kernel's count of processes that it killed for memory rose meanwhile."""
 

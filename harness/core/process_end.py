@@ -78,7 +78,8 @@ class ProcessEnd:
 
     def _list_ranks(self) -> list[str]:
         words = self._ending.words
-        return describe_ranks({rank: self._find_stack(rank) for rank in words.logs})
+        stacks = {rank: self._find_stack(rank) for rank in words.logs}
+        return [*words.collectives, *describe_ranks(stacks)]
 
     def _find_stack(self, rank: int) -> Stack | None:
         """Return what a rank did at its end: its own word, or else what was seen from outside."""

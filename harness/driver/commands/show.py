@@ -18,7 +18,10 @@ from harness.report.evidence_folder import read_folder
 from harness.report.terminal import print_line
 
 #: Evidence that is shown at once, and how much of each file is read.
-_SHOWN = ("last-words.json", "stacks.txt", "processes.txt", "gpu.json", "kernel.txt")
+_SHOWN = (
+    *("last-words.json", "collectives.txt", "kernel.txt"),
+    *("stacks.txt", "processes.txt", "gpu.json"),
+)
 _MOST_BYTES = 1 << 20
 
 
