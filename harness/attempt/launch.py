@@ -11,6 +11,7 @@ from typing import Any
 
 from harness.attempt import observing
 from harness.attempt.captures import Captures
+from harness.attempt.control_group import open_group
 from harness.attempt.coredump import make_coredump_environment
 from harness.attempt.flight import make_flight_environment
 from harness.attempt.spec import AttemptSpec, SuiteCommands
@@ -34,14 +35,14 @@ class Launch:
         """`more`: variables beside the spec's; `inherited`: what a rank has from its keeper."""
         self._spec = spec
         self._more = more
-        self._inherited = inherited
-        self._temporary = Path(tempfile.mkdtemp(prefix="harness-"))
-        self.observed = self._temporary / observing.FOLDER
+        self.inherited = inherited
+        self.temporary = Path(tempfile.mkdtemp(prefix="harness-"))
+        self.observed = self.temporary / observing.FOLDER
         """The folder that processes write to what the start-up hook observes."""
         self.observed.mkdir()
-        self.captures = Captures(self._temporary / "words")
+        self.captures = Captures(self.temporary / "words")
         """What pytest holds of the tests' output, and what failed tests had printed."""
-        self.cores = self._temporary / "cores"
+        self.cores = self.temporary / "cores"
         self.cores.mkdir()
         self.fds: list[int] = []
         """The ranks' ends, as they are sent."""
@@ -50,6 +51,8 @@ class Launch:
         self.log_fds: list[int] = []
         """Our ends of the pipes that ranks write stdout and stderr to."""
         self._logs: list[int] = []
+        self.group = open_group(spec.attempt_id, spec.limits.memory_bytes)
+        """The control group of its processes, if there can be one."""
         spec.folder.mkdir(parents=True, exist_ok=True)
         (spec.folder / DEVICES_FILE).write_text(json.dumps(spec.devices), encoding="utf-8")
         given = [self._open_pipes() for _ in range(spec.tp)]
@@ -59,7 +62,14 @@ class Launch:
 
     def find_temporary(self, rank: int) -> Path:
         """Return a rank's TMPDIR."""
-        return self._temporary / f"r{rank}"
+        return self.temporary / f"r{rank}"
+
+    def make_tmp(self) -> Path:
+        """Return an empty folder that may be a /tmp."""
+        folder = self.temporary / "tmp"
+        folder.mkdir(exist_ok=True)
+        folder.chmod(0o1777)
+        return folder
 
     def release(self) -> None:
         """Close the ranks' ends: a copy held here would hide a death from its peers."""
@@ -74,7 +84,9 @@ class Launch:
             os.close(fd)
         self.event_fds, self.log_fds = [], []
         self.captures.close()
-        shutil.rmtree(self._temporary, ignore_errors=True)
+        if self.group is not None:
+            self.group.close()
+        shutil.rmtree(self.temporary, ignore_errors=True)
 
     def _open_pipes(self) -> dict[str, list[int]]:
         self._logs.append(self._open_pipe(self.log_fds))
@@ -102,13 +114,13 @@ class Launch:
         folder = self.find_temporary(rank)
         folder.mkdir()
         own = {**make_environment(self._spec, rank), **self._more}
-        whole = {**self._inherited, **own}
+        whole = {**self.inherited, **own}
         return {
             "rank": rank,
             "env": {
                 **own,
                 **observing.make_hook_environment(self._spec, self.observed, whole),
-                "HARNESS_RENDEZVOUS": str(self._temporary / "rendezvous"),
+                "HARNESS_RENDEZVOUS": str(self.temporary / "rendezvous"),
                 "TMPDIR": str(folder),
                 **(make_coredump_environment(self.cores) if self._spec.coredump else {}),
                 **self._record_flight(whole),
@@ -118,6 +130,7 @@ class Launch:
             "python": self._spec.python,
             "log": self._logs[rank],
             "confined": False,
+            "group": str(self.group.path) if self.group else None,
             "args": make_suite_arguments(self._spec) if rank == 0 else [],
             "fds": fds,
         }

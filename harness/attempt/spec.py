@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from harness.core.events import Event
 from harness.core.last_words import AttemptWords
+from harness.core.limits import LimitHit, Limits
 
 Isolation = Literal["fork", "spawn"]
 
@@ -72,6 +73,8 @@ class AttemptSpec:
     """Parts of the start-up hook, in order; the environment's HARNESS_HOOK adds to them."""
     coredump: bool = False
     """Have the CUDA driver write a core dump at a fault, and name the kernel from it."""
+    limits: Limits = field(default_factory=Limits)
+    """What all processes of the attempt together may use."""
     hash_seed: str | None = None
     """PYTHONHASHSEED of the ranks. None: from the seed if spawned, the zygote's own if forked."""
 
@@ -113,6 +116,10 @@ class AttemptRecord:
     first_death: int | None = None
     """The first rank that died of itself: by a signal, with an error, or rank 0 unfinished."""
     timed_out: bool = False
+    sampled: bool = False
+    """Whether a limit was kept by looking, and not by the kernel."""
+    limit: LimitHit | None = None
+    """The limit that it came to, for which it was killed."""
     killed: list[int] = field(default_factory=list)
     """Ranks still alive when the supervisor signalled them."""
     orphans: list[str] = field(default_factory=list)

@@ -13,6 +13,7 @@ from harness.attempt.evidence import EvidenceFolder, collect_evidence, needs_evi
 from harness.attempt.flight import read_records, request_records
 from harness.attempt.keeper import KeeperLost, KeeperRefused, kill_marked
 from harness.attempt.launch import Launch, make_log_path, read_tail
+from harness.attempt.limits import LOOK_SECONDS
 from harness.attempt.observing import (
     FOLDER,
     collect_observed,
@@ -62,6 +63,10 @@ class Supervisor:
             record.notes.append(f"not sandboxed: {record.unconfined}")
         if record.unobserved:
             record.notes.append(describe_unobserved(record.unobserved))
+        if spec.limits and record.sampled:
+            record.notes.append(
+                f"limits are kept by looking every {LOOK_SECONDS:g} s: more may be used in between"
+            )
         if record.compiled:
             record.notes.append("compiled kernels: its compiler caches were cold")
         return record
@@ -158,6 +163,7 @@ class Supervisor:
                 self._zygotes.discard(place.keeper)
                 kill_marked(spec.attempt_id)
         record.ended = time.time()
+        record.sampled = launch.group is None or spec.limits.processes is not None
         collect_files(spec, record)
         record.log_tails = {
             rank: read_tail(make_log_path(spec.folder, rank)) for rank in range(spec.tp)
@@ -165,7 +171,7 @@ class Supervisor:
 
     def _start(self, launch: Launch, place: Place, record: AttemptRecord) -> None:
         try:
-            sandbox = self._settings.sandbox.make_request()
+            sandbox = self._settings.sandbox.make_request(launch)
             place.keeper.start_attempt(place.isolation, launch.ranks, launch.fds, sandbox)
         except KeeperLost as error:
             record.error = str(error)

@@ -10,6 +10,7 @@ import time
 
 from harness.attempt.keeper import KeeperHandle, KeeperLost, KeeperRefused
 from harness.attempt.launch import Launch, make_log_path
+from harness.attempt.limits import LimitGuard
 from harness.attempt.logs import LogReader
 from harness.attempt.messages import (
     Clean,
@@ -26,6 +27,7 @@ from harness.attempt.spec import AttemptRecord, AttemptSpec, RankExit
 from harness.attempt.stream import LineReader, Recorder
 from harness.attempt.witness import Witness
 from harness.core.last_words import AttemptWords
+from harness.core.limits import LimitHit
 
 #: After one rank's death, to see which of the others died of themselves.
 SETTLE_SECONDS = 0.2
@@ -54,6 +56,7 @@ class Watch:
         self._spec = spec
         self._keeper = keeper
         self.witness = Witness(keeper.pid)
+        self._guard = LimitGuard(spec.limits, keeper.pid, launch.group)
         self._recorder = recorder
         self._record = record
         self._streams = [LineReader(fd) for fd in launch.event_fds]
@@ -106,9 +109,14 @@ class Watch:
     # --- the clock ---
 
     def _patience(self) -> float | None:
-        return max(min(self._due.values()) - time.monotonic(), 0.0) if self._due else None
+        waits = [at - time.monotonic() for at in self._due.values()]
+        if (look := self._guard.get_patience()) is not None:
+            waits.append(look)
+        return max(min(waits), 0.0) if waits else None
 
     def _strike(self) -> None:
+        if (hit := self._guard.look()) is not None:
+            self._end_for(hit)
         now = time.monotonic()
         for name in [name for name, at in self._due.items() if at <= now]:
             if self._due.pop(name, None) is not None:
@@ -120,6 +128,13 @@ class Watch:
         self._mark_killed()
         self._keeper.terminate()
         self._due["kill"] = time.monotonic() + self._spec.grace_s
+
+    def _end_for(self, hit: LimitHit) -> None:
+        """Kill an attempt that came to a limit."""
+        if self._record.limit is None and not self._record.timed_out:
+            self._record.limit = hit
+            self.witness.look(hang=False)
+        self._on_kill()
 
     def _on_kill(self) -> None:
         self._mark_killed()
@@ -176,6 +191,9 @@ class Watch:
     def _on_exit(self, message: Exited) -> None:
         rank = message.rank
         self._drain(rank)
+        # The kernel, or a look a moment ago, may have killed it for the limit.
+        if message.signal == "SIGKILL" and (hit := self._guard.look_at_memory()) is not None:
+            self._end_for(hit)
         self._alive.discard(rank)
         exited = RankExit(rank, message.code, message.signal, message.maxrss)
         self._record.exits.append(exited)

@@ -13,6 +13,8 @@ from enum import StrEnum
 class Kind(StrEnum):
     """Failure kinds, strongest first: the first that applies to an attempt names it."""
 
+    MEMORY_LIMIT = "memory-limit"
+    PROCESS_LIMIT = "process-limit"
     SIGNAL = "signal"
     EARLY_EXIT = "early-exit"
     ILLEGAL_ACCESS = "illegal-access"

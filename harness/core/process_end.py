@@ -37,6 +37,9 @@ class ProcessEnd:
 
     def describe_failure(self) -> Failure | None:
         """Return the failure, charged to the test that was running; None if all ended well."""
+        if (hit := self._ending.limit) is not None:
+            message = f"{hit.message} ({self._describe_place()})"
+            return self._explain(hit.kind, hit.kind.value, 0, message)
         if self._ending.timed_out:
             message = f"no end after {self._ending.timeout_s:g} s ({self._describe_place()})"
             return self._explain(Kind.HANG, "hang", 0, "\n".join([message, *self._list_ranks()]))

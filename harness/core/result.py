@@ -7,6 +7,7 @@ from harness.core.audit import AuditFinding
 from harness.core.capture_measurement import CaptureMeasurement
 from harness.core.kinds import Kind, KindScope, Phase, find_strongest
 from harness.core.last_words import AttemptWords
+from harness.core.limits import LimitHit
 from harness.core.statuses import AttemptStatus
 
 
@@ -62,6 +63,8 @@ class Ending:
     """What the supervisor has to say of how the attempt was made."""
     words: AttemptWords = field(default_factory=AttemptWords)
     """What the processes printed that names a cause."""
+    limit: LimitHit | None = None
+    """The limit for which the attempt was killed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from harness.core.errors import UsageError
 from harness.core.plan import Plan
 from harness.driver import messages
 from harness.driver.context import RunContext
+from harness.driver.processes import describe_sandbox
 from harness.stats.attempts_needed import list_shortfalls
 from harness.stats.intervals import compute_upper_bound
 from harness.stats.wording import format_limit
@@ -27,7 +28,8 @@ def print_plan(console: Console, context: RunContext, store: Store, devices: int
     console.print(
         f"run {record.id}: {len(cells)} cells x {repeats} repeats = "
         f"{len(cells) * plan.repeats} attempts on {devices} {record.device} devices, "
-        f"{context.isolation}, blocks interleaved in an order from {seed}",
+        f"{context.isolation}, {describe_sandbox(context.options)}, "
+        f"blocks interleaved in an order from {seed}",
         soft_wrap=True,
     )
     for line in list_revisions([describe_revision(one) for one in plan.revisions]):

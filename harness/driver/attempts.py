@@ -11,6 +11,7 @@ from harness.cluster.members import Gang
 from harness.core.amplifiers import AMPLIFY_AXIS
 from harness.core.cell import Cell
 from harness.core.kinds import KindScope
+from harness.core.limits import Limits
 from harness.core.plan import PlannedAttempt
 from harness.core.records import AttemptIdentity, Lease
 from harness.core.result import Ending
@@ -19,6 +20,7 @@ from harness.core.suite import uses_engine
 from harness.core.suite_setup import SuiteKind, SuiteSetup
 from harness.driver.context import RunContext
 from harness.driver.hooking import choose_hook
+from harness.driver.option_values import parse_size
 from harness.driver.processes import choose_caches
 from harness.driver.queue import QueuedAttempt
 from harness.driver.revisions.place import find_place
@@ -78,6 +80,7 @@ def make_spec(
         grace_s=_GRACE_S,
         folder=context.folder / attempt_id,
         isolation=context.isolation,
+        limits=Limits(parse_size(options.memory), options.max_processes),
         hook=choose_hook(
             options.patches,
             planned.cell,
@@ -146,6 +149,7 @@ def make_ending(record: AttemptRecord, spec: AttemptSpec) -> Ending:
         ),
         notes=tuple(record.notes),
         words=record.words,
+        limit=record.limit,
     )
 
 

@@ -1,5 +1,6 @@
 """Values of single options: what may be given, and what older versions stored."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -26,3 +27,25 @@ def check_sandbox(given: tuple[str, ...]) -> None:
             f"--sandbox {','.join(given)!r}: write {', '.join(SANDBOX_CHOICES)}, "
             f"and after a comma further parts: {', '.join(SANDBOX_PARTS)}"
         )
+
+
+def check_limits(memory: str | None, processes: int | None) -> None:
+    """Raise UsageError for a limit that no attempt could keep to."""
+    parse_size(memory)
+    if processes is not None and processes < 1:
+        raise UsageError(f"--max-processes {processes}: give at least 1")
+
+
+_UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
+_LEAST_BYTES = 1 << 24
+
+
+def parse_size(text: str | None) -> int | None:
+    """Return the bytes of `8G`, `512M` or `1000000`; None of None. Raise UsageError."""
+    if text is None:
+        return None
+    found = re.fullmatch(r"(\d{1,15})([KMGT]?)(?:iB|B)?", text.strip())
+    size = int(found[1]) * _UNITS[found[2]] if found else 0
+    if size < _LEAST_BYTES:
+        raise UsageError(f"--memory {text!r}: write for example 8G or 512M, at least 16M")
+    return size

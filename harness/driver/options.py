@@ -13,7 +13,7 @@ from harness.core.plan import EXPECTED_RATES, check_repeats
 from harness.core.suite_setup import SuiteSetup, setup_from_dict
 from harness.driver.declarations import declare, restore
 from harness.driver.hooking import check_patches
-from harness.driver.option_values import check_sandbox, upgrade_options
+from harness.driver.option_values import check_limits, check_sandbox, upgrade_options
 from harness.hook.registry import ORDER_PARTS
 from harness.stats.power import check_pair
 
@@ -126,8 +126,16 @@ class RunOptions:
         help="spawn, or fork from a warm zygote (default: fork if it is safe and as good).",
     )  # fmt: skip
     sandbox: tuple[str, ...] = declare(
-        (), "--sandbox", metavar="auto|none|required[,network]", listed=True, group=ATTEMPTS,
+        (), "--sandbox", metavar="auto|none|required[,network,tmp]", listed=True, group=ATTEMPTS,
         help="Kernel boundary around each attempt (default: auto, if it is possible).",
+    )  # fmt: skip
+    memory: str | None = declare(
+        None, "--memory", metavar="SIZE", group=ATTEMPTS,
+        help="Memory that an attempt may use, for example 8G (host memory, not a GPU's).",
+    )  # fmt: skip
+    max_processes: int | None = declare(
+        None, "--max-processes", metavar="N", group=ATTEMPTS,
+        help="Processes that an attempt may run at once.",
     )  # fmt: skip
     preload: tuple[str, ...] = declare(
         (), "--preload", metavar="auto|none|A,B", listed=True, group=ATTEMPTS,
@@ -207,6 +215,7 @@ class RunOptions:
         if self.seed is not None and not 0 <= self.seed < 1 << 31:
             raise UsageError(f"--seed {self.seed}: give a number from 0 to 2147483647")
         check_sandbox(self.sandbox)
+        check_limits(self.memory, self.max_processes)
         check_patches(self.patches, self.axes)
         _check_question(self)
         _check_revisions(self)

@@ -107,6 +107,19 @@ def choose_sandbox(options: RunOptions, store: Path | None) -> Sandbox:
     )
 
 
+def describe_sandbox(options: RunOptions) -> str:
+    """Return the boundary and the limits that attempts are asked to have, in a few words."""
+    choice, *parts = options.sandbox or ("auto",)
+    told = f"sandbox {choice}" + (
+        f" ({', '.join(('process', *parts))})" if choice != "none" else ""
+    )
+    if options.memory is not None:
+        told += f", at most {options.memory} of memory"
+    if options.max_processes is not None:
+        told += f", at most {options.max_processes} processes"
+    return told
+
+
 def choose_caches(value: Value | None) -> CacheChoice:
     """Return the choice that a cell's axis `caches` names, else the default."""
     return next((choice for choice in CACHE_CHOICES if choice == value), "shared")

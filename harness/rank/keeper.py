@@ -8,8 +8,8 @@ The supervisor speaks JSON lines over one stream socket:
 
     -> start {mode: fork|spawn,
               ranks: [{rank, env, cwd, python, log: index, args, confined,
-                       fds: {VARIABLE: [index]}}],
-              sandbox: null | {required, parts, protected: [path]}}
+                       fds: {VARIABLE: [index]}, group: null | path}],
+              sandbox: null | {required, parts, protected: [path], group, tmp, kept}}
        with the descriptors that `log` and `fds` count into, in the order of their indices
     <- started {pids} | refused {why}
     <- unconfined {why, started}   no boundary could be put up; were the ranks started without?

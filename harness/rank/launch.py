@@ -38,6 +38,8 @@ def _become(rank: dict[str, Any], fds: list[int], keeper: int) -> None:
     processes.die_with_parent(keeper, signal.SIGKILL)
     _redirect(fds[rank["log"]])
     processes.reset_signals()
+    if rank.get("group") and not rank["confined"]:
+        processes.join_group(rank["group"])
     os.chdir(rank["cwd"])
     if rank["confined"]:
         sandbox.drop_privileges()

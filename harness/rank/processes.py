@@ -31,6 +31,11 @@ def request_death_signal(number: int) -> None:
     _prctl(_PR_SET_PDEATHSIG, number)
 
 
+def join_group(path: str) -> None:
+    """Move this process, and what it will start, into a control group."""
+    (Path(path) / "cgroup.procs").write_text("0")
+
+
 def reset_signals() -> None:
     """Undo in a fork of a keeper what the keeper has set up for itself."""
     signal.set_wakeup_fd(-1)

@@ -41,6 +41,7 @@ _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL = 47, 4
 _CAPABILITY_VERSION_3 = 0x20080522
 
 _HANDSHAKE_SECONDS = 10.0
+_TMP = "/tmp"
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -80,7 +81,9 @@ class Boundary:
 def open_boundary(wanted: dict[str, Any], serve: Callable[[socket.socket], NoReturn]) -> Boundary:
     """Put up a boundary whose init runs `serve` on its end of a socket. Raise SandboxError.
 
-    wanted: `parts` (process, network) and `protected`, paths that become read-only inside.
+    wanted: `parts` (process, network, tmp); `protected`, paths that become read-only inside;
+    `group`, the control group to join; with the part tmp, `tmp`, the folder that /tmp is to be, and
+    `kept`, what stays visible in it.
     """
     ours, theirs = socket.socketpair()
     keeper = os.getpid()
@@ -145,6 +148,8 @@ def _help(
     processes.die_with_parent(keeper, signal.SIGKILL)
     processes.reset_signals()
     processes.close_all_but({theirs.fileno()})
+    if wanted.get("group"):
+        processes.join_group(wanted["group"])
     _unshare(wanted["parts"])
     # Without it the pid, written after init's "ok", might arrive too late for the handshake.
     go_reader, go_writer = os.pipe()
@@ -186,8 +191,10 @@ def _serve_as_init(
     processes.request_death_signal(signal.SIGKILL)
     _mount("none", "/", None, _MS_REC | _MS_PRIVATE)
     _mount("proc", "/proc", "proc", _MS_NOSUID_NODEV_NOEXEC)
-    for path in wanted["protected"]:
+    for path in (*wanted["protected"], *filter(None, [wanted.get("group")])):
         _make_read_only(path)
+    if "tmp" in wanted["parts"]:
+        _mount_own_tmp(wanted["tmp"], wanted["kept"])
     if "network" in wanted["parts"]:
         _bring_loopback_up()
     theirs.sendall(b"ok\n")
@@ -199,6 +206,20 @@ def _make_read_only(path: str) -> None:
     state = os.statvfs(path)
     kept = state.f_flag & _KEPT_FLAGS | (_MS_RELATIME if state.f_flag & os.ST_RELATIME else 0)
     _mount("none", path, None, _MS_BIND | _MS_REMOUNT | _MS_RDONLY | kept)
+
+
+def _mount_own_tmp(own: str, kept: Sequence[str]) -> None:
+    """Put an empty folder over /tmp, and in it, at their places, only what the attempt needs."""
+    opened = [(path, os.open(path, os.O_PATH), Path(path).is_dir()) for path in kept]
+    _mount(own, _TMP, None, _MS_BIND | _MS_REC)
+    for path, fd, is_folder in opened:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        if is_folder:
+            Path(path).mkdir(exist_ok=True)
+        else:
+            Path(path).touch()
+        _mount(f"/proc/self/fd/{fd}", path, None, _MS_BIND | _MS_REC)
+        os.close(fd)
 
 
 def _bring_loopback_up() -> None:

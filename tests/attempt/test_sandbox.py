@@ -49,6 +49,13 @@ def test_loopback():
     socket.create_connection(server.getsockname(), timeout=2).close()
     say(f"INTERFACES={[name for _, name in socket.if_nameindex()]}")
 
+def test_own_tmp():
+    import tempfile
+    say(f"TMP={sorted(os.listdir('/tmp'))}")
+    Path("/tmp/left").write_text("x")
+    tempfile.mkdtemp()
+    assert Path(os.environ["TMPDIR"]).is_dir() and Path(__file__).exists()
+
 def test_survives():
     code = "import time; time.sleep(600)"
     subprocess.Popen([sys.executable, "-c", code, "survivor-mark"], start_new_session=True, env={})
@@ -173,6 +180,20 @@ def test_a_hang_is_ended_with_its_stack_in_the_log(run: Run) -> None:
 def test_ranks_of_an_attempt_share_its_loopback_and_no_other_interface(run: Run) -> None:
     record = run("test_shows.py::test_loopback", sandbox={"parts": ("process", "network")})
     assert find_value(record, "INTERFACES") == "['lo']"
+
+
+def test_an_attempt_may_have_a_tmp_of_its_own_with_what_it_was_started_with(run: Run) -> None:
+    strange = Path("/tmp/harness-test-of-somebody-else")
+    strange.touch()
+    try:
+        record = run("test_shows.py::test_own_tmp", sandbox={"parts": ("process", "tmp")})
+        again = run("test_shows.py::test_own_tmp", sandbox={"parts": ("process", "tmp")})
+    finally:
+        strange.unlink()
+    for one in (record, again):
+        assert one.exits[0].code == 0, one.log_tails
+        assert strange.name not in find_value(one, "TMP") and "left" not in find_value(one, "TMP")
+    assert not Path("/tmp/left").exists()
 
 
 def test_ranks_of_a_gang_meet_inside(run: Run) -> None:

@@ -33,6 +33,7 @@ from harness.driver.planning import make_plan
 from harness.driver.processes import (
     choose_environment,
     choose_isolation,
+    describe_sandbox,
     make_supervisor_settings,
 )
 from harness.driver.queue import list_planned
@@ -148,6 +149,9 @@ def make_record(request: RunRequest, plan: Plan, members: Sequence[Member]) -> R
         device=request.device,
         plan=plan_to_dict(plan),
         options=store_options(replace(request.options, isolation=request.isolation)),
-        fingerprint=fingerprint(devices, () if plan.revisions else request.options.suites),
+        fingerprint={
+            **fingerprint(devices, () if plan.revisions else request.options.suites),
+            "sandbox": describe_sandbox(request.options),
+        },
         driver=identify_driver(folder),
     )
