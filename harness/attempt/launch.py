@@ -157,6 +157,7 @@ def make_environment(spec: AttemptSpec, rank: int) -> dict[str, str]:
         "HARNESS_SEED": str(spec.seed),
         "HARNESS_DESELECT": json.dumps(spec.deselect),
         "HARNESS_DEVICE": spec.device,
+        "HARNESS_DEVICES": ",".join(spec.devices),
         "HARNESS_IN_CI": str(int(spec.in_ci)),
         "HARNESS_RANK": str(rank),
         # Programs that trust it over getcwd(), as shells do, would see the driver's folder.
