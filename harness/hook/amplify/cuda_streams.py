@@ -6,17 +6,22 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
+from .cuda_memory import use_stream
+
 if TYPE_CHECKING:
     from ..events import Capture
 
 #: About 0.5 ms at 2 GHz.
 DELAY_CYCLES = 1_000_000
+_ENTRY_CHANCE = 0.5
 _BUFFER_ELEMENTS = 16 << 20
 _PASSES = 8
 
 
 class Delay:
-    """Before each replay delays the replay's stream, or the others that were seen, by chance."""
+    """Delays streams by chance: one that is made the current one, and before each replay either
+    the replay's own or the others that were seen.
+    """
 
     def __init__(self) -> None:
         self._random = random.Random(f"delay {os.environ.get('HARNESS_SEED', '0')}")
@@ -45,21 +50,29 @@ class Delay:
             stream for handle, stream in [*self._streams.items()] if handle != own.cuda_stream
         ]
         for stream in others if self._random.random() < 0.5 else [own]:
-            with torch.cuda.stream(stream):
+            with use_stream(torch, stream.cuda_stream):
                 torch.cuda._sleep(DELAY_CYCLES)
 
     def _watch_streams(self) -> None:
-        """Learn of each stream that becomes the current one."""
+        """Learn of each stream that becomes the current one, and delay what comes on it."""
         torch: Any = sys.modules["torch"]
-        enter, streams = torch.cuda.StreamContext.__enter__, self._streams
+        enter = torch.cuda.StreamContext.__enter__
 
-        def enter_and_note(context: Any) -> Any:
-            stream = context.stream
-            if stream is not None and not isinstance(stream, torch.cuda.ExternalStream):
-                streams.setdefault(stream.cuda_stream, stream)
-            return enter(context)
+        def enter_and_delay(context: Any) -> Any:
+            entered = enter(context)
+            self._note(torch, context.stream)
+            return entered
 
-        torch.cuda.StreamContext.__enter__ = enter_and_note
+        torch.cuda.StreamContext.__enter__ = enter_and_delay
+
+    def _note(self, torch: Any, stream: Any) -> None:
+        # Streams that were only borrowed from other code may be gone later.
+        if stream is None or isinstance(stream, torch.cuda.ExternalStream):
+            return
+        self._streams.setdefault(stream.cuda_stream, stream)
+        is_capturing = self._capturing or torch.cuda.is_current_stream_capturing()
+        if not is_capturing and self._random.random() < _ENTRY_CHANCE:
+            torch.cuda._sleep(DELAY_CYCLES)
 
 
 class Compete:
