@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import astuple
+from dataclasses import replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -34,22 +34,19 @@ def correct_counts(
     if not any(count.kind in CORRECTABLE for count in counts):
         return list(counts)
     a, t = schema.attempt, schema.test_result
-    wanted = (a.c.suite, a.c.cell, t.c.test, t.c.outcome, t.c.kind, t.c.recovered, t.c.phase)
-    query = sa.select(*wanted, t.c.signature, t.c.message, a.c.devices, a.c.graphs)
+    wanted = (a.c.suite, a.c.cell, t.c.test, t.c.outcome, t.c.kind, t.c.recovered, a.c.part)
+    query = sa.select(*wanted, t.c.phase, t.c.signature, t.c.message, a.c.devices, a.c.graphs)
     query = query.join(a, a.c.id == t.c.attempt_id)
     query = query.where(a.c.run_id == run_id, a.c.warmup == 0, t.c.kind.in_(CORRECTABLE))
-    totals: Counter[tuple[Any, ...]] = Counter({astuple(count)[:-1]: count.n for count in counts})
+    totals = Counter({replace(count, n=0): count.n for count in counts})
     for row in connection.execute(query.where(a.c.status.in_(VALID))):
         values = dict(row._mapping)
         kind = _correct(values, values)
         if kind != row.kind:
-            key = tuple(row[:6])
-            totals[key] -= 1
-            totals[*key[:4], kind, key[5]] += 1
-    names = ("suite", "cell", "test", "outcome", "kind", "recovered")
-    return [
-        TestCount(**dict(zip(names, key, strict=True)), n=n) for key, n in totals.items() if n > 0
-    ]
+            counted = TestCount(*row[:6], n=0, part=row.part)
+            totals[counted] -= 1
+            totals[replace(counted, kind=kind)] += 1
+    return [replace(count, n=n) for count, n in totals.items() if n > 0]
 
 
 def correct_outcome(row: sa.Row[*tuple[Any, ...]]) -> TestOutcome:
