@@ -2,9 +2,9 @@
 
     python benchmarks/isolation_rates.py [--repeats 60] [--device cpu|cuda]
 
-The control fails in a fifth of the attempts that capture in ascending order. Printed are both rates,
-the 95 % interval of each, and the exact p-value of their difference: a small one would mean that
-forking changes what is measured. Equality cannot be proven; the intervals say how far it is excluded.
+The control fails in a fifth of the attempts that capture in ascending order. Printed are both
+rates, the 95 % interval of each, and the exact p-value of their difference: a small one would mean
+that forking changes what is measured. Equality cannot be proven.
 """
 
 import argparse

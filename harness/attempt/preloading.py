@@ -21,6 +21,8 @@ from harness.attempt.settings import SupervisorSettings
 from harness.attempt.start_up import StartUp
 from harness.core.events import Event, read_text, read_texts
 
+#: As `harness/rank/imports.py` has it: the rank's code is loaded by path and never imported here.
+REWRITTEN_MARK = "!"
 _RANK_FOLDER = Path(__file__).resolve().parents[1] / "rank"
 #: A module that takes less is not worth a zygote's memory.
 _WORTH_SECONDS = 0.003
@@ -40,7 +42,7 @@ class ImportReport:
     packages: str
     """Changes if the interpreter's packages do."""
     rewritten: tuple[str, ...] = ()
-    """Packages whose assertions pytest rewrites; it must be the first to import them."""
+    """Packages whose assertions pytest rewrites, and whose import must do so too."""
 
 
 def read_import_report(events: Sequence[tuple[int, Event]]) -> ImportReport | None:
@@ -130,7 +132,8 @@ class Learner:
             return Learned(note=f"preloaded nothing more: the suite sets {names} as it is imported")
         seconds = trial["seconds"]
         base = set(self._settings.preload)
-        return Learned(tuple(n for n in seconds if seconds[n] >= _WORTH_SECONDS and n not in base))
+        chosen = [n for n in seconds if seconds[n] >= _WORTH_SECONDS and n not in base]
+        return Learned((*(f"{REWRITTEN_MARK}{name}" for name in self._report.rewritten), *chosen))
 
     def _try_imports(self, names: Sequence[str]) -> dict[str, Any] | None:
         reader, writer = os.pipe()

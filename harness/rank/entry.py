@@ -132,7 +132,7 @@ def _report_imports(before: set[str], plugin: "WirePlugin") -> None:
     for start in range(0, max(len(names), 1), _NAMES_PER_EVENT):
         wire.emit("imports", modules=names[start : start + _NAMES_PER_EVENT])
     packages = imports.fingerprint_packages()
-    rewritten = imports.list_rewritten()[:_NAMES_PER_EVENT]
+    rewritten = imports.list_rewritten(names)[:_NAMES_PER_EVENT]
     changed = plugin.changed_variables
     wire.emit("imported", changed=changed, packages=packages, rewritten=rewritten)
 

@@ -23,6 +23,8 @@ from . import forking
 _OWN_PACKAGES = "_harness_"
 #: Variables that pytest and the rank itself set.
 _OUR_VARIABLES = ("PYTEST_", "HARNESS_", "PYTHONPATH")
+#: Before a name of what to preload: no module to import, but a package that pytest rewrites.
+REWRITTEN_MARK = "!"
 
 
 def list_imported(before: Collection[str], own: Collection[Path]) -> list[str]:
@@ -36,8 +38,6 @@ def list_imported(before: Collection[str], own: Collection[Path]) -> list[str]:
         file = getattr(module, "__file__", None)
         if name in before or not isinstance(file, str) or not _is_importable(name):
             continue
-        if _is_rewritten(module):
-            continue
         path = Path(file)
         installed = any(path.is_relative_to(folder) for folder in outside)
         if installed or not any(path.is_relative_to(folder) for folder in own):
@@ -45,14 +45,31 @@ def list_imported(before: Collection[str], own: Collection[Path]) -> list[str]:
     return found
 
 
-def list_rewritten() -> list[str]:
-    """Return the packages whose assertions pytest has rewritten: its plugins, and the suite's own.
+def list_rewritten(names: Collection[str]) -> list[str]:
+    """Return the packages among these modules whose assertions pytest has rewritten: its plugins.
 
-    A zygote must not have imported them: pytest would warn that it comes too late, which under
-    `-W error` ends it, and their assertions would say less.
+    A zygote must import them in the same way. Else pytest warns that it comes too late, which ends
+    it under `-W error`, and their assertions say less.
     """
-    rewritten = [name for name, module in [*sys.modules.items()] if _is_rewritten(module)]
+    rewritten = [name for name in names if _is_rewritten(sys.modules.get(name))]
     return sorted({name.partition(".")[0] for name in rewritten})
+
+
+@contextmanager
+def rewrite_assertions(packages: Collection[str]) -> Iterator[None]:
+    """Import these packages as pytest does, while this is open, so that it finds them rewritten."""
+    if not packages:
+        yield
+        return
+    from _pytest.assertion import install_importhook
+    from _pytest.config import get_config
+
+    hook = install_importhook(get_config())
+    hook.mark_rewrite(*packages)
+    try:
+        yield
+    finally:
+        sys.meta_path.remove(hook)
 
 
 def _is_rewritten(module: object) -> bool:
@@ -95,11 +112,8 @@ def ask_for_gpus_through_nvml() -> Iterator[None]:
         os.environ[name] = before
 
 
-def try_imports(names: Sequence[str], rewritten: Collection[str] = ()) -> dict[str, object]:
-    """Import them in this order. Return the seconds of each, and the first unsafe one, if any.
-
-    rewritten: packages that pytest rewrites. What imports one of them is unsafe too.
-    """
+def try_imports(names: Sequence[str]) -> dict[str, object]:
+    """Import them in this order. Return the seconds of each, and the first unsafe one, if any."""
     sockets, environ = forking.count_sockets(), dict(os.environ)
     seconds: dict[str, float] = {}
     unsafe = None
@@ -113,7 +127,7 @@ def try_imports(names: Sequence[str], rewritten: Collection[str] = ()) -> dict[s
             continue
         seconds[name] = time.perf_counter() - began
         opened = "a socket" if forking.count_sockets() > sockets else None
-        if opened or forking.find_fork_obstacle() or not sys.modules.keys().isdisjoint(rewritten):
+        if opened or forking.find_fork_obstacle():
             unsafe = name
             break
     return {"seconds": seconds, "unsafe": unsafe, "changed": list_changed_variables(environ)}
@@ -122,7 +136,7 @@ def try_imports(names: Sequence[str], rewritten: Collection[str] = ()) -> dict[s
 def main(arguments: Sequence[str]) -> NoReturn:
     """`imports --fd N [--path DIR]`: try what stdin names; write the result to N.
 
-    stdin: a JSON object of two lists, `modules` and `rewritten`, as `try_imports` takes them.
+    stdin: a JSON object of two lists, `modules` for `try_imports` and the packages `rewritten`.
     """
     parser = argparse.ArgumentParser(prog="imports")
     parser.add_argument("--fd", type=int, required=True)
@@ -131,7 +145,7 @@ def main(arguments: Sequence[str]) -> NoReturn:
     sys.path[:0] = filter(None, [options.path])
     os.set_inheritable(options.fd, False)
     asked = json.load(sys.stdin)
-    with ask_for_gpus_through_nvml():
-        result = try_imports(asked["modules"], asked["rewritten"])
+    with ask_for_gpus_through_nvml(), rewrite_assertions(asked["rewritten"]):
+        result = try_imports(asked["modules"])
     os.write(options.fd, json.dumps(result).encode())
     os._exit(0)

@@ -245,11 +245,15 @@ def _signal_name(number: int) -> str:
 
 def preload(names: Sequence[str]) -> None:
     """Import what the ranks will need. One that fails here fails in the rank, where it counts."""
-    for name in names:
-        try:
-            importlib.import_module(name)
-        except Exception:
-            traceback.print_exc()
+    mark = imports.REWRITTEN_MARK
+    packages = [name.removeprefix(mark) for name in names if name.startswith(mark)]
+    with imports.rewrite_assertions(packages):
+        for name in names:
+            try:
+                if not name.startswith(mark):
+                    importlib.import_module(name)
+            except Exception:
+                traceback.print_exc()
     gc.collect()
     gc.freeze()  # keeps the collector from touching, and so copying, the shared pages
 

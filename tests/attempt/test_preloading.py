@@ -13,14 +13,31 @@ from harness.attempt.supervise import Supervisor
 
 SHOWS = """
 import os, sys
-watched = ("library", "threaded", "helper", "takes_plugin")
-preloaded = [name for name in watched if name in sys.modules]
+preloaded = [name for name in ("library", "threaded", "helper") if name in sys.modules]
 import {imports}
 
 def test_shows():
     os.write(int(os.environ["HARNESS_LOG_FD"]), f"PRELOADED={{','.join(preloaded)}}\\n".encode())
 """
 SLOW = "import time\ntime.sleep(0.02)\n"
+PLUGIN = f"""{SLOW}
+import os
+IMPORTED_BY = os.getpid()
+
+def check(value):
+    assert value == 2
+"""
+USES_PLUGIN = """
+import os
+import plugged
+import pytest
+
+def test_the_plugins_assertions_say_what_they_compare():
+    preloaded = "" if plugged.IMPORTED_BY == os.getpid() else "plugged"
+    os.write(int(os.environ["HARNESS_LOG_FD"]), f"PRELOADED={preloaded}\\n".encode())
+    with pytest.raises(AssertionError, match="assert 1 == 2"):
+        plugged.check(1)
+"""
 THREADED = f"""{SLOW}
 import threading
 threading.Thread(target=time.sleep, args=(600,), daemon=True).start()
@@ -31,8 +48,7 @@ Run = Callable[[], AttemptRecord]
 
 def install_plugin(site: Path) -> None:
     """Install a plugin of pytest, which is slow to import, and a library that imports it too."""
-    (site / "plugged.py").write_text(SLOW)
-    (site / "takes_plugin.py").write_text("import plugged\n")
+    (site / "plugged.py").write_text(PLUGIN)
     info = site / "plugged-1.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: plugged\nVersion: 1.0\n")
@@ -103,12 +119,14 @@ def test_what_the_first_attempt_imported_from_outside_is_preloaded_later(
     assert len(list((tmp_path / "cache/harness/preload").iterdir())) == 1
 
 
-def test_what_pytest_rewrites_is_left_to_pytest(folder: Path, run: Run) -> None:
+def test_a_plugin_of_pytest_is_preloaded_as_pytest_would_have_imported_it(
+    folder: Path, run: Run
+) -> None:
     # pytest warns of a plugin that was imported before it could rewrite its assertions.
     (folder / "pytest.ini").write_text("[pytest]\nfilterwarnings = error\n")
-    (folder / "test_shows.py").write_text(SHOWS.format(imports="plugged, takes_plugin, library"))
+    (folder / "test_shows.py").write_text(USES_PLUGIN)
     later = run_until(run, lambda record: find_preloaded(record) != "")
-    assert find_preloaded(later) == "library"
+    assert find_preloaded(later) == "plugged"
 
 
 def test_a_module_that_starts_a_thread_is_left_out_and_the_others_are_not(
