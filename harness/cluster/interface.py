@@ -28,6 +28,10 @@ class Loss:
     detail: str = ""
     """The whole text of an error, for the store."""
 
+    def describe(self) -> str:
+        """Return the reason, and below it all that is known of it."""
+        return f"{self.reason}\n{self.detail}" if self.detail else self.reason
+
 
 class DevicePool(Protocol):
     """The devices of a run. No method waits without a deadline."""

@@ -165,4 +165,5 @@ def _select_causes(failures: list[Failure]) -> list[Failure]:
 
 
 def _infra(reason: str) -> tuple[Failure, ...]:
-    return (Failure(Kind.INFRASTRUCTURE, Phase.SETUP, reason.partition(":")[0], reason),)
+    signature = reason.partition("\n")[0].partition(":")[0]
+    return (Failure(Kind.INFRASTRUCTURE, Phase.SETUP, signature, reason),)

@@ -162,7 +162,7 @@ class RunLoop:
         outcome = self._pool.collect(started)
         self._pool.release(attempt.gang)
         if isinstance(outcome, Loss):
-            result = fold([], Ending((), infrastructure=outcome.reason))
+            result = fold([], Ending((), infrastructure=outcome.describe()))
         else:
             result = fold(outcome.events, make_ending(outcome, attempt.spec))
         self._record(attempt, result, make_lease(attempt, outcome))
@@ -190,7 +190,7 @@ class RunLoop:
     def _launch_again(self, attempt: AttemptInFlight, result: AttemptResult) -> None:
         """Put an attempt that was lost before its suite started back where it was."""
         again = attempt.queued.launch < self._context.options.relaunch
-        reason = result.failure.message if result.failure else "lost"
+        reason = result.failure.message.splitlines()[0] if result.failure else "lost"
         self._progress.say(messages.say_lost(attempt.spec.attempt_id, reason, again))
         if again:
             self._queue.appendleft(attempt.queued.launch_again())

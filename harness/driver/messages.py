@@ -25,6 +25,11 @@ def say_interrupted(cause: str) -> str:
     return f"interrupted ({cause}): ending the attempts in flight; finished ones are kept"
 
 
+def say_rerun_interrupted(cause: str, made: int, wanted: int) -> str:
+    """Return the line after an end signal while an attempt was made again."""
+    return f"interrupted ({cause}) after {made} of {wanted} attempts; no process of it is left"
+
+
 def say_settled(not_needed: int, in_flight: int) -> str:
     """Return the line for a run that stops early."""
     return (

@@ -49,3 +49,26 @@ def parse_size(text: str | None) -> int | None:
     if size < _LEAST_BYTES:
         raise UsageError(f"--memory {text!r}: write for example 8G or 512M, at least 16M")
     return size
+
+
+def check_revisions(
+    revs: tuple[str, ...], pythons: tuple[str, ...], address: str | None, isolation: str | None
+) -> None:
+    """Raise UsageError for revisions that cannot be measured so."""
+    if "" in revs:
+        raise UsageError("--rev: a revision is empty; remove the stray comma")
+    if revs and address is not None:
+        raise UsageError(
+            f"--rev with --address {address}: worktrees exist on this machine only; "
+            "leave --address out"
+        )
+    if pythons and len(pythons) != len(revs):
+        raise UsageError(
+            f"--rev-python names {len(pythons)} interpreters for {len(revs)} "
+            "revisions: give one per revision of --rev, in the same order"
+        )
+    if pythons and isolation == "fork":
+        raise UsageError(
+            "--rev-python with --isolation fork: ranks would be forked from a process that runs "
+            "the interpreter under test; leave --isolation out"
+        )

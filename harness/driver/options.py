@@ -13,7 +13,12 @@ from harness.core.plan import EXPECTED_RATES, check_repeats
 from harness.core.suite_setup import SuiteSetup, setup_from_dict
 from harness.driver.declarations import declare, restore
 from harness.driver.hooking import check_patches
-from harness.driver.option_values import check_limits, check_sandbox, upgrade_options
+from harness.driver.option_values import (
+    check_limits,
+    check_revisions,
+    check_sandbox,
+    upgrade_options,
+)
 from harness.hook.registry import ORDER_PARTS
 from harness.stats.power import check_pair
 
@@ -218,7 +223,7 @@ class RunOptions:
         check_limits(self.memory, self.max_processes)
         check_patches(self.patches, self.axes)
         _check_question(self)
-        _check_revisions(self)
+        check_revisions(self.revs, self.rev_pythons, self.address, self.isolation)
 
     @property
     def setups(self) -> dict[str, SuiteSetup]:
@@ -284,24 +289,4 @@ def _check_question(options: RunOptions) -> None:
         raise UsageError(
             "--replace-infra: a run --until decided counts each infrastructure attempt both "
             "ways, and a replacement would come out of order; remove one of them"
-        )
-
-
-def _check_revisions(options: RunOptions) -> None:
-    if "" in options.revs:
-        raise UsageError("--rev: a revision is empty; remove the stray comma")
-    if options.revs and options.address is not None:
-        raise UsageError(
-            f"--rev with --address {options.address}: worktrees exist on this machine only; "
-            "leave --address out"
-        )
-    if options.rev_pythons and len(options.rev_pythons) != len(options.revs):
-        raise UsageError(
-            f"--rev-python names {len(options.rev_pythons)} interpreters for {len(options.revs)} "
-            "revisions: give one per revision of --rev, in the same order"
-        )
-    if options.rev_pythons and options.isolation == "fork":
-        raise UsageError(
-            "--rev-python with --isolation fork: ranks would be forked from a process that runs "
-            "the interpreter under test; leave --isolation out"
         )

@@ -170,7 +170,8 @@ def _write_warmups(report: Report) -> list[str]:
 
 def _write_infrastructure(reasons: Sequence[str]) -> Section:
     """Return each reason once: the attempt's id, which comes first, tells them apart."""
-    counted = Counter(text.partition(": ")[2] or text for text in reasons)
+    firsts = [text.partition("\n")[0] for text in reasons]
+    counted = Counter(text.partition(": ")[2] or text for text in firsts)
     rows = [f"- {n} × <code>{neutral(text, 600)}</code>" for text, n in counted.most_common()]
     return make_list("reasons", "**Infrastructure**, outside of every rate", rows)
 

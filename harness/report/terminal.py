@@ -29,6 +29,8 @@ _LISTED = 8
 #: From so many comparisons on they are a table, and not only sentences.
 _SEVERAL = 3
 _CAUSE_LINES = 2
+#: So many lines of what is known of a loss; the store has all.
+_CAUSE_OF_LOSS = 20
 #: What PyTorch puts below every CUDA error.
 _HINTS = (
     "CUDA kernel errors might be",
@@ -116,7 +118,10 @@ def _print_lists(report: Report, console: Console) -> None:
     for line in list_warmups(report)[:_LISTED]:
         print_line(console, line, "yellow")
     for reason in report.infrastructure[:_LISTED]:
-        print_line(console, f"infrastructure: {reason}", "yellow")
+        first, *more = reason.splitlines() or [""]
+        print_line(console, f"infrastructure: {first}", "yellow")
+        for line in more[:_CAUSE_OF_LOSS]:
+            print_line(console, line, "dim", "    ")
     for cell in report.refused:
         print_line(console, f"not run: {cell.suite} · {cell.axes.label}: {cell.reason}", "yellow")
     for note in list(dict.fromkeys(n for cell in report.cells for n in cell.notes))[:_LISTED]:

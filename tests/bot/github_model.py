@@ -101,7 +101,8 @@ def _check_query(call: Call, known: str) -> None:
         if text and not re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", text):
             raise InvalidError(f"{call.path}: {name}={text} is no time")
     created = call.query.get("created", ">=2026-01-01T00:00:00Z")
-    if not re.fullmatch(r">=\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", created):
+    moment = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"
+    if not re.fullmatch(rf">={moment}|{moment}\.\.{moment}", created):
         raise InvalidError(f"{call.path}: created={created}")
 
 
@@ -192,7 +193,8 @@ def _check_run(repository: Repository, call: Call) -> tuple[int, Any]:
 
 
 def _runs(repository: Repository, call: Call, workflow: str) -> tuple[int, Any]:
-    status, since = call.query.get("status"), call.query["created"].removeprefix(">=")
+    status, created = call.query.get("status"), call.query["created"]
+    since, _, until = created.removeprefix(">=").partition("..")
     found = [
         run
         for run in repository.runs
@@ -200,7 +202,7 @@ def _runs(repository: Repository, call: Call, workflow: str) -> tuple[int, Any]:
         and run["event"] == call.query.get("event")
         and status in (None, run["status"], run["conclusion"])
         and call.query.get("actor") in (None, run["actor"]["login"])
-        and run["created_at"] >= since
+        and since <= run["created_at"] <= (until or "9")
     ]
     return 200, {"total_count": len(found), "workflow_runs": found}
 

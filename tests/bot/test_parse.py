@@ -166,12 +166,27 @@ def test_long_lists_are_read_to_their_end(place: Workplace) -> None:
     assert "- maintainer: running" in newest(place)
 
 
-def test_more_runs_than_github_lists_are_a_refusal_to_go_on(place: Workplace) -> None:
-    run = workflow_run(1, "rerun-test #9 by x (comment 1)", "success", ago=timedelta(hours=1))
-    place.github.runs = [run] * 1001
+def flood(place: Workplace, count: int, every: timedelta) -> None:
+    """So many commands of a stranger without a grant, evenly spaced."""
+    for number in range(count):
+        title = f"rerun-test #9 by stranger (comment {number})"
+        run = workflow_run(number + 1, title, "success", ago=every * (number + 1))
+        place.github.runs.append(run)
+
+
+def test_a_flood_of_strangers_commands_keeps_nobody_out(place: Workplace) -> None:
+    flood(place, 1400, timedelta(seconds=60))
+    place.says("/rerun-test test_a.py")
+    assert place.parse()["action"] == "measure"
+    asked = [call for call in place.github.calls if call.path.endswith("/runs")]
+    assert len(asked) < 30
+
+
+def test_more_runs_in_a_minute_than_github_lists_are_a_refusal_to_go_on(place: Workplace) -> None:
+    flood(place, 1001, timedelta(0))
     place.says("/rerun-test test_a.py")
     outputs = place.parse()
-    assert "lists 1000 of 1001 entries" in outputs["error"]
+    assert "counts 1001 entries" in outputs["error"]
     assert "action" not in outputs
     assert "Nothing was run." in place.answer()
 

@@ -68,12 +68,12 @@ def test_the_cpus_that_another_job_leaves_are_used(
 
 
 @pytest.mark.timeout(240)
-@pytest.mark.parametrize("held", [4], indirect=True)
-def test_a_cluster_without_a_free_device_is_named_with_who_holds_it(
+@pytest.mark.parametrize("held", [3], indirect=True)
+def test_a_cluster_with_too_few_free_devices_for_a_gang_is_named_with_who_holds_them(
     tmp_path: Path, cluster: LocalCluster, held: int
 ) -> None:
-    assert held == 4
-    with join(tmp_path, cluster, "--tp", 1, "--slots", 2, "--repeats", 2) as run:
+    assert held == 3
+    with join(tmp_path, cluster, "--tp", 2, "--slots", 2, "--repeats", 2) as run:
         assert run.process.wait(90) == 5
         assert "pid" in run.err.read_text()
 

@@ -154,3 +154,14 @@ def test_a_test_that_says_a_lone_surrogate_is_one_failure_like_any_other(begin: 
     assert run.run(FakePool(lambda _: record)) == ExitCode.FAILURES
     assert [row.status for row in run.rows] == [AttemptStatus.FAILED] * 4
     assert read_run_json_file(run).cells[0].failed == 4
+
+
+def test_all_that_is_known_of_a_loss_is_stored_and_reported(
+    begin: Open, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = begin(2, relaunch=0)
+    run.run(FakePool(lose("r.0")))
+    (lost,) = [row for row in run.rows if row.is_owed]
+    assert lost.message == "node lost\ntraceback"
+    assert lost.signature == "node lost"
+    assert "    traceback" in capsys.readouterr().out

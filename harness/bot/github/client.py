@@ -5,7 +5,8 @@ Every answer is checked against a shape. All methods raise GithubError.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
+from functools import partial
 from typing import Any, Self
 
 from pydantic import TypeAdapter
@@ -27,6 +28,7 @@ from harness.bot.github.shapes import (
     WorkflowRun,
     WorkflowRuns,
 )
+from harness.bot.github.slices import format_time, list_in_slices
 from harness.bot.github.transport import GithubError, Transport
 
 BOT = "github-actions[bot]"
@@ -140,7 +142,7 @@ class GithubRepository:
             TypeAdapter(list[Comment]),
             self._rest.issues.list_comments,
             issue_number=issue,
-            since=_format_time(since),
+            since=format_time(since),
         )
         return [comment for page in pages for comment in page]
 
@@ -176,9 +178,9 @@ class GithubRepository:
     def list_workflow_runs(
         self, workflow: str, event: str, since: datetime, statuses: Sequence[str] = ANY
     ) -> list[WorkflowRun]:
-        """Return a workflow's runs since a time, without skipped ones, newest first per status."""
-        found: dict[int, WorkflowRun] = {}
-        for status in statuses:
+        """Return a workflow's runs since a time, without skipped ones."""
+
+        def list_slice(status: str, created: str) -> list[WorkflowRun]:
             pages = self._transport.read_pages(
                 f"list the {status} runs of {workflow}",
                 TypeAdapter(WorkflowRuns),
@@ -186,10 +188,13 @@ class GithubRepository:
                 workflow_id=workflow,
                 event=event,
                 status=status,
-                created=f">={_format_time(since)}",
+                created=created,
             )
-            found |= {run.id: run for page in pages for run in page.entries}
-        return list(found.values())
+            return [run for page in pages for run in page.entries]
+
+        listed = (list_in_slices(partial(list_slice, status), since) for status in statuses)
+        found = [run for runs in listed for run in runs]
+        return list({run.id: run for run in found}.values())
 
     def list_newest_runs(
         self, workflow: str, event: str, actor: str, since: datetime
@@ -202,7 +207,7 @@ class GithubRepository:
             workflow_id=workflow,
             event=event,
             actor=actor,
-            created=f">={_format_time(since)}",
+            created=f">={format_time(since)}",
             per_page=100,
         )
         return found.entries
@@ -290,8 +295,3 @@ class GithubRepository:
         self._transport.call(
             f"edit issue #{number}", self._rest.issues.update, issue_number=number, **changes
         )
-
-
-def _format_time(time: datetime) -> str:
-    """Return a time as GitHub reads it in a query."""
-    return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

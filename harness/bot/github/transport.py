@@ -45,6 +45,10 @@ class GithubError(HarnessError):
         self.status = status
 
 
+class TooManyError(GithubError):
+    """GitHub counts more entries than it lists: a narrower question is needed."""
+
+
 class Transport:
     """The connection to one repository. All methods raise GithubError.
 
@@ -99,6 +103,8 @@ class Transport:
         for page in count(1):
             answer = self.call(action, method, per_page=_PAGE, page=page, **given)
             found = _check_shape(action, shape, answer)
+            if isinstance(found, CountedPage) and found.total_count > _PAGE * _MOST_PAGES:
+                raise TooManyError(action, None, f"counts {found.total_count} entries")
             yield found
             if 'rel="next"' not in answer.headers.get("link", ""):
                 break

@@ -19,9 +19,11 @@ from harness.core.fold import fold
 from harness.core.records import AttemptRow
 from harness.core.result import AttemptResult, Ending
 from harness.core.statuses import AttemptStatus
+from harness.driver import messages
 from harness.driver.attempts import make_ending, make_spec
 from harness.driver.context import RunContext
 from harness.driver.evidence import KERNEL, copy_item, read_item
+from harness.driver.interruption import end_on_signals
 from harness.driver.processes import make_supervisor_settings
 from harness.driver.rerunning import find_attempt, find_revisions, plan_again
 from harness.driver.revisions.worktrees import hold_worktrees
@@ -63,11 +65,17 @@ def rerun_attempt(name: str, location: str | None, repeats: int = 1) -> int:
     what = f"{row.id}, a warm-up attempt" if row.warmup else row.id
     print_line(console, f"{what}, seed {row.seed}: {parse_cell_key(row.cell).label}")
     print_line(console, f"then: {_describe(row.status, row.kind, row.signature)}", indent="  ")
-    with hold_worktrees(revisions), open_pool(wanted) as pool:
-        made = []
-        for number in range(repeats):
-            made.append(_run_once(context, row, pool, f".{number + 1}" if repeats > 1 else ""))
-            _print_made(console, row, made[-1])
+    made: list[_Made] = []
+    try:
+        with end_on_signals() as interruption, hold_worktrees(revisions), open_pool(wanted) as pool:
+            interruption.install()  # Ray has handlers of its own
+            for number in range(repeats):
+                made.append(_run_once(context, row, pool, f".{number + 1}" if repeats > 1 else ""))
+                _print_made(console, row, made[-1])
+    except KeyboardInterrupt as error:
+        cause = str(error) or "SIGINT"
+        print_line(console, messages.say_rerun_interrupted(cause, len(made), repeats))
+        return ExitCode.INTERRUPTED
     if repeats > 1:
         _print_summary(console, made)
     return _EXIT_CODES[_find_worst(made)]
@@ -81,7 +89,7 @@ def _run_once(context: RunContext, row: AttemptRow, pool: DevicePool, suffix: st
     outcome = pool.collect(pool.start(gang, spec))
     pool.release(gang)
     if isinstance(outcome, Loss):
-        return _Made(fold([], Ending((), infrastructure=outcome.reason)), spec.folder)
+        return _Made(fold([], Ending((), infrastructure=outcome.describe())), spec.folder)
     return _Made(fold(outcome.events, make_ending(outcome, spec)), spec.folder)
 
 

@@ -92,6 +92,7 @@ def _continue(
         address=options.address,
         supervisor=settings,
         shares=options.per_gpu,
+        needed=min((planned.cell.tp for planned in context.plan.runnable), default=1),
     )
     with (
         hold_worktrees(revisions),

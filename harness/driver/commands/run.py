@@ -71,6 +71,7 @@ class RunRequest:
                 self.options, self.device, self.isolation, self.revisions, store.path
             ),
             shares=self.options.per_gpu,
+            needed=find_least_tp(self.options),
         )
 
 
@@ -96,6 +97,12 @@ def start_run(
         location = location or locate_store(of_revisions=bool(revisions))
         with end_on_signals() as interruption, open_store(location, write=True) as store:
             return _measure(request, Session(store, outputs, interruption, verbose), broker)
+
+
+def find_least_tp(options: RunOptions) -> int:
+    """Return how many devices of one node the smallest named gang needs; 1 if none is named."""
+    named = [int(v) for axis in options.axes if axis.name == "tp" for v in axis.values]
+    return min(named, default=1)
 
 
 def make_request(options: RunOptions, revisions: tuple[Revision, ...]) -> RunRequest:
