@@ -23,7 +23,7 @@ env = { SIZE = "1" }
 timeout = 20
 [suites.colours.axes.order]
 up = { args = ["--up"], env = { SIZE = "2" } }
-down = { patches = ["turn-capture-order"] }
+down = { patches = ["order:descending"] }
 """
 
 
@@ -77,7 +77,7 @@ def test_a_cell_lays_its_values_over_the_suite(folder: Path) -> None:
     assert up.arguments == ("-x", "--up", "-k", "x")
     assert up.env == {"SIZE": "2"}
     assert down.arguments == ("-x", "-k", "x")
-    assert down.env == {"SIZE": "1", "HARNESS_HOOK": "turn-capture-order"}
+    assert down.env == {"SIZE": "1", "HARNESS_HOOK": "order:descending"}
     assert up.overlaid == ("order",)
 
 

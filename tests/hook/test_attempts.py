@@ -1,7 +1,7 @@
 """Attempts of a suite that knows nothing of harness: what is captured where is in the record."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,20 +15,37 @@ from harness.core.result import AttemptResult, Ending
 from harness.core.statuses import AttemptStatus
 
 FOREIGN = Path(__file__).parent / "foreign"
+#: Interpreters that start, and forks of one that has started.
+BOTH_WAYS = pytest.mark.parametrize("run_attempt", ["fork", "spawn"], indirect=True)
 
 
 def list_observed(record: AttemptRecord, name: str) -> list[dict[str, Any]]:
     return [event for _, event in record.events if event["event"] == f"hook_{name}"]
 
 
-@pytest.fixture(params=["fork", "spawn"])
-def run_attempt(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[..., AttemptRecord]:
-    isolation: Isolation = request.param
+@pytest.fixture(scope="module")
+def supervisors() -> Iterator[dict[Isolation, Supervisor]]:
+    made: dict[Isolation, Supervisor] = {
+        mode: Supervisor(
+            SupervisorSettings(
+                python=sys.executable, isolation=mode, cwd=FOREIGN, preload=("pytest",)
+            )
+        )
+        for mode in ("fork", "spawn")
+    }
+    yield made
+    for supervisor in made.values():
+        supervisor.close()
+
+
+@pytest.fixture
+def run_attempt(
+    request: pytest.FixtureRequest, tmp_path: Path, supervisors: dict[Isolation, Supervisor]
+) -> Callable[..., AttemptRecord]:
+    """Make one attempt, forked unless the test is told otherwise."""
+    isolation: Isolation = getattr(request, "param", "fork")
 
     def run(*nodeids: str, version: str = "0.5.12", **changes: Any) -> AttemptRecord:
-        settings = SupervisorSettings(
-            python=sys.executable, isolation=isolation, cwd=FOREIGN, preload=("pytest",)
-        )
         spec = AttemptSpec(
             run_id="r1",
             attempt_id=tmp_path.name,
@@ -41,15 +58,12 @@ def run_attempt(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[...,
             env={"PYTHONPATH": str(FOREIGN), "TEST_SGLANG_VERSION": version},
             **changes,
         )
-        supervisor = Supervisor(settings)
-        try:
-            return supervisor.run(spec, lambda *_: None)
-        finally:
-            supervisor.close()
+        return supervisors[isolation].run(spec, lambda *_: None)
 
     return run
 
 
+@BOTH_WAYS
 def test_captures_of_every_process_are_in_the_record(
     run_attempt: Callable[..., AttemptRecord], tmp_path: Path
 ) -> None:
@@ -62,7 +76,6 @@ def test_captures_of_every_process_are_in_the_record(
     assert [one["pool"] for one in captures] == ["", "", "(0, 7)", "(0, 7)", "(0, 7)"]
     pids = {one["pid"] for one in captures}
     assert len(pids) == 2
-    assert len(record.unobserved) == 1 and "-I" in record.unobserved[0]
     files = {path.name for path in (tmp_path / "attempt" / "hook").iterdir()}
     assert files == {f"{pid}.jsonl" for pid in pids}
 
@@ -109,6 +122,7 @@ def test_an_order_that_reaches_no_engine_is_noted(
     assert len(result.notes) == 1
 
 
+@BOTH_WAYS
 def test_plain_loops_of_the_suite_are_turned(run_attempt: Callable[..., AttemptRecord]) -> None:
     record = run_attempt("loops.py", hook=("report", "torch-order:descending"))
     result = fold_record(record)
@@ -131,3 +145,11 @@ def test_a_conftest_that_replaces_the_capture_of_pytest_changes_nothing_that_is_
     assert result.capture.observed == "ascending"
     assert "what the suite writes" in record.log_tails[0]
     assert result.failure is not None and "three" in result.failure.message
+
+
+def test_a_process_that_the_hook_cannot_reach_is_noted(
+    run_attempt: Callable[..., AttemptRecord],
+) -> None:
+    record = run_attempt("hidden.py")
+    assert len(record.unobserved) == 1 and "-I" in record.unobserved[0]
+    assert any("-I" in note for note in record.notes)

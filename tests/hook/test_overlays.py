@@ -120,11 +120,16 @@ def test_code_that_the_overlay_does_not_know_is_refused(state_version: Any, sour
     assert "reversed" not in vars(module)
 
 
-def test_a_runner_of_old_versions_that_cannot_be_turned_is_refused(state_version: Any) -> None:
+def test_an_old_runner_that_cannot_be_turned_is_refused_once_it_is_used(
+    state_version: Any,
+) -> None:
     state_version(VLLM, "0.17.1")
     target = find_target(VLLM, "cudagraph_utils")
+    module: Any = ModuleType(target.module)
+    module.CudaGraphManager = type("CudaGraphManager", (), {})
+    assert patching.patch_module(VLLM, target, module, Ordering("ascending", 0)) == ""
     with pytest.raises(HookRefusal):
-        patching.patch_module(VLLM, target, MagicMock(), Ordering("ascending", 0))
+        module.CudaGraphManager()
 
 
 def test_only_sizes_are_ordered_and_all_else_is_reversed() -> None:

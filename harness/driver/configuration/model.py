@@ -3,16 +3,37 @@
 from datetime import date
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    model_validator,
+)
 
 from harness.core.known_flakes import KnownFlake
 from harness.core.suite_setup import Overlay, SuiteKind, SuiteSetup
+from harness.hook.registry import parse_parts
 
 #: Names that no path and no node id can be mistaken for.
 _Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$", max_length=80)]
 _Variable = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 _Text = Annotated[str, StringConstraints(min_length=1, max_length=10_000)]
 _ValueName = Annotated[str, StringConstraints(pattern=r"^[^,\s=][^,=]*$", max_length=80)]
+
+
+def _check_patch(text: str) -> str:
+    """Return the text if it names a part of the start-up hook, else raise ValueError."""
+    parse_parts(text)
+    return text
+
+
+_Patch = Annotated[
+    str,
+    StringConstraints(pattern=r"^[a-z][a-z0-9-]*(:[A-Za-z0-9_.+-]+)?$", max_length=80),
+    AfterValidator(_check_patch),
+]
 
 
 class _Table(BaseModel):
@@ -28,8 +49,8 @@ class OverlayTable(_Table):
     """Environment variables."""
     args: list[_Text] = []
     """Arguments after the suite's own: of pytest, of the unittest file, or of the command."""
-    patches: list[_Name] = []
-    """Start-up patches by name, for every Python process of the attempt."""
+    patches: list[_Patch] = []
+    """Start-up patches by name, as in `sglang-order:ascending`, for every Python process."""
 
     def build(self) -> Overlay:
         """Return the overlay."""

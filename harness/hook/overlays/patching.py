@@ -32,10 +32,7 @@ def patch_module(engine: Engine, target: Target, module: ModuleType, ordering: O
         )
     if not is_within(version, target.first, target.below):
         if target.refused_outside:
-            raise HookRefusal(
-                f"{engine.name}-order cannot turn what {target.module} captures before "
-                f"{target.first}, and this is {version}: use the engine's other model runner"
-            )
+            _refuse_use(target, module, f"{engine.name} {version}")
         return ""
     source = read_source(module)
     _PATCHES[target.how](target, module, source, ordering)
@@ -129,6 +126,18 @@ def _wrap_manager(target: Target, module: Any, source: str, ordering: Ordering) 
         return capture_graphs(self, *arguments, **keys)
 
     manager.capture = capture
+
+
+def _refuse_use(target: Target, module: Any, version: str) -> None:
+    """Refuse once the manager is made: versions before its time import it and do not use it."""
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise HookRefusal(
+            f"vllm-order cannot turn what {target.module} captures before {target.first}, and "
+            f"this is {version}: use vLLM's other model runner"
+        )
+
+    module.CudaGraphManager.__init__ = refuse
 
 
 def _expect_texts(target: Target, source: str) -> None:
