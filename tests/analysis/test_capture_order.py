@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from harness.analysis.report_model import CaptureOrder
+from harness.analysis.capture_order import CaptureOrder
 from harness.analysis.run_counts import count_run
 from harness.core.capture_measurement import CaptureMeasurement
 from harness.core.statuses import AttemptStatus
