@@ -34,6 +34,13 @@ class Captures:
         # Held open, so that nothing that stands in its place later is read instead.
         self._fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
         self._left = MOST_BYTES
+        self._sealed: dict[str, int] | None = None
+
+    def seal(self) -> None:
+        """Look at nothing that is captured from now on: the attempt is being ended."""
+        with os.scandir(self._fd) as entries:
+            known = [entry for entry in entries if _CAPTURE.fullmatch(entry.name)]
+            self._sealed = {one.name: one.stat(follow_symlinks=False).st_size for one in known}
 
     def close(self) -> None:
         """Release the folder."""
@@ -113,14 +120,19 @@ class Captures:
             return None
         try:
             source = "printed by the test" if _TEST.fullmatch(name) else "held by pytest"
-            return scan(source, self._read(fd))
+            return scan(source, self._read(fd, self._find_size(fd, name)))
         except OSError:
             return None
         finally:
             os.close(fd)
 
-    def _read(self, fd: int) -> Iterator[bytes]:
+    def _find_size(self, fd: int, name: str) -> int:
         size = os.fstat(fd).st_size
+        if self._sealed is None or not _CAPTURE.fullmatch(name):
+            return size
+        return min(size, self._sealed.get(name, 0))
+
+    def _read(self, fd: int, size: int) -> Iterator[bytes]:
         for start, end in choose_spans(size, self._left):
             while start < end and (data := os.pread(fd, min(_PORTION, end - start), start)):
                 start += len(data)

@@ -57,6 +57,7 @@ class Watch:
         self._keeper = keeper
         self.witness = Witness(keeper.pid)
         self._guard = LimitGuard(spec.limits, keeper.pid, launch.group)
+        self._captures = launch.captures
         self._recorder = recorder
         self._record = record
         self._streams = [LineReader(fd) for fd in launch.event_fds]
@@ -125,6 +126,7 @@ class Watch:
     def _on_timeout(self) -> None:
         self._record.timed_out = True
         self.witness.look(hang=True)
+        self._seal_words()
         self._mark_killed()
         self._keeper.terminate()
         self._due["kill"] = time.monotonic() + self._spec.grace_s
@@ -134,7 +136,15 @@ class Watch:
         if self._record.limit is None and not self._record.timed_out:
             self._record.limit = hit
             self.witness.look(hang=False)
+            self._seal_words()
         self._on_kill()
+
+    def _seal_words(self) -> None:
+        """Whatever the processes print from now on is what our own signals make them print."""
+        for log in self._logs:
+            _drain_log(log)
+            log.scanner.seal()
+        self._captures.seal()
 
     def _on_kill(self) -> None:
         self._mark_killed()

@@ -91,6 +91,7 @@ class CauseScanner:
         self._in_traceback = False
         self._chained = False
         self._last_line = ""
+        self._sealed = False
 
     def feed(self, data: bytes) -> None:
         """Take the next portion."""
@@ -104,6 +105,13 @@ class CauseScanner:
         self._partial = self._partial[:LONGEST_LINE]
         for line in lines:
             self._take(clean_line(line))
+
+    def seal(self) -> None:
+        """Look for no further cause: from now on the process is being ended, and may say so.
+
+        Stacks are still taken: they are the answer to the signal that ends it.
+        """
+        self._sealed = True
 
     def finish(self) -> Words:
         """Return what was found. Nothing may be fed afterwards."""
@@ -128,7 +136,7 @@ class CauseScanner:
             self._remember(clean_line(line))
 
     def _remember(self, line: str) -> None:
-        if line.strip():
+        if line.strip() and not self._sealed:
             self._recent.append(line[:_LONGEST_SHOWN])
             self._last_line = line.strip()[:_LONGEST_SHOWN]
 
@@ -136,7 +144,7 @@ class CauseScanner:
         self._binary |= "\ufffd" in line
         for pair in list(self._open):
             self._extend(pair, line)
-        if self._stacks.take(line):
+        if self._stacks.take(line) or self._sealed:
             return
         if found := self._rate(line):
             self._add(found, line)

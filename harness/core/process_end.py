@@ -125,7 +125,8 @@ class ProcessEnd:
     def _find_function(self, rank: int, stack: Stack | None) -> str | None:
         """Return the function that the process was in, unless it is the test itself."""
         frame: Frame | None = None
-        if left := self._seen.leaving.get(rank):
+        left = None if self._ending.timed_out else self._seen.leaving.get(rank)
+        if left is not None:
             frame = next(iter(reversed(wire.read_frames(left))), None)
         elif stack and stack.recursive:
             return f"{stack.recursive}, which calls itself"

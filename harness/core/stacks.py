@@ -88,7 +88,8 @@ def read_py_spy(text: str) -> Stack | None:
                 break
             inside = line.rstrip().endswith('"MainThread"')
         elif inside and (frame := _SPY_FRAME.match(line)) and len(frames) < _MOST_FRAMES:
-            frames.append(Frame(frame[2], int(frame[3]), frame[1]))
+            # Without its class, as faulthandler writes it: signatures must not differ by tool.
+            frames.append(Frame(frame[2], int(frame[3]), frame[1].rpartition(".")[2]))
     return Stack(True, tuple(frames)) if frames else None
 
 

@@ -36,6 +36,7 @@ DEATHS = {
     "fails_at_exit": (Kind.EARLY_EXIT, "OSError: log of the arena is gone", "@ teardown"),
     "has_a_grandchild_that_speaks": (Kind.ERROR, "driver: cannot map the arena", "@"),
     "prints_megabytes_after_the_cause": (Kind.EARLY_EXIT, KERNEL, "exit 1 @"),
+    "hangs_and_protests_when_it_is_ended": (Kind.HANG, "in wait_for_a_peer", "hang in"),
     "leaves_by_itself": (Kind.EARLY_EXIT, "in give_up", "exit 4 in"),
 }
 

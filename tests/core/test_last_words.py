@@ -79,6 +79,17 @@ def test_noise_after_the_cause_changes_nothing_and_memory_stays_bounded() -> Non
     assert words.size == 24 + 200 * len(noise)
 
 
+def test_a_sealed_stream_gives_stacks_and_no_further_cause() -> None:
+    scanner = CauseScanner("s")
+    scanner.feed(b"loading\n")
+    scanner.seal()
+    scanner.feed(b"RuntimeError: ended by SIGTERM\nCurrent thread 0x1 (most recent call first):\n")
+    scanner.feed(b'  File "a.py", line 1 in wait\n')
+    words = scanner.finish()
+    assert [cause.line for cause in words.causes] == ["loading"]
+    assert words.stacks[0].frames[0].function == "wait"
+
+
 def test_a_line_without_an_end_is_cut() -> None:
     scanner = CauseScanner("s")
     for _ in range(50):

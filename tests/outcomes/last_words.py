@@ -123,3 +123,12 @@ def test_leaves_by_itself() -> None:
 
 def give_up() -> None:
     os._exit(4)
+
+
+def test_hangs_and_protests_when_it_is_ended() -> None:
+    def protest(*_: object) -> None:
+        os.write(2, b"RuntimeError: scheduler crashed with exit code -15\n")
+        os._exit(1)
+
+    signal.signal(signal.SIGTERM, protest)
+    wait_for_a_peer()
