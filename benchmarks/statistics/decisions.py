@@ -1,6 +1,6 @@
 """Error, power, attempts leased and wall time of runs until decided, through the real decisions.
 
-    python benchmarks/statistics/decisions.py [--runs 300] [--seed 20261124]
+    python benchmarks/statistics/decisions.py [--runs 300] [--seed 20261124] [--only WORD]
 
 Each simulated run has a real plan with its stored rule, leases in the plan's order to gangs in
 virtual time, looks after every attempt with the driver's `Stopping`, holds leases as the driver
@@ -179,16 +179,25 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--runs", type=int, default=300)
     parser.add_argument("--seed", type=int, default=20261124)
+    parser.add_argument("--only", default="", help="a rule's name, `backends` or `gate`")
     args = parser.parse_args()
     print(header())
     print(f"{args.runs} runs per line\n")
     print("| rule, cap | truth | a failure takes | decided | attempts per cell | seconds |")
     print("|---|---|---|---|---|---|")
     for cap, name, rule, hold in list_designs():
-        for world in list_worlds():
-            found = repeat(args, cap, rule, world, hold)
-            print(describe(f"{name}, {cap}", world, found), flush=True)
-    print_backends(args)
+        if args.only in name:
+            for world in list_worlds():
+                found = repeat(args, cap, rule, world, hold)
+                print(describe(f"{name}, {cap}", world, found), flush=True)
+    if args.only in "backends":
+        print_backends(args)
+    if args.only in "gate":
+        print_gates(args)
+
+
+def print_gates(args: argparse.Namespace) -> None:
+    """A gate of 10 % over 100 attempts, some of whose failures are lost as infrastructure."""
     print("\n| gate 10 %, fixed 100 | holds |\n|---|---|")
     for world in (World((0.1, 0.1), lost_failures=0.5), World((0.2, 0.2), lost_failures=0.8),
                   World((0.5, 0.5), lost_failures=1.0), World((0.02, 0.02))):  # fmt: skip

@@ -8,7 +8,7 @@ runs with clusters of 3 to 6 failures, where 5 % are promised.
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
-from harness.stats.contrasts import ALPHA, adjust_holm
+from harness.stats.contrasts import adjust_holm
 from harness.stats.permutation import compute_clustering_p
 from harness.stats.planned import CellOutcomes
 from harness.stats.sequential import Outcome
@@ -16,17 +16,19 @@ from harness.stats.sequential import Outcome
 #: Blocks into which the attempts of two clustered cells are cut. With fewer no difference could
 #: be found; with more a block is no longer than a cluster.
 BLOCKS = 8
+#: Strict: of independent attempts this share is doubted for nothing, and their difference lost.
+CLUSTER_ALPHA = 0.01
 
 
 def find_clustered(cells: Mapping[str, CellOutcomes]) -> dict[str, float]:
     """Return the cells whose failures come in clusters, with their p.
 
-    `compute_clustering_p` on the valid attempts in lease order, Holm over cells, at 5 %.
+    `compute_clustering_p` on the valid attempts in lease order, Holm over cells, at CLUSTER_ALPHA.
     """
     valid = {name: [o for o in cell.outcomes if o is not None] for name, cell in cells.items()}
     ps = {name: p for name, o in valid.items() if (p := compute_clustering_p(o)) is not None}
     adjusted = adjust_holm(list(ps.values()))
-    return {name: p for name, p in zip(ps, adjusted, strict=True) if p <= ALPHA}
+    return {name: p for name, p in zip(ps, adjusted, strict=True) if p <= CLUSTER_ALPHA}
 
 
 def compute_block_p(
