@@ -149,17 +149,28 @@ def compute_error_at(tables: "tuple[Floats, ...]", limit: float, difference: flo
 
 
 def _find_worst_rate(weights: "Floats") -> float:
+    """Return the largest chance over common rates; weights are by blocks and failures."""
     import numpy as np
 
     at, failures = np.nonzero(weights)
     if not len(at):
         return 0.0
-    logs = np.log(weights[at, failures])
+    passes = 2 * at - failures
+    by_outcome = np.zeros((failures.max() + 1, passes.max() + 1))
+    np.add.at(by_outcome, (failures, passes), weights[at, failures])
+    fails, passed = (_tabulate_powers(count) for count in by_outcome.shape)
+    return float((fails * (by_outcome @ passed[:, ::-1])).sum(axis=0).max())
+
+
+@lru_cache(maxsize=16)
+def _tabulate_powers(count: int) -> "Floats":
+    """Return (2 rate)^k for k below the count, over common rates that mirror each other."""
+    import numpy as np
+
     # Dense near 0 and 1, where boundaries of rare failures are crossed most.
     angle = np.linspace(0, np.pi / 2, _COMMON_RATES + 2)[1:-1]
-    rates = np.sin(angle) ** 2
-    fails, passes = np.log(2 * rates)[:, None], np.log(2 * (1 - rates))[:, None]
-    return float(np.exp(logs + failures * fails + (2 * at - failures) * passes).sum(axis=1).max())
+    powers: Floats = np.power(2 * np.sin(angle) ** 2, np.arange(count)[:, None])
+    return powers
 
 
 def _walk(design: Design, limit: float, rates: RatePair) -> Iterator[tuple[int, "Mask", "Floats"]]:
