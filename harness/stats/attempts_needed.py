@@ -105,6 +105,7 @@ def simulate_budget(
     return SequentialBudget(cap, sum(min(t, cap) for t in times) / len(times), n90)
 
 
+@lru_cache(maxsize=64)
 def attempts_needed_more(
     counted: Blocks, contrasts: int = 1, expected: RatePair = EXPECTED_RATES
 ) -> int:
