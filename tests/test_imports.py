@@ -26,9 +26,20 @@ ALLOWED: dict[str, set[str]] = {
     "engine": {"core", "rank.wire"},
     "cluster": {"attempt", "core"},
     "analysis": {"stats", "core"},
+    "diagnosis": {"core"},
     "report": {"analysis", "stats", "core"},
     "driver": {
-        *("cluster", "attempt", "report", "analysis", "stats", "store", "core", "hook.registry")
+        *(
+            "cluster",
+            "attempt",
+            "report",
+            "analysis",
+            "stats",
+            "store",
+            "core",
+            "diagnosis",
+            "hook.registry",
+        )
     },
     "bot": {"report", "analysis.report_model", "core"},
     "cli": {"driver", "bot", "core"},

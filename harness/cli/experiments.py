@@ -1,0 +1,32 @@
+"""The commands `calibrate` and `diagnose`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+StoreOption = Annotated[
+    str | None,
+    typer.Option("--store", metavar="PATH|URL", help="Where runs are kept."),
+]
+
+
+def calibrate(
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Detection and kind alone, 20 clean attempts.")
+    ] = False,
+    only: Annotated[
+        str | None, typer.Option(metavar="FAULT", help="One known fault, such as B3.")
+    ] = None,
+    json: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Also write the scoreboard as JSON.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    slots: Annotated[int | None, typer.Option(help="CPU slots (default: the cores).")] = None,
+    store: StoreOption = None,
+) -> None:
+    """Run known faults and a clean control, and say what was found of what is true."""
+    from harness.driver.commands import calibrate as command
+
+    wanted = command.Calibration(quick, only, json, device, slots)
+    raise typer.Exit(command.calibrate(wanted, store))
