@@ -147,6 +147,15 @@ def make_log_path(folder: Path, rank: int) -> Path:
     return folder / f"rank{rank}.log"
 
 
+def restore_folder(folder: Path) -> bool:
+    """Make the attempt's folder again if its test has removed or replaced it. Return whether."""
+    if folder.is_dir() and not folder.is_symlink():
+        return False
+    folder.unlink(missing_ok=True)  # a link in its place would lead what we write elsewhere
+    folder.mkdir(parents=True)
+    return True
+
+
 def make_environment(spec: AttemptSpec, rank: int) -> dict[str, str]:
     """Return what the rank's environment has beyond its keeper's. The spec's own extras lose."""
     given = {

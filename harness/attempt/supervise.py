@@ -12,7 +12,7 @@ from harness.attempt.coredump import add_faulting_kernel
 from harness.attempt.evidence import EvidenceFolder, collect_evidence, needs_evidence
 from harness.attempt.flight import read_records, request_records
 from harness.attempt.keeper import KeeperLost, KeeperRefused, kill_marked
-from harness.attempt.launch import Launch, make_log_path, read_tail
+from harness.attempt.launch import Launch, make_log_path, read_tail, restore_folder
 from harness.attempt.limits import LOOK_SECONDS
 from harness.attempt.observing import (
     FOLDER,
@@ -141,6 +141,8 @@ class Supervisor:
                     self._zygotes.prepare(spec)
                     watch.run()
                 record.wall_seconds = time.perf_counter() - start
+                if restore_folder(spec.folder):
+                    record.notes.append("its folder was removed while it ran: no log is left")
                 _take_observed(spec, launch, recorder, record)
                 recorder.write_trace()
                 if needs_evidence(record):

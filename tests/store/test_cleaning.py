@@ -1,10 +1,13 @@
 """Recording cannot fail, whatever an attempt says."""
 
+import csv
 import io
 import json
+import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -16,8 +19,11 @@ from harness.core.fold import fold
 from harness.core.plan import Plan, PlannedCell, plan_to_dict
 from harness.core.records import AttemptIdentity, Lease, RunRecord
 from harness.core.result import Ending
+from harness.driver.export import make_export
+from harness.report.formats.registry import FORMATS
 from harness.report.markdown import write_markdown
 from harness.report.run_json import write_run_json
+from harness.report.run_schema import find_problems
 from harness.report.terminal import print_report
 from harness.store.cleaning import clean
 from harness.store.open import open_in_memory
@@ -38,11 +44,16 @@ KEYS = (
     "tests", "id", "when", "outcome", "exc", "types", "message", "frames", "seconds", "duration",
     "text", "name", "role", "bs", "free_before", "free_after", "pool_bytes", "peak_bytes",
     "addresses", "requested", "observed", "graphs", "counts", "eager", "exitstatus",
-    "inside_seconds", "reran", "rerun", "pid", "v", "backend", "test", "sizes",
+    "inside_seconds", "reran", "rerun", "pid", "v", "backend", "test", "sizes", "class_setup",
+    "subtest", "role_backends", "total_bytes", "threads", "modules", "parts", "by", "bytes", "node",
+    "size", "signal", "to", "entries", "error", "order", "t", "rank", "kv", "weights", "changed",
+    "packages", "draft_weights", "consequence", "file", "line", "function", "finding", "resolved",
 )  # fmt: skip
 NAMES = (
     "hello", "collected", "collect_error", "test_start", "report", "test_end", "phase", "note",
-    "capture_plan", "capture", "captured", "replays", "finish", "follower_error", "peak",
+    "capture_plan", "capture", "captured", "replays", "finish", "follower_error", "peak", "audit",
+    "audited", "error", "footprint", "imported", "imports", "leaving", "refusal", "signal_sent",
+    "thread_error", "unended", "unfit",
 )  # fmt: skip
 EXCEPTION = st.fixed_dictionaries({"types": st.lists(TEXT, max_size=3), "message": TEXT})
 REPORT = st.fixed_dictionaries(
@@ -59,14 +70,17 @@ EVENT = st.one_of(
 )
 
 
+EVENTS = st.lists(st.tuples(st.integers(0, 1), EVENT), max_size=12)
+
+
 def as_wire(event: dict[str, Any]) -> dict[str, Any]:
     """Return the event as it comes off the wire: what JSON has no word for is gone."""
     read: dict[str, Any] = json.loads(json.dumps(event))
     return read
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(st.lists(st.tuples(st.integers(0, 1), EVENT), max_size=12))
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(EVENTS)
 def test_whatever_the_wire_says_is_stored_and_every_report_of_it_is_text(
     events: list[tuple[int, dict[str, Any]]],
 ) -> None:
@@ -81,6 +95,33 @@ def test_whatever_the_wire_says_is_stored_and_every_report_of_it_is_text(
     write_markdown(judged.report, 65_536).encode()
     console = Console(file=io.StringIO(), width=80)
     print_report(judged.report, console)
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+@given(EVENTS)
+def test_whatever_the_wire_says_every_format_can_write_and_its_readers_can_read(
+    tmp_path_factory: pytest.TempPathFactory, events: list[tuple[int, dict[str, Any]]]
+) -> None:
+    folder = tmp_path_factory.mktemp("formats")
+    result = fold([(rank, as_wire(event)) for rank, event in events], Ending(((0, 1, None),)))
+    lease = Lease(("cpu:0",), "host", "z", "spawn", 1.0, 2.0, "folder", {"0": "\udcff"})
+    with open_in_memory() as store:
+        store.add_run(RunRecord("r", 1.0, 7, "cpu", plan_to_dict(PLAN), {}, {}))
+        store.add_attempt(AttemptIdentity("r.0", "r", 0, 0, "s.py", CELL.key, 0, 7), result, lease)
+        record, rows = store.run("r"), store.attempts("r")
+        judged = report_run(record, rows, store.test_counts("r"))
+        export = make_export(store, record, rows, judged.report)
+        for name, one in FORMATS.items():
+            (folder / name).mkdir()
+            one.write(export, folder / name if one.is_folder else folder / name / "file")
+    assert find_problems(json.loads((folder / "json/file").read_text())) == []
+    ElementTree.parse(folder / "junit/file")
+    json.loads((folder / "ctrf/file").read_text())
+    for text in ("markdown/file", "html/file"):
+        (folder / text).read_text(encoding="utf-8")
+    with (folder / "csv/outcomes.csv").open(newline="", encoding="utf-8") as file:
+        assert len(list(csv.DictReader(file))) == len({clean(test.id) for test in result.tests})
+    assert pyarrow.parquet.read_table(folder / "parquet/attempts.parquet").num_rows == 1
 
 
 @pytest.mark.parametrize(
