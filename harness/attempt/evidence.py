@@ -115,10 +115,12 @@ def _read_ends(fd: int) -> Iterator[bytes]:
 
 def _add_sighting(folder: EvidenceFolder, sighting: Sighting) -> None:
     when = "when the time was up" if sighting.hang else "when the first rank died"
-    folder.add("processes.txt", f"processes of the attempt {when}", sighting.processes.encode())
+    if sighting.processes:
+        folder.add("processes.txt", f"processes of the attempt {when}", sighting.processes.encode())
     if sighting.stacks:
         folder.add("stacks.txt", "stacks of every process, by py-spy", sighting.stacks.encode())
     if sighting.device:
+        when = when if sighting.processes else "after the attempt"
         folder.add_json("gpu.json", f"NVML's state of the devices {when}", sighting.device)
     for what, why in sighting.not_done:
         folder.miss(what, why)

@@ -146,6 +146,7 @@ class Supervisor:
                 _take_observed(spec, launch, recorder, record)
                 recorder.write_trace()
                 if needs_evidence(record):
+                    watch.witness.look_afterwards()
                     killed, sighting = count_oom_kills() - oom_kills, watch.witness.sighting
                     record.words = launch.captures.read_words(record, sighting, killed)
                     records = read_records(launch.captures, spec.tp)

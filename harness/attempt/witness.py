@@ -72,6 +72,12 @@ class Witness:
         if self.read_devices is not None:
             seen.device = self.read_devices()
 
+    def look_afterwards(self) -> None:
+        """See the devices once all has ended, if nothing had been wrong before."""
+        if self.sighting is None:
+            device = self.read_devices() if self.read_devices is not None else None
+            self.sighting = Sighting(hang=False, device=device)
+
     def _name_ranks(self, found: Sequence[_Process]) -> dict[int, int]:
         """Return the rank of each process that is one."""
         ranks = {pid: rank for rank, pid in enumerate(self.rank_pids)}

@@ -197,7 +197,7 @@ def add_printed_cause(failure: Failure, report: Event, words: AttemptWords) -> F
     """
     printed = words.tests.get(wire.read_text(report, "output"))
     cause = choose_cause([printed]) if printed else None
-    if cause is None or not _CONSEQUENCE.search(f"{failure.signature}\n{failure.message}"):
+    if cause is None or not _is_consequence(failure, cause):
         return failure
     name, _, rest = failure.signature.partition(":")
     _, at, function = rest.rpartition(" @ ")
@@ -206,6 +206,13 @@ def add_printed_cause(failure: Failure, report: Event, words: AttemptWords) -> F
     return replace(
         failure, signature=signature, message="\n".join([cause.line, failure.message, *lines])
     )
+
+
+def _is_consequence(failure: Failure, cause: Cause) -> bool:
+    """Tell whether the failure only says that something failed, and the cause says what."""
+    if failure.kind is Kind.DEVICE_ASSERT:
+        return cause.strength is Strength.DEVICE_ASSERTION
+    return _CONSEQUENCE.search(f"{failure.signature}\n{failure.message}") is not None
 
 
 def _list_lines(cause: Cause | None, stack: Stack | None) -> list[str]:

@@ -144,3 +144,11 @@ def test_processes_of_an_attempt_are_seen_from_outside() -> None:
     assert seen.sighting
     (line,) = [one for one in seen.sighting.processes.splitlines() if f"{child.pid} " in one]
     assert "rank 0" in line and line.endswith("sleep 30")
+
+
+def test_the_devices_of_a_failed_test_are_asked_after_the_attempt() -> None:
+    seen = witness.Witness(keeper=0)
+    seen.read_devices = lambda: {"gpus": ["GPU-1"]}
+    seen.look_afterwards()
+    assert seen.sighting and seen.sighting.device == {"gpus": ["GPU-1"]}
+    assert not seen.sighting.processes

@@ -1,11 +1,22 @@
 """Which line of a stream names the cause, whatever else the stream holds."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.core.cause_rules import Strength
-from harness.core.last_words import LONGEST_LINE, CauseScanner, choose_cause, scan
+from harness.core.kinds import Kind, Phase
+from harness.core.last_words import (
+    LONGEST_LINE,
+    AttemptWords,
+    CauseScanner,
+    choose_cause,
+    scan,
+)
+from harness.core.process_end import add_printed_cause
+from harness.core.result import Failure
 from harness.core.stacks import find_current
 
 ADVICE = (
@@ -141,3 +152,17 @@ def test_no_stream_breaks_the_scanner_and_portions_do_not_matter(pieces: list[by
     assert whole.size == parts.size and whole.stacks == parts.stacks
     told = [[(c.strength, c.line) for c in words.causes] for words in (whole, parts)]
     assert told[0] == told[1]
+
+
+def test_a_device_assert_is_named_by_the_assertion_that_the_kernel_printed() -> None:
+    printed = scan("printed by the test", [
+        b"/src/Index.cu:16: gather: block: [3,0,0], thread: [0,0,0] Assertion `ind < n` failed.\n"
+    ])  # fmt: skip
+    words = AttemptWords(tests={"test-1": printed})
+    report = {"output": "test-1"}
+    text = "CUDA error: device-side assert triggered"
+    failure = Failure(Kind.DEVICE_ASSERT, Phase.RUN, f"AcceleratorError: {text}", text, "t::a")
+    named = add_printed_cause(failure, report, words)
+    assert "Assertion `ind < n` failed. (AcceleratorError)" in named.signature
+    other = replace(failure, kind=Kind.ILLEGAL_ACCESS)
+    assert add_printed_cause(other, report, words) == other
