@@ -147,7 +147,7 @@ def count_wrong(name: str, amplifiers: str) -> str:
             [sys.executable, __file__, name],
             env=environment, capture_output=True, text=True, timeout=60,
         )  # fmt: skip
-        lines = [line for file in Path(folder).iterdir() for line in file.open()]
+        lines = [line for file in Path(folder).iterdir() for line in file.read_text().splitlines()]
     events = [line for line in lines if "hook_process" not in line]
     told = done.stdout.strip() or done.stderr[-600:]
     return told + "".join(f"\n    {line.strip()[:300]}" for line in events[:3])

@@ -156,7 +156,11 @@ def run_scenario(name: str, hook: str = "audit") -> tuple[list[dict[str, Any]], 
             text=True,
             timeout=120,
         )
-        lines = [json.loads(one) for file in Path(folder).iterdir() for one in file.open()]
+        lines = [
+            json.loads(one)
+            for file in Path(folder).iterdir()
+            for one in file.read_text().splitlines()
+        ]
     seconds = [line for line in done.stdout.splitlines() if line.startswith("seconds ")]
     if done.returncode and name != "free_segment":
         print(done.stderr[-1500:])

@@ -7,7 +7,7 @@ yet. `take_snapshot` leaves the compiler out: where it was not imported, it has 
 
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -106,7 +106,7 @@ def resolve_stack(stack: Any) -> tuple[str, ...]:
     return read_frames(stack) if isinstance(stack, _Frames) else tuple(stack)
 
 
-def read_history(entries: list[Mapping[str, Any]]) -> History | None:
+def read_history(entries: Sequence[Mapping[str, Any]]) -> History | None:
     """Return the changes that torch's entries tell of; None if there is none."""
     changes = [
         Change(

@@ -56,6 +56,11 @@ class CudaAudit:
         self.skipped = 0
         """Replays that were not audited, so that the audit does not take over the run."""
 
+    @property
+    def not_judged(self) -> int:
+        """Words of all graphs so far that may be nobody's, and were left out."""
+        return self._reader.not_judged
+
     def before_capture(self, capture: "Capture") -> None:
         """Note when it begins."""
         name = name_graph(capture.number)

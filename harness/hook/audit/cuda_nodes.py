@@ -1,6 +1,7 @@
 """The words of a CUDA graph's nodes that may be addresses."""
 
 import ctypes
+import re
 import struct
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -13,6 +14,21 @@ _WORD = 8
 MEMCPY = "memcpy"
 #: Of the words that `extra` of a launch begins with: the buffer follows, or its size does.
 _BUFFER, _BUFFER_SIZE = 1, 2
+
+
+#: Kernels whose structures have room for more than a launch uses: the rest holds whatever was on
+#: the stack, such as addresses of earlier launches. Seen on an H100: the 28th word of a structure
+#: of `CatArrayBatchedCopy`, and word 82 of one of `_scatter_gather_elementwise_kernel`.
+PARTLY_WRITTEN = tuple(
+    re.compile(pattern) for pattern in (r"2at6native", r"multi_tensor_apply", r"3cub\d")
+)
+#: Smaller structures are written whole: a plain array of the tensors of one operation.
+WHOLE_BYTES = 64
+
+
+def is_partly_written(kernel: str, size: int) -> bool:
+    """Tell whether a parameter of this many bytes may hold words that nobody wrote."""
+    return size > WHOLE_BYTES and any(pattern.search(kernel) for pattern in PARTLY_WRITTEN)
 
 
 class Word(NamedTuple):
@@ -30,6 +46,8 @@ class NodeReader:
     def __init__(self, driver: Driver) -> None:
         self._driver = driver
         self._kernels: dict[int, tuple[str, list[tuple[int, int]]]] = {}
+        self.not_judged = 0
+        """Words that were left out, since nobody may have written them."""
 
     def list_words(self, graph: int) -> Iterator[Word]:
         """Yield the words of all nodes of a CUgraph, child graphs included. Raises DriverError."""
@@ -50,6 +68,9 @@ class NodeReader:
         params = self._driver.read_kernel(node)
         name, layout = self._describe_kernel(params)
         for index, (offset, size) in enumerate(layout):
+            if is_partly_written(name, size):
+                self.not_judged += size // _WORD
+                continue
             data = _read_parameter(params, index, offset, size)
             for place, value in enumerate(struct.unpack_from(f"<{len(data) // _WORD}Q", data)):
                 at = f"+{place * _WORD}" if size > _WORD else ""

@@ -53,7 +53,13 @@ class Audit:
         began = time.perf_counter()
         words = audit.after_capture(capture)
         seconds = round(time.perf_counter() - began, 6)
-        self._channel.emit("audited", position=capture.number, words=words, seconds=seconds)
+        self._channel.emit(
+            "audited",
+            position=capture.number,
+            words=words,
+            not_judged=audit.not_judged,
+            seconds=seconds,
+        )
 
     def before_replay(self, capture: "Capture") -> None:
         """Called before each launch: findings are on their way to the disk when this returns."""
