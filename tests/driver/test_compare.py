@@ -53,7 +53,9 @@ def run(
         tuple(PlannedCell("s.py", cell) for cell in failures), repeats, 7, fixed_seed, False
     )
     rows = [
-        row(a.position, a.cell, failed=a.repeat < failures[a.cell]) for a in schedule(plan)[:ended]
+        # Failures lie evenly, so that they are no clusters.
+        row(a.position, a.cell, failed=a.repeat * failures[a.cell] % repeats < failures[a.cell])
+        for a in schedule(plan)[:ended]
     ]
     record = RunRecord(
         name, 1.0, 7, "cpu", plan_to_dict(plan), {}, fingerprint or {}, RunStatus.COMPLETE
