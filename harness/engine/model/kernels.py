@@ -11,8 +11,9 @@ from torch import Tensor
 from triton.runtime import cache
 
 _SWIGLU_BLOCK = 1024
-#: Rows of a weight and its columns that one program holds at once, and its warps.
-ROW_BLOCKS = (4, 1024, 4)
+#: Rows of a weight and its columns that one program holds at once, and its warps: the fastest of
+#: nine on an H100 (`benchmarks/gpu/row_products.py`, 2026-11-25).
+ROW_BLOCKS = (2, 2048, 8)
 
 # Triton hashes its own files once a process, 0.4 s on an H100's host, at the first launch. Here it
 # does so at the import, which a zygote has done before it is forked.
