@@ -34,8 +34,8 @@ def make_flight_environment(captures: Captures, environ: Mapping[str, str]) -> d
     return {} if wanted.keys() & environ.keys() else wanted
 
 
-def request_records(captures: Captures, size: int) -> None:
-    """Ask every rank's recorder to write, and wait a little. A rank that is stuck in C still can.
+def request_records(captures: Captures, size: int) -> bool:
+    """Ask every rank's recorder to write, wait a little, and tell whether one has written.
 
     torch reads the pipe in a thread of its own.
     """
@@ -44,8 +44,9 @@ def request_records(captures: Captures, size: int) -> None:
     while asked and time.monotonic() < deadline:
         if all(captures.has_file(f"{_FILE}{rank}") for rank in asked):
             time.sleep(_LOOK_SECONDS)  # the last one may still be written
-            return
+            break
         time.sleep(_LOOK_SECONDS)
+    return any(captures.has_file(f"{_FILE}{rank}") for rank in range(size))
 
 
 def read_records(captures: Captures, size: int) -> dict[int, list[LastCollective]]:

@@ -54,8 +54,9 @@ class Witness:
         self.rank_pids: tuple[int, ...] = ()
         """The ranks' processes as their keeper counts them."""
         self.read_devices: ReadDevices | None = None
-        self.ask_ranks: Callable[[], None] | None = None
-        """Called of a hang: has the ranks write what they record of their collectives."""
+        self.ask_ranks: Callable[[], bool] | None = None
+        """Called of a hang: has the ranks write what they record of their collectives, and tells
+        whether one did."""
         self._keeper = keeper
 
     def look(self, *, hang: bool) -> None:
@@ -67,8 +68,9 @@ class Witness:
         seen.processes = _format_processes(found, self._name_ranks(found))
         if hang:
             self._dump_stacks(found, seen)
-            if self.ask_ranks is not None:
-                self.ask_ranks()
+            if self.ask_ranks is not None and not self.ask_ranks():
+                why = "no rank's flight recorder answered"
+                seen.not_done.append(("the ranks' last collectives", why))
         if self.read_devices is not None:
             seen.device = self.read_devices()
 

@@ -106,10 +106,11 @@ def test_a_recorder_that_listens_is_asked(captures: Captures) -> None:
 
     thread = threading.Thread(target=answer)
     thread.start()
-    request_records(captures, 2)
+    assert request_records(captures, 2)
     thread.join()
     os.close(reader)
     assert list(read_records(captures, 2)) == [0]
+    assert not request_records(captures, 0)
 
 
 def test_a_place_that_the_user_has_chosen_stays(captures: Captures) -> None:
