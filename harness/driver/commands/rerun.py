@@ -110,7 +110,8 @@ def _print_made(console: Console, row: AttemptRow, made: _Made) -> None:
     failure = made.result.failure
     kind, signature = (failure.kind, failure.signature) if failure else (None, None)
     print_line(console, f"now:  {_describe(made.result.status, kind, signature)}", indent="  ")
-    for line in read_item(made.folder, KERNEL).splitlines()[:4]:
+    summary = read_item(made.folder, KERNEL).partition("\n(")[0]  # cuda-gdb's own words follow
+    for line in summary.splitlines():
         print_line(console, line, "bold", indent="        ")
     # The kernel belongs to the fault that the stored attempt had.
     copy_item(made.folder, Path(row.folder), KERNEL)
