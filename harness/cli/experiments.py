@@ -30,3 +30,17 @@ def calibrate(
 
     wanted = command.Calibration(quick, only, json, device, slots)
     raise typer.Exit(command.calibrate(wanted, store))
+
+
+def diagnose(
+    run: Annotated[str, typer.Argument(help="A run's id, a unique prefix, or latest.")] = "latest",
+    test: Annotated[str | None, typer.Argument(help="Tests whose id contains this.")] = None,
+    json: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Also write what was found as JSON.")
+    ] = None,
+    store: StoreOption = None,
+) -> None:
+    """Find out what a failing cell's failures follow, by changing one thing at a time."""
+    from harness.driver.commands import diagnose as command
+
+    raise typer.Exit(command.diagnose(run, test, json, store))

@@ -10,7 +10,7 @@ from harness.cli.attempts import StoreOption, prune, rerun, show
 from harness.cli.bot import bot
 from harness.cli.capture_cost import capture_cost
 from harness.cli.declared import PassThroughCommand, check_beside_resume, take_run_options
-from harness.cli.experiments import calibrate
+from harness.cli.experiments import calibrate, diagnose
 from harness.cli.output_options import RESULTS, take_outputs
 from harness.core.errors import HarnessError, UsageError
 from harness.core.exits import ExitCode
@@ -258,6 +258,7 @@ def gate(
 for command in (show, rerun, prune):
     app.command()(command)
 app.command()(calibrate)
+app.command()(diagnose)
 app.command("capture-cost")(capture_cost)
 app.add_typer(bot, name="bot")
 

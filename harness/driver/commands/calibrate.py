@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from harness.core.records import AttemptRow
 from harness.core.statuses import VALID, AttemptStatus
 from harness.diagnosis.scoreboard import Score, Scoreboard, count_right
 from harness.diagnosis.truth import Truth, read_truth
+from harness.driver.commands.diagnose import choose_failing, examine
 from harness.driver.experiments import Laboratory, Measured, open_laboratory
 from harness.driver.options import RunOptions
 from harness.driver.spelling import spell_suite
@@ -115,7 +116,24 @@ def _score(truth: Truth, laboratory: Laboratory, wanted: Calibration) -> Score:
         return make_score(truth, laboratory.run(options, has_failure))
     measured = laboratory.run(options)
     attribution = measured.report.attribution
-    return make_score(truth, measured, attribution.named if attribution else ())
+    score = make_score(truth, measured, attribution.named if attribution else ())
+    return _add_mechanism(score, measured, options, laboratory)
+
+
+def _add_mechanism(
+    score: Score, measured: Measured, options: RunOptions, laboratory: Laboratory
+) -> Score:
+    """Diagnose the cell in which most attempts failed."""
+    failed = [row for row in measured.rows if row.status is AttemptStatus.FAILED]
+    if not failed:
+        return score
+    device = measured.report.run.device
+    outcome = examine(choose_failing(options, device, failed), laboratory)
+    made = sum(trial.tally.valid for trial in outcome.trials if trial.name != "device")
+    told = outcome.diagnosis
+    return replace(
+        score, attempts=score.attempts + made, mechanism=told.named, fitting=told.fitting
+    )
 
 
 def make_score(truth: Truth, measured: Measured, factors: tuple[str, ...] | None = None) -> Score:
