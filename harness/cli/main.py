@@ -234,6 +234,14 @@ def history(
 
 
 @app.command()
+def init() -> None:
+    """Write a first harness.toml by looking at the repository."""
+    from harness.driver.commands.init import write_configuration
+
+    raise typer.Exit(write_configuration())
+
+
+@app.command()
 def doctor(store: StoreOption = None) -> None:
     """Say what this machine offers: devices, backends, versions, Ray, store."""
     from harness.driver.commands.doctor import print_doctor
