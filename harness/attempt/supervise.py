@@ -22,6 +22,7 @@ from harness.attempt.observing import (
     read_progress,
 )
 from harness.attempt.oom_kills import count_oom_kills
+from harness.attempt.ports import PortBlock, fill_in
 from harness.attempt.preloading import read_import_report
 from harness.attempt.settings import SupervisorSettings
 from harness.attempt.spec import AttemptRecord, AttemptSpec
@@ -57,7 +58,9 @@ class Supervisor:
             )
         caches = self._caches.open(spec)
         found = self._caches.make_environment(spec.caches, spec.python, spec.env)
-        record = self._run_until_accepted(replace(spec, env={**found, **spec.env}), on_event)
+        whole = replace(spec, env={**found, **spec.env})
+        with closing(PortBlock(spec.seed)) as ports:
+            record = self._run_until_accepted(fill_in(whole, ports), on_event)
         record.compiled = caches.close(passed=has_passed(record))
         if record.unconfined and record.error is None:
             record.notes.append(f"not sandboxed: {record.unconfined}")

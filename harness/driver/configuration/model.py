@@ -34,6 +34,7 @@ _Patch = Annotated[
     StringConstraints(pattern=r"^[a-z][a-z0-9-]*(:[A-Za-z0-9_.+-]+)?$", max_length=80),
     AfterValidator(_check_patch),
 ]
+_OFFLINE = {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
 
 
 class _Table(BaseModel):
@@ -78,6 +79,8 @@ class SuiteTable(OverlayTable):
     """Devices that one attempt sees."""
     timeout: Annotated[float, Field(gt=0, le=86_400)] | None = None
     """Seconds that an attempt may take (default: that of --timeout)."""
+    offline: bool = False
+    """Keep Hugging Face's libraries from the network: models come from the shared cache alone."""
     setup: list[_Text] = []
     """Shell commands before the suite in each attempt. One that fails fails the attempt."""
     teardown: list[_Text] = []
@@ -113,7 +116,7 @@ class SuiteTable(OverlayTable):
             tear_down=tuple(self.teardown),
             collect=tuple(self.collect),
             result=self.result,
-            base=self.build(),
+            base=Overlay(_OFFLINE if self.offline else {}).add(self.build()),
             axes={
                 name: {value: table.build() for value, table in values.items()}
                 for name, values in self.axes.items()
