@@ -23,7 +23,7 @@ Serve = Callable[[str], AttemptResult]
 def serve(run: Run) -> Serve:
     def make(mode: str) -> AttemptResult:
         env = {"MODE": mode, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
-        record = run("test_server.py", cwd=FOLDER, env=env, device="cuda")
+        record = run("serves.py", cwd=FOLDER, env=env, device="cuda")
         exits = tuple((end.rank, end.code, end.signal) for end in record.exits)
         left = tuple(record.orphans)
         return fold(record.events, Ending(exits, left_behind=left, words=record.words))
