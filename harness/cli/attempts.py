@@ -31,6 +31,15 @@ def rerun(
     repeats: Annotated[
         int, typer.Option("--repeats", metavar="N", min=1, help="How many times, one by one.")
     ] = 1,
+    beside: Annotated[
+        int,
+        typer.Option(
+            "--beside",
+            metavar="N",
+            min=0,
+            help="N times alone and N times beside another attempt: does it fail only in company?",
+        ),
+    ] = 0,
     pdb: Annotated[
         bool, typer.Option("--pdb", help="Open pytest's debugger at the failure, on rank 0.")
     ] = False,
@@ -40,8 +49,14 @@ def rerun(
     store: StoreOption = None,
 ) -> None:
     """Run one stored attempt again: same seed, cell and environment. Nothing is stored."""
-    if pdb + shell + (repeats > 1) > 1:
-        raise UsageError("--repeats, --pdb and --shell exclude each other: give one of them")
+    if pdb + shell + (repeats > 1) + (beside > 0) > 1:
+        raise UsageError(
+            "--repeats, --beside, --pdb and --shell exclude each other: give one of them"
+        )
+    if beside:
+        from harness.driver.commands.beside import rerun_beside
+
+        raise typer.Exit(rerun_beside(attempt, store, beside))
     if pdb or shell:
         from harness.driver.commands.attach import attach_debugger, attach_shell
 
