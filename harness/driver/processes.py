@@ -54,8 +54,8 @@ def choose_isolation(options: RunOptions, device: str) -> Isolation:
 
 
 def _is_spawned(setup: SuiteSetup) -> bool:
-    """Return whether a zygote, which is this interpreter with pytest, cannot run the suite."""
-    return setup.python is not None or setup.kind is not SuiteKind.PYTEST
+    """Return whether no zygote can run the suite: it is this interpreter and sees one GPU."""
+    return setup.python is not None or setup.kind is not SuiteKind.PYTEST or setup.devices > 1
 
 
 def make_supervisor_settings(

@@ -10,9 +10,10 @@ from harness.core.cell import Cell
 from harness.core.errors import UsageError
 from harness.driver.attempts import apply_setup
 from harness.driver.configuration.read import read_configuration
-from harness.driver.configuration.suites import choose_suites
+from harness.driver.configuration.suites import choose_suites, list_suite_files
 from harness.driver.options import RunOptions, read_options, store_options
 from harness.driver.planning import make_plan
+from harness.driver.processes import choose_isolation
 from tools.configuration_schema import PATH, format_schema
 
 COLOURS = """
@@ -199,3 +200,14 @@ def test_a_value_that_only_the_configuration_knows_is_refused_for_other_suites(
 
 def test_the_schema_for_editors_is_the_models() -> None:
     assert PATH.read_text() == format_schema(), "run: python tools/configuration_schema.py"
+
+
+def test_a_run_stores_the_files_of_its_configured_suites(folder: Path) -> None:
+    configure(folder, COLOURS + "[suites.line]\ncommand = 'true'\n")
+    options = choose_suites(RunOptions(suites=("colours", "line", "test_it.py")))
+    assert list_suite_files(options) == ["test_it.py", "line", "test_it.py"]
+
+
+def test_a_suite_that_sees_several_devices_is_spawned(folder: Path) -> None:
+    configure(folder, SUITE + "devices = 2\n")
+    assert choose_isolation(choose_suites(RunOptions(suites=("a",))), "cuda") == "spawn"

@@ -10,6 +10,7 @@ from harness.cluster.messages import PoolSettings
 from harness.core.records import RunRecord
 from harness.driver import messages
 from harness.driver.changes import choose_parts
+from harness.driver.configuration.suites import list_suite_files
 from harness.driver.context import RunContext
 from harness.driver.disk import check_disk
 from harness.driver.execution import Session, execute, report_run, to_ended
@@ -80,7 +81,7 @@ def _continue(
 
     check_disk(context.folder, len(queue))
     options, revisions = context.options, context.plan.revisions
-    now = fingerprint([], () if revisions else options.suites)
+    now = fingerprint([], () if revisions else list_suite_files(options))
     parts = choose_parts(context.record, now, has_revisions=bool(revisions), allowed=allow_changed)
     context = replace(context, record=replace(context.record, parts=parts))
     settings = make_supervisor_settings(

@@ -20,7 +20,7 @@ from harness.core.records import RunRecord
 from harness.core.revision import Revision
 from harness.driver import messages
 from harness.driver.announce import print_plan
-from harness.driver.configuration.suites import choose_suites
+from harness.driver.configuration.suites import choose_suites, list_suite_files
 from harness.driver.context import RunContext, make_run_folder_path
 from harness.driver.disk import check_disk
 from harness.driver.execution import Session, execute
@@ -157,7 +157,7 @@ def make_record(request: RunRequest, plan: Plan, members: Sequence[Member]) -> R
         plan=plan_to_dict(plan),
         options=store_options(replace(request.options, isolation=request.isolation)),
         fingerprint={
-            **fingerprint(devices, () if plan.revisions else request.options.suites),
+            **fingerprint(devices, () if plan.revisions else list_suite_files(request.options)),
             "sandbox": describe_sandbox(request.options),
         },
         driver=identify_driver(folder),

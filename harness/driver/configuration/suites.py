@@ -52,6 +52,15 @@ def _choose_default(names: Sequence[str]) -> str:
     )
 
 
+def list_suite_files(options: RunOptions) -> list[str]:
+    """Return the files of a run's suites, of configured ones too, as far as they are files."""
+    setups = options.setups
+    return [
+        (setups[one].make_reference(one).path or one) if one in setups else one
+        for one in options.suites
+    ]
+
+
 def _spell(text: str, known: dict[str, SuiteTable], options: RunOptions) -> Iterator[str]:
     """Yield the suites that one word names: a folder of this engine's suites is all its files."""
     path = parse_suite(text).path
