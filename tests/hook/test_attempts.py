@@ -136,10 +136,50 @@ def test_plain_loops_of_the_suite_are_turned(run_attempt: Callable[..., AttemptR
     assert {one["module"] for one in list_observed(record, "order")} == {"loops", "helper"}
 
 
+#: Not a file of its own: pytest would load it for our own tests as well.
+REPLACING_CONFTEST = """
+import os
+import sys
+
+
+class Stream:
+    encoding, errors = "utf-8", "strict"
+
+    def write(self, text):
+        return os.write(2, text.encode())
+
+    def flush(self): ...
+
+    def isatty(self):
+        return False
+
+
+def pytest_configure(config):
+    manager = config.pluginmanager.getplugin("capturemanager")
+    manager.stop_global_capturing()
+    config.pluginmanager.unregister(manager)
+    sys.stdout = sys.stderr = Stream()
+"""
+REPLACED = """
+import torch.cuda
+
+def test_captures():
+    print("what the suite writes")
+    for bs in (1, 2):
+        with torch.cuda.graph(torch.cuda.CUDAGraph()):
+            assert bs
+
+def test_fails():
+    raise ValueError("three")
+"""
+
+
 def test_a_conftest_that_replaces_the_capture_of_pytest_changes_nothing_that_is_observed(
-    run_attempt: Callable[..., AttemptRecord],
+    run_attempt: Callable[..., AttemptRecord], tmp_path: Path
 ) -> None:
-    record = run_attempt("replaced/test_replaced.py")
+    (tmp_path / "conftest.py").write_text(REPLACING_CONFTEST)
+    (tmp_path / "test_replaced.py").write_text(REPLACED)
+    record = run_attempt(str(tmp_path / "test_replaced.py"))
     result = fold_record(record)
     assert [test.outcome for test in result.tests] == ["passed", "failed"], record.log_tails
     assert result.capture.observed == "ascending"
