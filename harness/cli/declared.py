@@ -37,13 +37,19 @@ def take_run_options(command: Command) -> Command:
 
 
 class PassThroughCommand(TyperCommand):
-    """A command after whose `--` come arguments of the suite's own program."""
+    """A command after whose suites `--` begins arguments of the suites' own program.
+
+    Where no suite stands before it, `--` is what it is elsewhere: what follows is a suite, however
+    it begins. So a script can hand on a name that it did not choose.
+    """
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Parse the command line, each word after `--` as one `--suite-arg`."""
+        """Parse the command line, each word after the suites' `--` as one `--suite-arg`."""
         if "--" in args:
             at = args.index("--")
-            args = [*args[:at], *(f"--suite-arg={word}" for word in args[at + 1 :])]
+            before = self.make_parser(ctx).parse_args(list(args[:at]))[0]
+            if before.get("suites"):
+                args = [*args[:at], *(f"--suite-arg={word}" for word in args[at + 1 :])]
         return super().parse_args(ctx, args)
 
 

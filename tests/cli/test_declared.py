@@ -44,6 +44,25 @@ def test_without_options_every_field_has_its_declared_default(
     assert asked() == RunOptions()
 
 
+@pytest.mark.parametrize(
+    ("arguments", "suites", "suite_args"),
+    [
+        (("a.py", "--", "-m", "gpu"), ("a.py",), ("-m", "gpu")),
+        (("--repeats", "2", "--", "a.py", "--html=x"), ("a.py", "--html=x"), ()),
+        (("--repeats", "2", "--"), (), ()),
+        (("a.py", "--"), ("a.py",), ()),
+    ],
+)
+def test_after_two_dashes_come_the_suites_arguments_or_the_suites_if_none_was_named(
+    arguments: tuple[str, ...],
+    suites: tuple[str, ...],
+    suite_args: tuple[str, ...],
+    asked: Callable[..., RunOptions],
+) -> None:
+    options = asked(*arguments)
+    assert (options.suites, options.suite_args) == (suites, suite_args)
+
+
 def test_each_option_reaches_its_field(asked: Callable[..., RunOptions]) -> None:
     options = asked(
         "a.py", "b.py", "--repeats", "7", "--order", "ascending, gate", "--tp", "1,2",
