@@ -169,6 +169,7 @@ def test_a_supervisors_death_takes_all_its_processes_along(
 import sys
 from pathlib import Path, PosixPath
 from harness.attempt.spec import AttemptSpec, SuiteCommands
+from harness.core.limits import Limits
 from harness.attempt.settings import SupervisorSettings
 from harness.attempt.supervise import Supervisor
 spec = {make_spec("leaves_child.py::test_leaves_a_grandchild_and_waits", isolation=isolation)!r}
