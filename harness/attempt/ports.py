@@ -16,6 +16,8 @@ from harness.attempt.spec import AttemptSpec
 
 FIRST, LAST = 20_000, 32_000
 BLOCK = 20
+#: Each attempt's own: what a zygote serves may differ in them.
+VARIABLES = ("HARNESS_PORT", "HARNESS_PORTS")
 
 
 class PortBlock:
@@ -34,7 +36,7 @@ class PortBlock:
         if self.first is None:
             return {}
         last = self.first + BLOCK - 1
-        return {"HARNESS_PORT": str(self.first), "HARNESS_PORTS": f"{self.first}-{last}"}
+        return dict(zip(VARIABLES, (str(self.first), f"{self.first}-{last}"), strict=True))
 
     def close(self) -> None:
         """Give the block back."""

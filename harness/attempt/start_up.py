@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from harness.attempt.launch import SINGLE_THREAD, limit_threads
+from harness.attempt.ports import VARIABLES
 from harness.attempt.settings import SupervisorSettings
 from harness.attempt.spec import AttemptSpec
 
@@ -27,10 +28,11 @@ class StartUp:
 def make_start_up(settings: SupervisorSettings, spec: AttemptSpec) -> StartUp:
     """Return what the zygote of this attempt starts with: what its cell sets, nothing of its own.
 
-    HARNESS_CELL and the like reach the rank after the fork: only suites and the engine read them,
-    and a zygote imports no suite.
+    HARNESS_CELL and the like, ports too, reach the rank after the fork: only suites and the engine
+    read them, and a zygote imports no suite.
     """
-    values = {**settings.environment, **spec.env, **limit_threads(spec)}
+    own = {name: value for name, value in spec.env.items() if name not in VARIABLES}
+    values = {**settings.environment, **own, **limit_threads(spec)}
     if spec.hash_seed is not None:
         values[_HASH_SEED] = spec.hash_seed
     return StartUp(settings.python, tuple(sorted(values.items())))

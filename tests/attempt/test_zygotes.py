@@ -54,8 +54,8 @@ class Runner:
         )
         self._supervisors.append(supervisor)
 
-        def run(suite: str, **env: str) -> AttemptRecord:
-            spec = self._make_spec(suite, cwd=self._folder, env={**LEAN, **env})
+        def run(suite: str, seed: int = 0, **env: str) -> AttemptRecord:
+            spec = self._make_spec(suite, cwd=self._folder, env={**LEAN, **env}, seed=seed)
             return supervisor.run(spec, lambda *_: None)
 
         return run
@@ -92,6 +92,13 @@ def test_an_axis_read_only_at_import_changes_the_result_under_fork(runner: Runne
     assert [failed(record) for record in outcomes] == [False, True, False, True]
     assert all(record.isolation == "fork" for record in outcomes)
     assert len({record.keeper_id for record in outcomes}) == 2
+
+
+def test_attempts_that_differ_in_seed_and_ports_alone_share_a_zygote(runner: Runner) -> None:
+    run = runner.open()
+    records = [run("test_passes.py", seed) for seed in range(MOST_ZYGOTES + 1)]
+    assert [record.isolation for record in records] == ["fork"] * (MOST_ZYGOTES + 1)
+    assert len({record.keeper_id for record in records}) == 1
 
 
 def test_more_environments_than_zygotes_are_spawned_and_say_so(runner: Runner) -> None:
