@@ -48,6 +48,7 @@ ARMS: tuple[Arm, ...] = (
     Arm("short", "env:FAULT_LOAD", "short", "with short requests"),
     Arm("same", "env:FAULT_INPUTS", "same", "with the same inputs again and again"),
     Arm("chain", "spec_topk", "1", "with a chain of drafts instead of a tree"),
+    Arm("pages", "page_size", "1", "with pages of one slot"),
     Arm("one rank", "tp", "1", "on one device"),
     Arm("cold", "caches", "fresh", "with cold compiler caches"),
     Arm("poison", "amplify", "poison", "with free memory poisoned", runs_alone=True),

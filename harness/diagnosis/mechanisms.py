@@ -85,8 +85,9 @@ MECHANISMS: tuple[Mechanism, ...] = (
     ),
     Mechanism(
         "out-of-bounds-write", "a write past a row's end hits what stands beside it in the pool",
-        _join("eager", "order"), _join("pools", "single", "short", "exact", "chain", "same"),
-        _join("order"),
+        _join("eager", "pages", "chain"),
+        _join("order", "two-phase", "pools", "single", "short", "exact", "same"),
+        _join("pages"),
     ),
     Mechanism(
         "freed-input", "graphs read inputs that their owner has freed",

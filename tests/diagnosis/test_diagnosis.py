@@ -21,6 +21,7 @@ OTHERS = frozenset({"device"}) | {arm.name for arm in ARMS} - {"poison", "canary
 #: Arms that do not exist for suites without drafts, with one rank, or without these variables.
 ABSENT = {name: {"chain"} for name in BY_NAME} | {
     "undersized-buffer": set(),
+    "out-of-bounds-write": set(),
     "pool-aliasing": set(),
 }
 

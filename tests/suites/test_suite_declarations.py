@@ -19,6 +19,7 @@ CLASSES = {
     ],
     "suites/test_eagle_infer_a.py": ["TestInferBasic", "TestInferPageSize"],
     "suites/test_graph_capture.py": ["TestGraphCapture", "TestCaptureModes"],
+    "suites/faults/test_a1_wide_scatter.py": ["TestWideScatter"],
     "suites/faults/test_a2_missing_factor.py": ["TestMissingFactor"],
     "suites/faults/test_a4_uninitialised_tail.py": ["TestUninitialisedTail"],
     "suites/faults/test_b1_grown_workspace.py": ["TestGrownWorkspace"],
