@@ -1,14 +1,14 @@
 """A1: a scatter that is wider than its row.
 
-Mechanism (sglang#27360, the fault behind #26532): each draft step has a page table of its own, with a
-row per branch and one column more than the step has locations. Planning scatters the pages of all
-locations that the branch will ever have into it. As long as these lie on few pages nothing is seen.
+Mechanism (sglang#27360, the fault behind #26532): each draft step has a page table of its own,
+with a row per branch and one column more than the step has locations. Planning scatters into it the
+pages of all locations that the branch will ever have. While these lie on few pages nothing is seen.
 A branch that spans more pages writes past its row: into the next branch's, and from the last row
 over what the allocator placed next. With pages of one slot the list is cut to the row first, and
 without branches there is no such table.
 
 What stands next is what the first graph captured keeps for itself, so the capture order picks the
-victim: the graph of the largest batch, or that of the smallest. The write is the same in every order.
+victim: the graph of the largest batch, or of the smallest. The write is the same in all orders.
 """
 
 import contextlib
