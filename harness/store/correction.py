@@ -52,6 +52,8 @@ def correct_counts(
 def correct_outcome(row: sa.Row[*tuple[Any, ...]]) -> TestOutcome:
     """Return a test's outcome with its kind corrected; its attempt's columns follow its own."""
     outcome = TestOutcome._make(row[: len(TestOutcome._fields)])
+    if outcome.kind not in CORRECTABLE:  # nearly all, of the hundred thousands that a run may have
+        return outcome
     return outcome._replace(kind=_correct(outcome._asdict(), dict(row._mapping)))
 
 

@@ -9,6 +9,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from pydantic_core import to_json
+
 from harness.core.records import AttemptRow
 from harness.core.result import Outcome
 from harness.core.statuses import AttemptStatus
@@ -31,7 +33,6 @@ def write(export: RunExport, path: Path) -> None:
     """Write the run as CTRF, one test a line."""
     run = export.report.run
     counts = Counter[str]()
-    encode = json.JSONEncoder(check_circular=False).encode
     with path.open("w", encoding="utf-8") as file:
         file.write('{"reportFormat": "CTRF", ')
         file.write(f'"specVersion": "{SPEC_VERSION}", "generatedBy": "harness", "results": {{\n')
@@ -39,7 +40,7 @@ def write(export: RunExport, path: Path) -> None:
         file.write(f'"tool": {json.dumps(tool)},\n"tests": [')
         for number, test in enumerate(_write_tests(export)):
             counts[test["status"]] += 1
-            file.write((",\n" if number else "\n") + encode(test))
+            file.write((",\n" if number else "\n") + to_json(test).decode())
         file.write(f'],\n"summary": {json.dumps(_summarise(export, counts))},\n')
         about = {"run": run.id, "seed": run.seed, "device": run.device}
         environment: dict[str, Any] = {"extra": about} | ({"commit": run.sha} if run.sha else {})
