@@ -20,7 +20,7 @@ def begin(environ: Mapping[str, str]) -> None:
     """Begin the hook in this process, if HARNESS_HOOK asks for it; a second call does nothing."""
     if environ.get("HARNESS_HOOK") and _NAME not in sys.modules:
         package = type(sys)(_NAME)
-        package.__path__ = [os.path.dirname(os.path.abspath(__file__))]  # noqa: PTH100, PTH120
+        package.__path__ = [os.path.dirname(os.path.abspath(__file__))]  # noqa: PTH100, PTH120 - slow to load
         sys.modules[_NAME] = package
         __import__(f"{_NAME}.main")
         sys.modules[f"{_NAME}.main"].begin(environ)

@@ -15,7 +15,7 @@ _NOT_IN_CELL = ("env:", "tp", "devices")
 _read: set[str] = set()
 
 
-class _WatchedEnviron(type(os.environ)):  # type: ignore[misc]
+class _WatchedEnviron(type(os.environ)):  # type: ignore[misc]  # os._Environ has no public name
     """`os.environ`, remembering who asked for the cell."""
 
     def __getitem__(self, key: str) -> str:

@@ -6,7 +6,7 @@ Together they keep a GPU busy for about half a second. Without a GPU they are sk
 import pytest
 import torch
 
-pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 
 
 @pytest.mark.parametrize("width", [256, 1024, 2048])
