@@ -36,6 +36,11 @@ class Kind(StrEnum):
 #: Position in the precedence, 0 the strongest.
 PRECEDENCE = {kind: rank for rank, kind in enumerate(Kind)}
 
+#: What an error of CUDA's can be called.
+CUDA_KINDS = frozenset(
+    {Kind.ILLEGAL_ACCESS, Kind.DEVICE_ASSERT, Kind.CUDA_ERROR, Kind.OUT_OF_MEMORY}
+)
+
 
 class Phase(StrEnum):
     """Where in an attempt a failure fell."""

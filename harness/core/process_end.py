@@ -10,7 +10,7 @@ from dataclasses import replace
 from harness.core import events as wire
 from harness.core.cause_rules import Strength
 from harness.core.events import Event
-from harness.core.kinds import Exc, Frame, Kind, Phase
+from harness.core.kinds import CUDA_KINDS, Exc, Frame, Kind, Phase, classify_exception
 from harness.core.last_words import AttemptWords, Cause, Words, choose_cause
 from harness.core.result import Ending, Failure
 from harness.core.seen import Seen
@@ -52,7 +52,7 @@ class ProcessEnd:
         what = signal or f"exit {code}"
         where = self._seen.crumbs.get(rank, "") if rank else self._describe_place()
         message = f"rank {rank} ended by {what} {where}".strip() + self._describe_sender(rank, what)
-        kind = Kind.SIGNAL if signal else self._classify_exit(rank)
+        kind = self._classify_signal(rank, signal) if signal else self._classify_exit(rank)
         if signal == "SIGKILL" and self._ending.words.oom_kills:
             kind = Kind.OUT_OF_MEMORY
             message += "; the kernel killed a process for memory while the attempt ran"
@@ -134,6 +134,20 @@ class ProcessEnd:
             frame = stack.own if self._ending.timed_out else stack.frames[0]
         test = (self._seen.current or "").rpartition("::")[2].partition("[")[0]
         return normalise(frame.function) if frame and frame.function != test else None
+
+    def _classify_signal(self, rank: int, signal: str) -> Kind:
+        """Return the kind of a death by a signal.
+
+        C++ aborts a process whose exception nobody caught, as NCCL's watchdog does with an error of
+        CUDA's: the same fault as the exception that Python sees when it notices first.
+        """
+        cause = self._find_cause(rank) if signal == "SIGABRT" else None
+        if cause is None or cause.strength < Strength.DEVICE or not self._ending.scope.graphs:
+            return Kind.SIGNAL
+        if cause.strength is Strength.DEVICE_ASSERTION:
+            return Kind.DEVICE_ASSERT
+        found = classify_exception(Exc((), cause.line), in_setup=False, scope=self._ending.scope)
+        return found if found in CUDA_KINDS else Kind.SIGNAL
 
     def _classify_exit(self, rank: int) -> Kind:
         """Return the kind of a process that left: pytest-timeout leaves one whose test hangs."""

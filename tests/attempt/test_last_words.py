@@ -12,9 +12,10 @@ import pytest
 from harness.attempt.captures import Captures, choose_spans
 from harness.attempt.oom_kills import count_oom_kills
 from harness.attempt.spec import AttemptRecord, AttemptSpec
+from harness.core.cause_rules import Strength
 from harness.core.fold import fold
-from harness.core.kinds import Kind
-from harness.core.last_words import AttemptWords
+from harness.core.kinds import Kind, KindScope
+from harness.core.last_words import AttemptWords, Cause, Words
 from harness.core.result import Ending, Failure
 from harness.driver.attempts import make_ending
 
@@ -65,6 +66,32 @@ def test_the_signature_names_the_cause_of_a_death(fail: Callable[..., Failure], 
 def test_who_sent_a_signal_is_said_if_it_is_known(fail: Callable[..., Failure]) -> None:
     failure = fail("last_words.py::test_is_killed_by_its_parent")
     assert "sent by the process itself in kill_process_tree" in failure.message
+
+
+NCCL = "Process group watchdog thread terminated with exception: CUDA error: "
+
+
+@pytest.mark.parametrize(
+    ("signal", "strength", "line", "kind"),
+    [
+        ("SIGABRT", Strength.DEVICE, NCCL + "device-side assert triggered", Kind.DEVICE_ASSERT),
+        ("SIGABRT", Strength.DEVICE, NCCL + "an illegal memory access", Kind.ILLEGAL_ACCESS),
+        ("SIGABRT", Strength.DEVICE, NCCL + "misaligned address", Kind.CUDA_ERROR),
+        ("SIGABRT", Strength.DEVICE_ASSERTION, "Assertion `i < n` failed.", Kind.DEVICE_ASSERT),
+        ("SIGABRT", Strength.EXCEPTION, "what(): bad rank", Kind.SIGNAL),
+        ("SIGSEGV", Strength.DEVICE, NCCL + "misaligned address", Kind.SIGNAL),
+    ],
+)
+def test_a_process_that_aborts_itself_over_an_error_of_cuda_has_that_errors_kind(
+    signal: str, strength: Strength, line: str, kind: Kind
+) -> None:
+    words = AttemptWords(logs={0: Words(causes=(Cause(strength, line),))})
+    running = [(0, {"event": "test_start", "id": "t.py::test_a"})]
+    failure = fold(running, Ending(exits=((0, None, signal),), words=words)).failure
+    assert failure and failure.kind is kind
+    on_cpu = Ending(exits=((0, None, signal),), words=words, scope=KindScope(graphs=False))
+    failure = fold(running, on_cpu).failure
+    assert failure and failure.kind is Kind.SIGNAL
 
 
 def test_a_kill_for_memory_is_out_of_memory() -> None:
