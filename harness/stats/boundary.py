@@ -121,7 +121,7 @@ def compute_error(design: Design, limit: float) -> float:
         failures = np.add.outer(np.arange(blocks + 1), np.arange(blocks + 1))[crossed]
         counted = np.bincount(failures, mass[crossed], minlength=2 * design.cap + 1)
         weights[blocks] += counted
-    return _find_worst_rate(weights)
+    return find_worst_rate(weights)
 
 
 def compute_error_at(tables: "tuple[Floats, ...]", limit: float, difference: float) -> float:
@@ -134,7 +134,7 @@ def compute_error_at(tables: "tuple[Floats, ...]", limit: float, difference: flo
     found = []
     mass = np.ones((1, 1))
     for blocks in range(1, len(tables)):
-        mass = _add_block(mass, (0.5, 0.5))
+        mass = add_block(mass, (0.5, 0.5))
         arm, reference = np.nonzero((tables[blocks] >= limit) & (mass > 0))
         found.append(np.array([np.full(len(arm), blocks), arm, reference, mass[arm, reference]]))
         mass = np.where(tables[blocks] >= limit, 0.0, mass)
@@ -148,7 +148,7 @@ def compute_error_at(tables: "tuple[Floats, ...]", limit: float, difference: flo
     return float(np.exp(logs).sum(axis=1).max()) if len(weight) else 0.0
 
 
-def _find_worst_rate(weights: "Floats") -> float:
+def find_worst_rate(weights: "Floats") -> float:
     """Return the largest chance over common rates; weights are by blocks and failures."""
     import numpy as np
 
@@ -182,13 +182,14 @@ def _walk(design: Design, limit: float, rates: RatePair) -> Iterator[tuple[int, 
 
     mass = np.ones((1, 1))
     for blocks in range(1, design.cap + 1):
-        mass = _add_block(mass, rates)
+        mass = add_block(mass, rates)
         crossed = tabulate_e(design)[blocks] >= limit
         yield blocks, crossed, mass
         mass = np.where(crossed, 0.0, mass)
 
 
-def _add_block(mass: "Floats", rates: RatePair) -> "Floats":
+def add_block(mass: "Floats", rates: RatePair) -> "Floats":
+    """Return the chance of every state (arm failures, reference failures) one block later."""
     import numpy as np
 
     (p, q), n = rates, len(mass)
@@ -252,7 +253,7 @@ def follow(design: Design, rule: DecisionRule, rates: RatePair) -> Course:
     decided, given_up = np.zeros(design.cap + 1), np.zeros(design.cap + 1)
     mass = np.ones((1, 1))
     for blocks in range(1, design.cap + 1):
-        mass = _add_block(mass, rates)
+        mass = add_block(mass, rates)
         crossed = tabulate_e(design)[blocks] >= rule.threshold
         decided[blocks] = mass[crossed].sum()
         mass = np.where(crossed, 0.0, mass)
