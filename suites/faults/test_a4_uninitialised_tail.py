@@ -1,15 +1,14 @@
 """A4: the tail of a work list that planning never wrote.
 
 Mechanism (FlashInfer#4430, #4794): a graph launches as many blocks as its padded batch has rows,
-and each block takes its query row and its keys' row from a work list. Planning fills the list for
-the requests there are. The blocks beyond read what the list's memory held before: if that names a
-request, its answer is computed again, from another row's keys.
-
-The list stands in the graphs' pool, whose blocks other graphs wrote to before.
+and each block takes its keys' row, and how far on its query row is, from a work list. Planning lays
+the list out in fresh memory, fills it for the requests there are, and copies all of it to where the
+graph reads. The blocks beyond get whatever that memory held before: zeros, which do no harm, or the
+end of an earlier list that was laid out for another size. Then the answer of a request is computed
+again, from another row's keys.
 """
 
 import contextlib
-from collections.abc import Callable
 
 import torch
 from faults.case import FaultCase
@@ -27,40 +26,40 @@ truth = dict(
     mechanism="uninitialised-read",
     amplifier="poison",
 )
-axes = dict(cuda_graph_bs=["1:2:4", "1:2:3:4"], FAULT_INPUTS=["drawn", "same"])
+axes = dict(cuda_graph_bs=["1:2:4", "1:2:3:4"], order=["ascending", "descending"])
 
 
-class ListedTorchNative(PlannedTorchNative):
-    """Attention whose blocks take their query's row and their keys' row from a work list."""
+class ListedPages(PlannedPages):
+    """Pages with a work list: per block its keys' row, and how far on its query row is."""
 
-    moment = Moment.EAGER
-
-    def __init__(self, make_pages: Callable[[AttentionShape], PlannedPages]) -> None:
-        super().__init__(make_pages)
-        self._lists: dict[int, Tensor] = {}
+    def __init__(self, shape: AttentionShape, memory: DeviceMemory) -> None:
+        super().__init__(shape, memory)
+        self.moment = Moment.EAGER
+        self.list = self.allocate(2 * shape.max_bs)
 
     def plan(self, step: Step) -> None:
         """List the rows that there are; the fault: nothing is written for the blocks beyond."""
         super().plan(step)
         self.moment = step.moment
-        if step.moment is Moment.REPLAY:
-            listed = self._lists[step.bs]
-            listed[:, : step.rows] = torch.arange(step.rows, device=listed.device)
+        laid_out = self.allocate(2 * step.bs)
+        rows = step.rows if step.moment is Moment.REPLAY else step.bs
+        laid_out[:rows] = 0
+        laid_out[step.bs :][:rows] = torch.arange(rows, device=laid_out.device)
+        self.list[: 2 * step.bs] = laid_out
 
-    def bind(self, positions: Tensor) -> None:
-        """In capture, take the list's memory from the graphs' pool.
 
-        First of all: in a block that the same graph used before, its replay would spoil the plan.
-        """
-        if self.planned.is_planned and self.moment is Moment.CAPTURE:
-            self._lists[len(positions)] = positions.new_empty(2, len(positions))
-        super().bind(positions)
+class ListedTorchNative(PlannedTorchNative):
+    """Attention whose blocks take their query's row and their keys' row from a work list."""
+
+    planned: ListedPages
 
     def _attend(self, query: Tensor, keys: Tensor, values: Tensor) -> Tensor:
-        if not self.planned.is_planned or self.moment is not Moment.CAPTURE:
+        if not self.planned.is_planned or self.planned.moment is Moment.EAGER:
             return super()._attend(query, keys, values)
         bs, mask = len(query), self._mask
-        queries, sources = self._lists[bs].clamp(0, bs - 1).unbind()
+        # Loads are guarded, as a kernel's are: no row leads out of the batch.
+        distances, sources = self.planned.list[: 2 * bs].view(2, bs).remainder(bs).unbind()
+        queries = (sources + distances).remainder(bs)
         self._mask = mask.index_select(0, sources)
         answers = super()._attend(
             *(
@@ -74,7 +73,7 @@ class ListedTorchNative(PlannedTorchNative):
 
 def make_attention(memory: DeviceMemory) -> PlannedTorchNative:
     """Make the faulty attention."""
-    return ListedTorchNative(lambda shape: PlannedPages(shape, memory))
+    return ListedTorchNative(lambda shape: ListedPages(shape, memory))
 
 
 class TestUninitialisedTail(FaultCase):
