@@ -26,7 +26,7 @@ ALLOWED: dict[str, set[str]] = {
     "engine": {"core", "rank.wire"},
     "cluster": {"attempt", "core"},
     "analysis": {"stats", "core"},
-    "diagnosis": {"core"},
+    "diagnosis": {"stats", "core"},
     "report": {"analysis", "stats", "core"},
     "driver": {
         *(

@@ -16,19 +16,22 @@ def calibrate(
         bool, typer.Option("--quick", help="Detection and kind alone, 20 clean attempts.")
     ] = False,
     only: Annotated[
-        str | None, typer.Option(metavar="FAULT", help="One known fault, such as B3.")
-    ] = None,
+        str, typer.Option(metavar="A1,B3", help="These known faults alone; clean: the control.")
+    ] = "",
     json: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Also write the scoreboard as JSON.")
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     slots: Annotated[int | None, typer.Option(help="CPU slots (default: the cores).")] = None,
+    tp: Annotated[int, typer.Option(help="Ranks of an attempt, for faults that vary none.")] = 1,
     store: StoreOption = None,
 ) -> None:
     """Run known faults and a clean control, and say what was found of what is true."""
+    from harness.driver.calibrating import Calibration
     from harness.driver.commands import calibrate as command
 
-    wanted = command.Calibration(quick, only, json, device, slots)
+    names = tuple(name.strip() for name in only.split(",") if name.strip())
+    wanted = Calibration(quick, names, json, device, slots, tp)
     raise typer.Exit(command.calibrate(wanted, store))
 
 

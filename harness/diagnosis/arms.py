@@ -2,18 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import StrEnum
-from math import comb
-
-
-class Finding(StrEnum):
-    """What an arm's failures are beside those of the unchanged cell."""
-
-    PASSES = "passes"
-    FAILS = "fails alike"
-    RISES = "fails more often"
-    UNDECIDED = "cannot say"
-    NOT_DONE = "not done"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,39 +49,3 @@ NOT_DONE: Mapping[str, str] = {
     "draft or target graph off": "the engine has no option that switches off one role's graphs",
     "memcheck": "attempts are not started under compute-sanitizer; run it by hand",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Tally:
-    """Failed and valid attempts of one arm."""
-
-    failed: int = 0
-    valid: int = 0
-
-
-#: Chance of a wrong finding that one look may have.
-LEVEL = 0.02
-
-
-def judge_arm(base: Tally, arm: Tally) -> Finding:
-    """Return what an arm shows beside the unchanged cell, by Fisher's exact test, one-sided.
-
-    An arm passes if it never failed and that would seldom happen at the unchanged cell's rate; it
-    fails alike if it failed and no lower rate is shown.
-    """
-    if arm.failed and compute_tail(arm, base) <= LEVEL:
-        return Finding.RISES
-    lower = compute_tail(base, arm) <= LEVEL
-    if lower:
-        return Finding.PASSES
-    return Finding.FAILS if arm.failed else Finding.UNDECIDED
-
-
-def compute_tail(more: Tally, less: Tally) -> float:
-    """Return the chance that `more` has as many failures or more, if both have one rate."""
-    failed, valid = more.failed + less.failed, more.valid + less.valid
-    most = min(failed, more.valid)
-    ways = sum(
-        comb(more.valid, k) * comb(less.valid, failed - k) for k in range(more.failed, most + 1)
-    )
-    return ways / comb(valid, failed) if valid else 1.0

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from harness.diagnosis.arms import Finding
+from harness.diagnosis.findings import Finding
 
 _MEMORY = frozenset({"out-of-memory"})
 _WAITING = frozenset({"hang", "collective-timeout"})

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from rich.console import Console
 from rich.table import Table
 
-from harness.diagnosis.arms import Finding, Tally
+from harness.diagnosis.findings import Finding, Tally
 from harness.diagnosis.mechanisms import BY_NAME
-from harness.driver.trials import UNCHANGED, Outcome, Trial
+from harness.driver.trials import ALONE, UNCHANGED, Outcome, Trial
 from harness.stats.intervals import compute_clopper_pearson
 
 
@@ -52,7 +52,7 @@ def _describe_rate(tally: Tally) -> tuple[str, str]:
 
 
 def _say_finding(trial: Trial) -> str:
-    return "" if trial.name == UNCHANGED else trial.finding.value
+    return "" if trial.name in (UNCHANGED, ALONE) else trial.finding.value
 
 
 def _list(kinds: Mapping[str, int]) -> str:

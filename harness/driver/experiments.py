@@ -1,15 +1,16 @@
 """Runs that answer a question of their own: several plans over one pool, each stopped when told."""
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 from harness.analysis.build_report import report_run
 from harness.analysis.report_model import Report
 from harness.cluster.interface import DevicePool
 from harness.core.plan import Plan
 from harness.core.records import AttemptRow
-from harness.core.statuses import RunStatus
+from harness.core.statuses import AttemptStatus, RunStatus
 from harness.driver.commands.run import RunRequest, make_record, make_request
 from harness.driver.context import RunContext
 from harness.driver.execution import Session
@@ -25,26 +26,69 @@ from harness.driver.state import locate_store
 from harness.driver.stopping import Ended, Stopping
 from harness.store.open import open_store
 
-#: Says after each attempt whether those that ended answer the question.
-Enough = Callable[[Collection[Ended]], bool]
+
+class Watch(Protocol):
+    """Looks at attempts as they end, and says of which cells there are enough."""
+
+    def add(self, attempt: Ended, /) -> None:
+        """Take an attempt that ended."""
+
+    def is_enough(self, cell: str, /) -> bool:
+        """Return whether no further attempt of the cell is needed."""
+
+    def must_wait(self, in_flight: Collection[Ended], /) -> bool:
+        """Return whether what is running has to end before anything else begins."""
 
 
-class StopWhen(Stopping):
-    """Stops a run once a predicate holds for what has ended."""
+class Everything:
+    """The watch of a run that is made whole."""
 
-    def __init__(self, plan: Plan, enough: Enough) -> None:
+    def add(self, _: Ended, /) -> None:
+        """Take an attempt: nothing follows."""
+
+    def is_enough(self, _: str, /) -> bool:
+        """Return False: every attempt is made."""
+        return False
+
+    def must_wait(self, _: Collection[Ended], /) -> bool:
+        """Return False: any order will do."""
+        return False
+
+
+class UntilFailure(Everything):
+    """The watch of a run that asks only whether anything fails."""
+
+    def __init__(self) -> None:
+        self._failed = False
+
+    def add(self, attempt: Ended, /) -> None:
+        """Note whether it failed."""
+        self._failed |= attempt.status is AttemptStatus.FAILED
+
+    def is_enough(self, _: str, /) -> bool:
+        """Return whether anything failed."""
+        return self._failed
+
+
+class WatchedStopping(Stopping):
+    """Lets a watch decide which attempts are needless."""
+
+    def __init__(self, plan: Plan, watch: Watch) -> None:
         super().__init__(plan, [])
-        self._enough = enough
-        self._all: list[Ended] = []
+        self._watch = watch
 
     def add(self, attempt: Ended) -> None:
-        """Remember an attempt."""
+        """Hand an attempt on."""
         super().add(attempt)
-        self._all.append(attempt)
+        self._watch.add(attempt)
 
-    def is_settled(self) -> bool:
-        """Return what the predicate says."""
-        return self._enough(self._all)
+    def is_needless(self, suite: str, cell: str) -> bool:
+        """Return what the watch says of the cell."""
+        return super().is_needless(suite, cell) or self._watch.is_enough(cell)
+
+    def holds_leases(self, in_flight: Iterable[Ended]) -> bool:
+        """Return whether the watch wants what is running to end first."""
+        return self._watch.must_wait(list(in_flight))
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +96,7 @@ class Measured:
     """One run that has ended."""
 
     run_id: str
+    options: RunOptions
     rows: Sequence[AttemptRow]
     report: Report
 
@@ -59,11 +104,11 @@ class Measured:
 class Experiment:
     """One stored run whose queue is worked off in rounds."""
 
-    def __init__(self, context: RunContext, pool: DevicePool, session: Session) -> None:
+    def __init__(self, context: RunContext, pool: DevicePool, session: Session, label: str) -> None:
         self._context = context
         self._pool = pool
         self._session = session
-        self._progress = Progress(0, 0, False)
+        self._progress = Progress(None, 0, False, label)
         self._ledger = Ledger(session.store, context.record, context.folder, self._progress.say)
         self.end = RunEnd(RunStatus.COMPLETE)
 
@@ -72,9 +117,9 @@ class Experiment:
         """Every attempt of the plan."""
         return list_planned(self._context.plan)
 
-    def work_off(self, queue: Sequence[QueuedAttempt], enough: Enough = lambda _: False) -> None:
+    def work_off(self, queue: Sequence[QueuedAttempt], watch: Watch) -> None:
         """Make attempts. Raise KeyboardInterrupt if the run was interrupted."""
-        stopping = StopWhen(self._context.plan, enough)
+        stopping = WatchedStopping(self._context.plan, watch)
         interruption = self._session.interruption
         parts = LoopParts(self._pool, self._ledger, self._progress, stopping, interruption)
         self.end = RunLoop(self._context, parts).execute(queue)
@@ -91,7 +136,7 @@ class Experiment:
         store, run_id = self._session.store, self._context.run_id
         rows = store.attempts(run_id)
         judged = report_run(store.run(run_id), rows, store.test_counts(run_id))
-        return Measured(run_id, rows, judged.report)
+        return Measured(run_id, self._context.options, rows, judged.report)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +148,9 @@ class Laboratory:
     slots: int | None
 
     @contextmanager
-    def begin(self, options: RunOptions, plan: Plan | None = None) -> Iterator[Experiment]:
+    def begin(
+        self, options: RunOptions, plan: Plan | None = None, label: str = "attempts"
+    ) -> Iterator[Experiment]:
         """Store a run of these options, or of a plan made for them, and yield its experiment."""
         request = make_request(replace(options, slots=self.slots), ())
         plan = plan or request.make_plan(self.pool.largest_gang())
@@ -111,16 +158,18 @@ class Laboratory:
         context = RunContext(record, plan, request.options, request.isolation)
         with own_run(record, context.folder):
             self.session.store.add_run(record)
-            experiment = Experiment(context, self.pool, self.session)
+            experiment = Experiment(context, self.pool, self.session, label)
             try:
                 yield experiment
             finally:
                 experiment.close()
 
-    def run(self, options: RunOptions, enough: Enough = lambda _: False) -> Measured:
+    def run(
+        self, options: RunOptions, watch: Watch | None = None, label: str = "attempts"
+    ) -> Measured:
         """Make a whole run, or as much of it as is enough."""
-        with self.begin(options) as experiment:
-            experiment.work_off(experiment.queue, enough)
+        with self.begin(options, label=label) as experiment:
+            experiment.work_off(experiment.queue, watch or Everything())
         return experiment.measure()
 
 

@@ -65,14 +65,19 @@ class _Lines:
 class Progress:
     """Draws the overall bar and, when verbose, rank 0's capture progress from its events."""
 
-    def __init__(self, total: int, done: int, verbose: bool) -> None:
+    def __init__(
+        self, total: int | None, done: int, verbose: bool, label: str = "attempts"
+    ) -> None:
+        """`total`: None if it is open; then the bar goes away when it is closed."""
         self._kinds: Counter[str] = Counter()
         self._verbose = verbose
         self._drawn = sys.stderr.isatty()
         self._bar = tqdm(
             total=total,
             initial=done,
-            desc="attempts",
+            desc=label,
+            leave=total is not None,
+            delay=LOG_EVERY_S if total is None and not self._drawn else 0,
             unit="attempt",
             file=sys.stderr if self._drawn else _Lines(sys.stderr),
             dynamic_ncols=self._drawn,

@@ -11,12 +11,19 @@ from harness.core.engine_arguments import ARGUMENTS
 from harness.core.errors import HarnessError
 from harness.core.plan import PlannedCell
 from harness.core.suite import parse_suite, read_declarations, uses_engine
-from harness.diagnosis.arms import ARMS, NOT_DONE, Arm, Finding, Tally
+from harness.diagnosis.arms import ARMS, NOT_DONE, Arm
+from harness.diagnosis.findings import Finding, Tally
 from harness.diagnosis.mechanisms import Diagnosis
 from harness.driver.options import RunOptions
 
 #: The plan's name for the failing cell itself.
 UNCHANGED = "unchanged"
+
+#: The failing cell once more, with nothing beside it: what arms that run alone are compared with.
+ALONE = "unchanged, alone"
+
+#: The arm that needs no attempts of its own.
+DEVICE = "device"
 
 #: Defaults of what a failing cell need not name.
 _PRESENT: Mapping[str, str] = {
@@ -44,9 +51,17 @@ class Trial:
     planned: PlannedCell | None
     why_not: str = ""
     runs_alone: bool = False
+    may_rise: bool = False
+    undoes: bool = False
+    """Whether it takes back what the failing cell has: an amplifier's finding is then mirrored."""
     tally: Tally = field(default_factory=Tally)
     kinds: dict[str, int] = field(default_factory=dict)
     finding: Finding = Finding.NOT_DONE
+
+    @property
+    def key(self) -> str:
+        """Its cell's key; empty if it is not made."""
+        return self.planned.cell.key if self.planned else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +72,11 @@ class Outcome:
     failing: FailingCell
     trials: tuple[Trial, ...]
     diagnosis: Diagnosis
+
+    @property
+    def own_trials(self) -> list[Trial]:
+        """The trials that attempts were made for; devices are compared on what others made."""
+        return [one for one in self.trials if one.planned and one.name != DEVICE]
 
     def as_dict(self) -> dict[str, object]:
         """Return the JSON object."""
@@ -96,6 +116,8 @@ def plan_trials(failing: FailingCell) -> list[Trial]:
     present = {**_PRESENT, **args, **failing.cell.as_dict()}
     for arm in ARMS:
         trials.append(_plan_trial(arm, failing, present, pinned, source))
+    if any(one.runs_alone for one in trials):
+        trials.insert(1, Trial(ALONE, "as it failed, with nothing beside it", unchanged))
     trials += [Trial(name, "", None, why) for name, why in NOT_DONE.items()]
     return trials
 
@@ -107,18 +129,35 @@ def _plan_trial(
     pinned: tuple[str, ...],
     source: str,
 ) -> Trial:
-    now = str(present.get(arm.axis, ""))
+    now, amplifies = str(present.get(arm.axis, "")), arm.axis == AMPLIFY_AXIS
     value = arm.choose_value(now)
+    undoes = amplifies and now == value
+    value = PLAIN if undoes else value
     why = _explain_absence(arm, failing, present, source)
     if arm.axis in pinned:
         why = f"the suite pins {arm.axis}"
     if not why and now == value:
         why = f"the failing cell has {arm.axis} {value} already"
+    if amplifies and now not in (PLAIN, arm.value):
+        why = f"the failing cell is amplified already, by {now}"
     if why:
         return Trial(arm.name, arm.asks, None, why)
     axes = {**failing.cell.as_dict(), arm.axis: parse_value(value)}
-    cell = Cell(tuple(axes.items()))
-    return Trial(arm.name, arm.asks, PlannedCell(failing.suite, cell), runs_alone=arm.runs_alone)
+    planned = PlannedCell(failing.suite, Cell(tuple(axes.items())))
+    asks = f"without what amplifies it: {arm.value}" if undoes else arm.asks
+    alone = arm.runs_alone and _has_company(failing)
+    return Trial(arm.name, asks, planned, "", alone, amplifies, undoes)
+
+
+def _has_company(failing: FailingCell) -> bool:
+    """Whether attempts share what timing depends on.
+
+    A GPU has one attempt at a time unless told otherwise; recorded graphs replay one call after the
+    other in one thread.
+    """
+    if failing.device == "cuda":
+        return failing.options.per_gpu > 1
+    return not uses_engine(failing.suite, Path.cwd())
 
 
 def _explain_absence(

@@ -25,7 +25,7 @@ truth = dict(
     amplifier="jitter",
 )
 axes = dict(tp=[2, 1])
-options = dict(timeout_s=10)
+options = dict(timeout_s=8)
 
 #: Bytes of the buffer. The command that prefills three prompts of one length is longer.
 BUFFER = 110

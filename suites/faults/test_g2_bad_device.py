@@ -25,6 +25,7 @@ truth = dict(
     amplifier="",
 )
 axes = dict(order=["ascending", "descending"])
+options = dict(slots=2, marks_device="FAULT_BAD_DEVICE")
 
 #: The slot of the pool whose keys stand in the bad part of the memory.
 STUCK = 30

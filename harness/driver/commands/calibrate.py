@@ -1,203 +1,167 @@
 """`harness calibrate`: known faults and a clean control through the ordinary pipeline."""
 
 import json
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+import os
+import platform
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 
 from harness.core.errors import UsageError
 from harness.core.exits import ExitCode
-from harness.core.kinds import Kind
-from harness.core.records import AttemptRow
-from harness.core.statuses import VALID, AttemptStatus
-from harness.diagnosis.scoreboard import Score, Scoreboard, count_right
+from harness.core.statuses import VALID
+from harness.diagnosis.scoreboard import Score, Scoreboard
 from harness.diagnosis.truth import Truth, read_truth
-from harness.driver.commands.diagnose import choose_failing, examine
-from harness.driver.experiments import Laboratory, Measured, open_laboratory
+from harness.driver import scoreboard_lines as lines
+from harness.driver.calibrating import Calibration, score_fault
+from harness.driver.examining import count_failures
+from harness.driver.experiments import Laboratory, open_laboratory
 from harness.driver.options import RunOptions
 from harness.driver.spelling import spell_suite
-from harness.driver.stopping import Ended
 
 FOLDER = Path("suites/faults")
 CONTROL = FOLDER / "test_clean_control.py"
 
-#: Attempts of `--quick` per fault at most, and of the clean control.
-QUICK_ATTEMPTS, QUICK_CLEAN = 16, 20
+#: The name of the clean control in `--only`.
+CLEAN = "clean"
 
-#: Attempts per cell of a whole calibration, and of the clean control.
-FULL_ATTEMPTS, FULL_CLEAN = 10, 200
-
-#: Attempts of a fault that hangs cost its whole timeout.
-HANGING_ATTEMPTS = 5
+#: Attempts of the clean control, quick and whole.
+QUICK_CLEAN, FULL_CLEAN = 20, 200
 
 
-@dataclass(frozen=True, slots=True)
-class Calibration:
-    """What is asked for."""
+@dataclass(slots=True)
+class _Course:
+    """A calibration that goes on: what is asked, and what is known so far."""
 
-    quick: bool
-    only: str | None = None
-    json: Path | None = None
-    device: str = "auto"
-    slots: int | None = None
+    wanted: Calibration
+    truths: list[Truth]
+    console: Console
+    began: float = field(default_factory=time.monotonic)
+    scores: list[Score] = field(default_factory=list)
+    clean: tuple[int, int] = (0, 0)
+    machine: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def clean_wanted(self) -> int:
+        """Attempts of the clean control."""
+        asked = not self.wanted.only or CLEAN in self.wanted.only
+        return (QUICK_CLEAN if self.wanted.quick else FULL_CLEAN) * asked
+
+    def make_board(self) -> Scoreboard:
+        """Return the scoreboard as it is now, and write it out."""
+        self.machine["seconds"] = round(time.monotonic() - self.began, 1)
+        scores = tuple(sorted(self.scores, key=lambda one: one.truth.fault))
+        board = Scoreboard(scores, *self.clean, self.clean_wanted, self.machine)
+        if self.wanted.json is not None:
+            text = json.dumps(board.as_dict(), indent=1)
+            self.wanted.json.write_text(text + "\n", encoding="utf-8")
+        return board
 
 
 def calibrate(wanted: Calibration, location: str | None) -> int:
     """Run every known fault and the clean control. Return the exit code.
 
     0: every fault was detected, of the right kind, and the control never failed; 1: not so.
+    The JSON file is written anew after each fault, so that an interrupted calibration leaves what
+    it found.
     """
-    truths = find_truths(wanted.only)
-    options = RunOptions(suites=(str(CONTROL),), device=wanted.device, slots=wanted.slots)
-    scores: list[Score] = []
-    console = Console()
-    with open_laboratory(options, location) as laboratory:
-        for truth in truths:
-            scores.append(_score(truth, laboratory, wanted))
-            console.print(_tell_progress(scores[-1]), soft_wrap=True, highlight=False)
-        alarms, clean = _run_control(laboratory, wanted)
-    board = Scoreboard(tuple(scores), alarms, clean)
-    if wanted.json is not None:
-        wanted.json.write_text(json.dumps(board.as_dict(), indent=1) + "\n", encoding="utf-8")
-    _print_board(console, board)
+    course = _Course(wanted, find_truths(wanted.only), Console())
+    course.machine = describe_machine(wanted)
+    lines.print_start(course.console, wanted, len(course.truths), course.clean_wanted)
+    for slots, truths in group_by_slots(course.truths, wanted):
+        options = RunOptions(suites=(str(CONTROL),), device=wanted.device, slots=slots, tp=("1",))
+        with open_laboratory(options, location) as laboratory:
+            _run_group(course, truths, laboratory, is_first=slots == wanted.slots)
+    board = course.make_board()
+    lines.print_board(course.console, board)
     return ExitCode.OK if board.is_good else ExitCode.FAILURES
 
 
-def find_truths(only: str | None) -> list[Truth]:
-    """Return the known faults, by name. Raise UsageError if there are none such."""
-    found = [read_truth(path) for path in sorted(FOLDER.glob("test_*.py"))]
-    truths = [one for one in found if one and (only is None or one.fault == only)]
-    if not truths:
-        raise UsageError(
-            f"no known fault {only or ''} in {FOLDER}: run this in a checkout of the project"
-        )
-    return truths
+def _run_group(
+    course: _Course, truths: Sequence[Truth], laboratory: Laboratory, *, is_first: bool
+) -> None:
+    """Run what one pool of devices serves."""
+    if is_first:
+        course.machine["devices"] = len(laboratory.pool.members)
+        if course.clean_wanted:
+            course.clean = _run_control(laboratory, course)
+            lines.print_clean(course.console, *course.clean)
+    for truth in truths:
+        course.scores.append(score_fault(truth, laboratory, course.wanted))
+        left = len(course.truths) - len(course.scores)
+        spent = time.monotonic() - course.began
+        lines.print_score(course.console, course.scores[-1], spent, left)
+        course.make_board()
 
 
-def make_options(truth: Truth, wanted: Calibration) -> RunOptions:
-    """Return the run that shows a fault: the failing cell alone if quick, else all its cells."""
-    axes = {"order": ("ascending",), "tp": ("1",), **truth.axes}
-    axes = {name: values[:1] if wanted.quick else values for name, values in axes.items()}
-    repeats = QUICK_ATTEMPTS if wanted.quick else FULL_ATTEMPTS
-    hangs = truth.kind == Kind.HANG
-    return RunOptions(
-        suites=(spell_suite(truth.suite),),
-        repeats=min(repeats, HANGING_ATTEMPTS) if hangs else repeats,
-        device=wanted.device,
-        slots=wanted.slots,
-        timeout_s=float(truth.options.get("timeout_s", 60.0)),
-        **split_axes(axes),
-    )
+def find_truths(only: Sequence[str]) -> list[Truth]:
+    """Return the known faults, by name. Raise UsageError for a name that none has."""
+    found = [one for path in sorted(FOLDER.glob("test_*.py")) if (one := read_truth(path))]
+    known = {one.fault for one in found}
+    if not known:
+        raise UsageError(f"no known fault in {FOLDER}: run this in a checkout of the project")
+    unknown = [name for name in only if name not in known and name != CLEAN]
+    if unknown:
+        names = ", ".join(sorted(known))
+        raise UsageError(f"--only {unknown[0]!r}: choose from {names}, {CLEAN}")
+    return [one for one in found if not only or one.fault in only]
 
 
-def split_axes(axes: Mapping[str, Sequence[str]]) -> dict[str, Any]:
-    """Return axes as the options that name them: variables are in capitals."""
-    named = {n: tuple(v) for n, v in axes.items() if n in ("order", "tp", "caches", "backend")}
-    rest = {n: ",".join(values) for n, values in axes.items() if n not in named}
+def group_by_slots(
+    truths: Sequence[Truth], wanted: Calibration
+) -> Iterator[tuple[int | None, list[Truth]]]:
+    """Yield how many CPU slots a pool has, and the faults that it serves; the widest pool first.
+
+    A fault may limit the slots: one bad slot of twenty would be met by few attempts.
+    """
+    slots = wanted.slots or os.cpu_count() or 1
+    narrow = [] if wanted.device == "cuda" else [t for t in truths if _limit(t) < slots]
+    wide = [one for one in truths if one not in narrow]
+    if wide or not wanted.only or CLEAN in wanted.only:
+        yield wanted.slots, wide
+    for limit in sorted({_limit(one) for one in narrow}):
+        yield limit, [one for one in narrow if _limit(one) == limit]
+
+
+def _limit(truth: Truth) -> int:
+    return int(truth.options.get("slots", 1 << 20))
+
+
+def describe_machine(wanted: Calibration) -> dict[str, Any]:
+    """Return where and when, for the JSON."""
     return {
-        **named,
-        "axis": tuple(f"{n}={text}" for n, text in rest.items() if not n.isupper()),
-        "env": tuple(f"{n}={text}" for n, text in rest.items() if n.isupper()),
+        "quick": wanted.quick,
+        "device": wanted.device,
+        "tp": wanted.tp,
+        "cores": os.cpu_count(),
+        "processor": _read_processor(),
+        "began": datetime.now(UTC).isoformat(timespec="seconds"),
     }
 
 
-def has_failure(ended: Collection[Ended]) -> bool:
-    """Return whether any attempt failed."""
-    return any(one.status is AttemptStatus.FAILED for one in ended)
+def _read_processor() -> str:
+    """Return the processor's name as Linux tells it."""
+    try:
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return platform.processor()
+    named = [line.partition(":")[2].strip() for line in text.splitlines() if "model name" in line]
+    return named[0] if named else platform.processor()
 
 
-def _score(truth: Truth, laboratory: Laboratory, wanted: Calibration) -> Score:
-    options = make_options(truth, wanted)
-    if wanted.quick:
-        return make_score(truth, laboratory.run(options, has_failure))
-    measured = laboratory.run(options)
-    attribution = measured.report.attribution
-    score = make_score(truth, measured, attribution.named if attribution else ())
-    return _add_mechanism(score, measured, options, laboratory)
-
-
-def _add_mechanism(
-    score: Score, measured: Measured, options: RunOptions, laboratory: Laboratory
-) -> Score:
-    """Diagnose the cell in which most attempts failed."""
-    failed = [row for row in measured.rows if row.status is AttemptStatus.FAILED]
-    if not failed:
-        return score
-    device = measured.report.run.device
-    outcome = examine(choose_failing(options, device, failed), laboratory)
-    made = sum(trial.tally.valid for trial in outcome.trials if trial.name != "device")
-    told = outcome.diagnosis
-    return replace(
-        score, attempts=score.attempts + made, mechanism=told.named, fitting=told.fitting
-    )
-
-
-def make_score(truth: Truth, measured: Measured, factors: tuple[str, ...] | None = None) -> Score:
-    """Return what a run found of a fault."""
-    rows = [row for row in measured.rows if row.status in VALID]
-    failed = [row for row in rows if row.status is AttemptStatus.FAILED]
-    return Score(truth, count_kinds(failed), len(rows), _count_to_failure(rows), factors)
-
-
-def count_kinds(failed: Sequence[AttemptRow]) -> dict[str, int]:
-    """Return how often each kind was seen."""
-    kinds = [str(row.kind) for row in failed]
-    return {kind: kinds.count(kind) for kind in sorted(set(kinds))}
-
-
-def _count_to_failure(rows: Sequence[AttemptRow]) -> int:
-    for count, row in enumerate(rows, start=1):
-        if row.status is AttemptStatus.FAILED:
-            return count
-    return 0
-
-
-def _run_control(laboratory: Laboratory, wanted: Calibration) -> tuple[int, int]:
+def _run_control(laboratory: Laboratory, course: _Course) -> tuple[int, int]:
     """Return the clean control's failures, and its valid attempts."""
-    attempts = QUICK_CLEAN if wanted.quick else FULL_CLEAN
+    wanted = course.wanted
     options = RunOptions(
-        suites=(spell_suite(str(CONTROL)),), repeats=attempts // 2, device=wanted.device,
-        slots=wanted.slots, order=("ascending", "descending"), tp=("1",),
-        backend=("torch_native",), timeout_s=60.0,
+        suites=(spell_suite(str(CONTROL)),), repeats=course.clean_wanted // 2,
+        device=wanted.device, slots=wanted.slots, order=("ascending", "descending"),
+        tp=(str(wanted.tp),), backend=("torch_native",), timeout_s=60.0,
     )  # fmt: skip
-    rows = [row for row in laboratory.run(options).rows if row.status in VALID]
-    return sum(row.status is AttemptStatus.FAILED for row in rows), len(rows)
-
-
-def _tell_progress(score: Score) -> str:
-    kinds = ", ".join(f"{kind} {n}" for kind, n in score.kinds.items()) or "no failure"
-    return f"{score.truth.fault}: {kinds}, {score.attempts} attempts"
-
-
-def _print_board(console: Console, board: Scoreboard) -> None:
-    table = Table("fault", "detected", "kind", "follows", "class", "attempts", box=None)
-    for one in board.scores:
-        table.add_row(
-            one.truth.fault,
-            f"after {one.first_failure}" if one.is_detected else "no",
-            _show(one.is_kind_right, ", ".join(one.kinds)),
-            _show(one.is_factor_right, ", ".join(one.factors or ()) or "nothing"),
-            _show(one.is_mechanism_right, one.mechanism or "none"),
-            str(one.attempts),
-        )
-    console.print(table)
-    columns: dict[str, list[bool | None]] = {
-        "detected": [one.is_detected for one in board.scores],
-        "kind right": [one.is_kind_right for one in board.scores],
-        "factor right": [one.is_factor_right for one in board.scores],
-        "class right": [one.is_mechanism_right for one in board.scores],
-    }
-    told = ", ".join(f"{name} {count_right(answers)}" for name, answers in columns.items())
-    console.print(told, highlight=False)
-    clean = f"{board.false_alarms}/{board.clean_attempts}"
-    console.print(f"false alarms on the clean control: {clean}", highlight=False)
-
-
-def _show(right: bool | None, text: str) -> str:
-    if right is None:
-        return "-"
-    return text if right else f"{text} (wrong)"
+    rows = [row for row in laboratory.run(options, label=CLEAN).rows if row.status in VALID]
+    tally, _ = count_failures(rows)
+    return tally.failed, tally.valid
