@@ -24,6 +24,7 @@ def calibrate(
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     slots: Annotated[int | None, typer.Option(help="CPU slots (default: the cores).")] = None,
     tp: Annotated[int, typer.Option(help="Ranks of an attempt, for faults that vary none.")] = 1,
+    per_gpu: Annotated[int, typer.Option(help="Attempts side by side on one GPU.")] = 1,
     store: StoreOption = None,
 ) -> None:
     """Run known faults and a clean control, and say what was found of what is true."""
@@ -31,7 +32,7 @@ def calibrate(
     from harness.driver.commands import calibrate as command
 
     names = tuple(name.strip() for name in only.split(",") if name.strip())
-    wanted = Calibration(quick, names, json, device, slots, tp)
+    wanted = Calibration(quick, names, json, device, slots, tp, per_gpu)
     raise typer.Exit(command.calibrate(wanted, store))
 
 

@@ -45,6 +45,7 @@ class Calibration:
     device: str = "auto"
     slots: int | None = None
     tp: int = 1
+    per_gpu: int = 1
 
 
 def score_fault(truth: Truth, laboratory: Laboratory, wanted: Calibration) -> Score:
@@ -106,7 +107,8 @@ def _amplify(
     rate = compute_highest_rate(plain[-1].rows)
     for name in AMPLIFIERS:
         one = _run(truth, laboratory, wanted, list_stages(truth, wanted)[0], name)
-        if compute_highest_rate(one.rows) >= max(2 * rate, RARE):
+        found = has_answer(one, wanted) if wanted.quick else False
+        if found or compute_highest_rate(one.rows) >= max(2 * rate, RARE):
             return [*plain, one], name
         plain = [one, *plain]
     return plain, ""
@@ -161,6 +163,7 @@ def make_options(
         repeats=repeats,
         device=wanted.device,
         slots=wanted.slots,
+        per_gpu=wanted.per_gpu,
         timeout_s=float(truth.options.get("timeout_s", 60.0)),
         **split_axes(axes),
     )

@@ -26,13 +26,14 @@ truth = dict(
 )
 axes = dict(order=["ascending", "descending"], FAULT_LOAD=["long", "short"])
 
-MIB = 1 << 20
+#: The unit of memory: on a GPU, what torch and cuBLAS need beside workspaces must not count.
+UNIT = (1 << 30) if torch.cuda.is_available() else 10 << 20
 
-#: Bytes of workspace per row. The sizes 1, 2 and 4 take 70 MiB together, and 40 MiB if they share.
-WORKSPACE = 10 * MIB
+#: Bytes of workspace per row. The sizes 1, 2 and 4 take 7 units together, and 4 if they share.
+WORKSPACE = UNIT
 
 #: Bytes that the device has for all of it.
-CAPACITY = 64 * MIB
+CAPACITY = UNIT * 64 // 10
 
 
 class SharingPages(PlannedPages):

@@ -74,7 +74,10 @@ def calibrate(wanted: Calibration, location: str | None) -> int:
     course.machine = describe_machine(wanted)
     lines.print_start(course.console, wanted, len(course.truths), course.clean_wanted)
     for slots, truths in group_by_slots(course.truths, wanted):
-        options = RunOptions(suites=(str(CONTROL),), device=wanted.device, slots=slots, tp=("1",))
+        options = RunOptions(
+            suites=(str(CONTROL),), device=wanted.device, slots=slots, tp=("1",),
+            per_gpu=wanted.per_gpu,
+        )  # fmt: skip
         with open_laboratory(options, location) as laboratory:
             _run_group(course, truths, laboratory, is_first=slots == wanted.slots)
     board = course.make_board()
@@ -88,15 +91,16 @@ def _run_group(
     """Run what one pool of devices serves."""
     if is_first:
         course.machine["devices"] = len(laboratory.pool.members)
-        if course.clean_wanted:
-            course.clean = _run_control(laboratory, course)
-            lines.print_clean(course.console, *course.clean)
     for truth in truths:
         course.scores.append(score_fault(truth, laboratory, course.wanted))
         left = len(course.truths) - len(course.scores)
         spent = time.monotonic() - course.began
         lines.print_score(course.console, course.scores[-1], spent, left)
         course.make_board()
+
+    if is_first and course.clean_wanted:
+        course.clean = _run_control(laboratory, course)
+        lines.print_clean(course.console, *course.clean)
 
 
 def find_truths(only: Sequence[str]) -> list[Truth]:
@@ -138,6 +142,7 @@ def describe_machine(wanted: Calibration) -> dict[str, Any]:
         "quick": wanted.quick,
         "device": wanted.device,
         "tp": wanted.tp,
+        "per_gpu": wanted.per_gpu,
         "cores": os.cpu_count(),
         "processor": _read_processor(),
         "began": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -161,6 +166,7 @@ def _run_control(laboratory: Laboratory, course: _Course) -> tuple[int, int]:
         suites=(spell_suite(str(CONTROL)),), repeats=course.clean_wanted // 2,
         device=wanted.device, slots=wanted.slots, order=("ascending", "descending"),
         tp=(str(wanted.tp),), backend=("torch_native",), timeout_s=60.0,
+        per_gpu=wanted.per_gpu,
     )  # fmt: skip
     rows = [row for row in laboratory.run(options, label=CLEAN).rows if row.status in VALID]
     tally, _ = count_failures(rows)
