@@ -37,6 +37,7 @@ def call_all(handlers: list[Handler], capture: Capture) -> None:
 
 def _wrap_capture(graphs: Any, list_handlers: ListHandlers) -> None:
     before, after = list_handlers("before_capture"), list_handlers("after_capture")
+    begun = list_handlers("on_capture_begun")
     begin, end, numbers = graphs.capture_begin, graphs.capture_end, itertools.count()
 
     @functools.wraps(begin)
@@ -47,6 +48,7 @@ def _wrap_capture(graphs: Any, list_handlers: ListHandlers) -> None:
         call_all(before, capture)
         capture.began = time.perf_counter()
         begin(self, *arguments, **keys)
+        call_all(begun, capture)
 
     @functools.wraps(end)
     def capture_end(self: Any) -> None:

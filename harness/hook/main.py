@@ -17,6 +17,8 @@ lacks costs nothing:
     change_graph_arguments(kwargs) torch.cuda.CUDAGraph(...) is about to be made: the keyword
                                    arguments may be changed in place (`keep_graph`)
     before_capture(capture)        on the capturing thread and stream, just before capture begins
+    on_capture_begun(capture)      the stream captures: what is allocated on it from here on is the
+                                   graph's. CUDA graphs alone
     after_capture(capture)         capture has ended, the graph exists; or `capture.error` says why
                                    it does not
     before_replay(capture)         just before each launch of the graph

@@ -34,9 +34,14 @@ class CaptureReport:
         self._channel.emit("ready", module=module.__name__)
 
     def before_capture(self, capture: Capture) -> None:
-        """Find out who captures, and what the device's allocator has reserved."""
+        """Find out who captures."""
         role, size, source = find_caller()
         capture.data["report"] = {"role": role, "bs": size, "size_from": source}
+        if capture.kind == "recorded":
+            self._reserved = _count_reserved(capture)
+
+    def on_capture_begun(self, capture: Capture) -> None:
+        """Count from here: torch reserves 2 MiB outside the pool to begin, for random numbers."""
         self._reserved = _count_reserved(capture)
 
     def after_capture(self, capture: Capture) -> None:

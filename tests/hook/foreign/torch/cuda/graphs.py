@@ -1,18 +1,24 @@
 import sys
 
 
+def _reserve() -> None:
+    vars(sys.modules["torch.cuda"])["RESERVED"] += 2 << 20
+
+
 class _CUDAGraph:
     """What torch defines in C++."""
 
     def __init__(self, keep_graph: bool = False) -> None:
         self.keep_graph = keep_graph
 
-    def capture_begin(self, pool: object = None, capture_error_mode: str = "global") -> None:
-        """Begin."""
+    def capture_begin(self, pool: object = None, capture_error_mode: str = "global") -> None:  # noqa: ARG002
+        """Begin: the first one makes the random numbers' state, outside the graphs' pool."""
+        if not vars(sys.modules["torch.cuda"])["RESERVED"]:
+            _reserve()
 
     def capture_end(self) -> None:
         """End."""
-        vars(sys.modules["torch.cuda"])["RESERVED"] += 2 << 20
+        _reserve()
 
     def replay(self) -> None:
         """Launch."""
