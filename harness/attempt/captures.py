@@ -74,6 +74,12 @@ class Captures:
             names = sorted(e.name for e in entries if any(p.fullmatch(e.name) for p in known))
         return names[:_MOST_FILES]
 
+    def list_matching(self, pattern: re.Pattern[str], most: int) -> dict[int, str]:
+        """Return the entries whose whole name matches, by the number in it, at most so many."""
+        with os.scandir(self._fd) as entries:
+            matches = [found for entry in entries if (found := pattern.fullmatch(entry.name))]
+        return dict(sorted((int(one[1]), one[0]) for one in matches)[:most])
+
     def open_file(self, name: str) -> int | None:
         """Return a descriptor to read a plain file with; None if it is none, or empty."""
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC

@@ -6,6 +6,7 @@ A recorder writes a pickle, which can name any function to call. Only plain valu
 import io
 import os
 import pickle
+import re
 import time
 from collections.abc import Mapping
 from typing import Any, NoReturn
@@ -14,6 +15,11 @@ from harness.attempt.captures import Captures
 from harness.core.flight import LastCollective, read_record
 
 _FILE, _PIPE = "flight-rank-", "flight-pipe-"
+_FILES, _PIPES = (
+    re.compile(rf"{name}(\d{{1,5}}){end}") for name, end in ((_FILE, ""), (_PIPE, r"\.pipe"))
+)
+_ENTRIES = "2000"
+_MOST_RANKS = 64
 _MOST_BYTES = 32 << 20
 _WAIT_SECONDS = 4.0
 _LOOK_SECONDS = 0.1
@@ -22,7 +28,8 @@ _LOOK_SECONDS = 0.1
 def make_flight_environment(captures: Captures, environ: Mapping[str, str]) -> dict[str, str]:
     """Return what makes torch write its record at a timeout, or when it is asked to.
 
-    Nothing if the user has chosen a place.
+    Nothing if the user has chosen a place, or has switched the recorder off. torch makes the pipe
+    only where the size is set: its default goes for the recorder alone (torch 2.11).
     """
     prefix = f"{captures.folder}/{_FILE}"
     wanted = {
@@ -31,29 +38,47 @@ def make_flight_environment(captures: Captures, environ: Mapping[str, str]) -> d
         "TORCH_NCCL_DEBUG_INFO_PIPE_FILE": f"{captures.folder}/{_PIPE}",
         "TORCH_NCCL_DUMP_ON_TIMEOUT": "1",
     }
-    return {} if wanted.keys() & environ.keys() else wanted
+    sizes = {"TORCH_FR_BUFFER_SIZE": _ENTRIES, "TORCH_NCCL_TRACE_BUFFER_SIZE": _ENTRIES}
+    own = sizes.keys() & environ.keys()
+    return {} if wanted.keys() & environ.keys() else {**wanted, **({} if own else sizes)}
 
 
-def request_records(captures: Captures, size: int) -> bool:
-    """Ask every rank's recorder to write, wait a little, and tell whether one has written.
+def request_records(captures: Captures) -> list[str]:
+    """Ask every rank's recorder to write, and wait a little. Return what was in the way.
 
-    torch reads the pipe in a thread of its own.
+    A thread of torch's own reads the pipe, once a second.
     """
-    asked = [rank for rank in range(size) if captures.write_pipe(f"{_PIPE}{rank}.pipe", b"1\n")]
+    pipes = captures.list_matching(_PIPES, _MOST_RANKS)
+    asked = [rank for rank, name in pipes.items() if captures.write_pipe(name, b"1\n")]
+    if not asked:
+        return [_explain_silence(pipes)]
     deadline = time.monotonic() + _WAIT_SECONDS
-    while asked and time.monotonic() < deadline:
-        if all(captures.has_file(f"{_FILE}{rank}") for rank in asked):
-            time.sleep(_LOOK_SECONDS)  # the last one may still be written
+    while missing := [rank for rank in asked if not captures.has_file(f"{_FILE}{rank}")]:
+        if time.monotonic() > deadline:
             break
         time.sleep(_LOOK_SECONDS)
-    return any(captures.has_file(f"{_FILE}{rank}") for rank in range(size))
+    time.sleep(_LOOK_SECONDS)  # the last one may still be written
+    return [
+        f"the flight recorder of rank {rank} did not answer within {_WAIT_SECONDS:g} s: the rank "
+        "may hold Python's lock"
+        for rank in missing
+    ]
 
 
-def read_records(captures: Captures, size: int) -> dict[int, list[LastCollective]]:
+def _explain_silence(pipes: Mapping[int, str]) -> str:
+    if pipes:
+        return "no flight recorder listens any more: the ranks have left their process groups"
+    return (
+        "no process had a flight recorder that can be asked: none had made a process group of "
+        "NCCL, or the suite's own TORCH_NCCL_ or TORCH_FR_ variables direct it elsewhere"
+    )
+
+
+def read_records(captures: Captures) -> dict[int, list[LastCollective]]:
     """Return what each rank's recorder wrote; a rank without a readable record is left out."""
     found = {}
-    for rank in range(size):
-        fd = captures.open_file(f"{_FILE}{rank}")
+    for rank, name in captures.list_matching(_FILES, _MOST_RANKS).items():
+        fd = captures.open_file(name)
         if fd is None:
             continue
         try:

@@ -137,9 +137,14 @@ class Launch:
 
     def _record_flight(self, environ: Mapping[str, str]) -> dict[str, str]:
         """Return what makes NCCL's process groups record, if there may be some."""
-        if self._spec.device == "cpu" or self._spec.tp == 1:
+        if not records_flight(self._spec):
             return {}
         return make_flight_environment(self.captures, environ)
+
+
+def records_flight(spec: AttemptSpec) -> bool:
+    """Return whether the attempt may have process groups of NCCL."""
+    return spec.device == "cuda" and max(spec.tp, len(spec.devices)) > 1
 
 
 def make_log_path(folder: Path, rank: int) -> Path:

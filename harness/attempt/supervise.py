@@ -12,7 +12,13 @@ from harness.attempt.coredump import add_faulting_kernel
 from harness.attempt.evidence import EvidenceFolder, collect_evidence, needs_evidence
 from harness.attempt.flight import read_records, request_records
 from harness.attempt.keeper import KeeperLost, KeeperRefused, kill_marked
-from harness.attempt.launch import Launch, make_log_path, read_tail, restore_folder
+from harness.attempt.launch import (
+    Launch,
+    make_log_path,
+    read_tail,
+    records_flight,
+    restore_folder,
+)
 from harness.attempt.limits import LOOK_SECONDS
 from harness.attempt.observing import (
     FOLDER,
@@ -138,8 +144,8 @@ class Supervisor:
                 self._start(launch, place, record)
                 watch = Watch(spec, place.keeper, recorder, record, launch, self._cancel_reader)
                 watch.witness.read_devices = self._read_devices
-                if spec.device == "cuda" and spec.tp > 1:
-                    watch.witness.ask_ranks = lambda: request_records(launch.captures, spec.tp)
+                if records_flight(spec):
+                    watch.witness.ask_ranks = lambda: request_records(launch.captures)
                 if record.error is None:
                     self._zygotes.prepare(spec)
                     watch.run()
@@ -152,8 +158,7 @@ class Supervisor:
                     watch.witness.look_afterwards()
                     killed, sighting = count_oom_kills() - oom_kills, watch.witness.sighting
                     record.words = launch.captures.read_words(record, sighting, killed)
-                    records = read_records(launch.captures, spec.tp)
-                    collectives = tuple(describe_collectives(records))
+                    collectives = tuple(describe_collectives(read_records(launch.captures)))
                     record.words = replace(record.words, collectives=collectives)
                     evidence = EvidenceFolder(spec.folder)
                     if spec.coredump:

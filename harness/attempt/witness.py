@@ -54,9 +54,9 @@ class Witness:
         self.rank_pids: tuple[int, ...] = ()
         """The ranks' processes as their keeper counts them."""
         self.read_devices: ReadDevices | None = None
-        self.ask_ranks: Callable[[], bool] | None = None
+        self.ask_ranks: Callable[[], Sequence[str]] | None = None
         """Called of a hang: has the ranks write what they record of their collectives, and tells
-        whether one did."""
+        what was in the way."""
         self._keeper = keeper
 
     def look(self, *, hang: bool) -> None:
@@ -68,8 +68,7 @@ class Witness:
         seen.processes = _format_processes(found, self._name_ranks(found))
         if hang:
             self._dump_stacks(found, seen)
-            if self.ask_ranks is not None and not self.ask_ranks():
-                why = "no rank's flight recorder answered"
+            for why in self.ask_ranks() if self.ask_ranks is not None else ():
                 seen.not_done.append(("the ranks' last collectives", why))
         if self.read_devices is not None:
             seen.device = self.read_devices()
