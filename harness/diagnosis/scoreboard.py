@@ -52,10 +52,7 @@ class Score:
         wanted = self.truth.factor
         if not wanted:
             return not self.factors
-        return wanted in self.factors and not self._list_wrong_axes()
-
-    def _list_wrong_axes(self) -> list[str]:
-        return [one for one in self.factors or () if one in self.truth.name_axes(self.truth.factor)]
+        return wanted in self.factors and not self.truth.list_unrelated() & set(self.factors)
 
     @property
     def is_mechanism_right(self) -> bool | None:

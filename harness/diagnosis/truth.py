@@ -26,9 +26,10 @@ class Truth:
     axes: Mapping[str, tuple[str, ...]]
     options: Mapping[str, Any] = field(default_factory=dict)
 
-    def name_axes(self, other_than: str) -> set[str]:
-        """Return the axes as a report names them, without one."""
-        return {f"env:{n}" if n.isupper() else n for n in self.axes} - {other_than}
+    def list_unrelated(self) -> set[str]:
+        """Return the axes, as a report names them, that failures do not follow."""
+        axes = {f"env:{n}" if n.isupper() else n for n in self.axes}
+        return axes - {self.factor, *self.options.get("also_follows", ())}
 
 
 def read_truth(path: Path) -> Truth | None:

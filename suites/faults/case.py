@@ -9,6 +9,7 @@ it, for experiments: `FAULT_LOAD` (short, long; unset: the seed draws a length) 
 import contextlib
 import os
 import random
+from collections.abc import Iterator
 
 import problems
 from faults.control import ParityControl
@@ -20,12 +21,12 @@ from harness.engine.oracles.reference import Reference
 #: New tokens of a request: even the longest prompt and answer then stay below 14 tokens, or do not.
 SHORT, LONGEST = 6, problems.ANSWER_TOKENS
 
-#: Batches of one attempt.
-BATCHES = 3
-
 
 class FaultCase(ParityControl):
     """A subclass plants its fault while the engine is built."""
+
+    #: Batches of one attempt. A fault that few of them reach has more of them.
+    batches = 3
 
     #: Of a chain of 4 drafts and the bonus token, more than 4 are accepted.
     least_accepted = 2.0
@@ -42,16 +43,24 @@ class FaultCase(ParityControl):
 
     def run_load(self) -> None:
         """Answer the attempt's batches, and compare every token with the reference's."""
-        reference = Reference(self.engine.model_path)
-        tokens = draw_new_tokens()
-        for prompts in draw_batches(self.engine.config.max_running):
-            answers = self.engine.generate(prompts, tokens)
-            check_greedy(reference, prompts, answers, rounding(self.engine.config.dtype))
+        for _ in self.answer_batches():
+            pass  # each was checked
         self.check_graphs()
 
-    def check_acceptance(self) -> None:
+    def answer_batches(self) -> Iterator[float]:
+        """Answer each batch, compare its tokens, and yield how many were accepted per step."""
+        reference = Reference(self.engine.model_path)
+        tokens = draw_new_tokens()
+        for prompts in draw_batches(self.engine.config.max_running, self.batches):
+            before = self.engine.stats
+            answers = self.engine.generate(prompts, tokens)
+            check_greedy(reference, prompts, answers, rounding(self.engine.config.dtype))
+            now = self.engine.stats
+            steps = now.verified_rows - before.verified_rows
+            yield (now.emitted_tokens - before.emitted_tokens) / max(steps, 1)
+
+    def check_acceptance(self, mean: float) -> None:
         """Fail if drafts were not accepted: the model is sure of its answers, and its head too."""
-        mean = self.engine.stats.mean_accept_length
         if not mean > self.least_accepted:
             raise WrongOutput(f"{mean:.2f} tokens accepted per step, not {self.least_accepted}")
 
@@ -63,13 +72,13 @@ def draw_new_tokens() -> int:
     return told.get(os.environ.get("FAULT_LOAD", ""), drawn)
 
 
-def draw_batches(largest: int) -> list[list[list[int]]]:
+def draw_batches(largest: int, count: int) -> list[list[list[int]]]:
     """Return the attempt's batches of prompts, at most `largest` each."""
-    sizes = [draw_size(problems.attempt_random(f"size {i}"), largest) for i in range(BATCHES)]
+    sizes = [draw_size(problems.attempt_random(f"size {i}"), largest) for i in range(count)]
     same = os.environ.get("FAULT_INPUTS") == "same"
     return [
         [p.prompt for p in problems.draw(sizes[0 if same else i], f"batch {0 if same else i}")]
-        for i in range(BATCHES)
+        for i in range(count)
     ]
 
 

@@ -31,6 +31,8 @@ truth = dict(
     amplifier="",
 )
 axes = dict(page_size=[16, 1], order=["descending", "ascending"])
+#: The order picks the victim, and some victims hide it.
+options = dict(also_follows=["order"])
 
 TOPK = 8
 

@@ -9,7 +9,7 @@ import contextlib
 import random
 
 import problems
-from faults.case import BATCHES, FaultCase
+from faults.case import FaultCase
 from faults.planning import PlanningRunner, plant
 from tolerances import rounding
 
@@ -50,6 +50,7 @@ class TestStalePadding(FaultCase):
         prefix_cache=False,
     )
     pinned = ("backend", "speculative")
+    batches = 12
 
     @classmethod
     def plant(cls) -> contextlib.AbstractContextManager[None]:
@@ -58,7 +59,7 @@ class TestStalePadding(FaultCase):
     def test_answers_are_the_references(self) -> None:
         """Full batches that shrink, since their requests end one after the other."""
         reference = Reference(self.engine.model_path)
-        for batch in range(BATCHES):
+        for batch in range(self.batches):
             prompts = [p.prompt for p in problems.draw(4, f"shrinking {batch}")]
             answers = self.shrink(prompts, problems.attempt_random(f"lengths {batch}"))
             check_greedy(reference, prompts, answers, rounding(self.engine.config.dtype))

@@ -76,4 +76,4 @@ class TestAliasedPool(FaultCase):
 
     def test_drafts_are_accepted(self) -> None:
         self.run_load()
-        self.check_acceptance()
+        self.check_acceptance(self.engine.stats.mean_accept_length)
