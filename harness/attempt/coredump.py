@@ -1,17 +1,15 @@
 """CUDA core dumps, asked for by variables and read by cuda-gdb: they name the kernel of a fault."""
 
-import os
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+from harness.attempt.cuda_tools import find_cuda_tool
 from harness.attempt.evidence import EvidenceFolder
 from harness.core.kernel_fault import describe_fault
 
 KERNEL = "kernel.txt"
 _WHAT = "the kernel that a CUDA core dump blames, by cuda-gdb"
-_PLACES = ("/usr/local/cuda/bin/cuda-gdb", "/opt/cuda/bin/cuda-gdb")
 _GDB_SECONDS = 60.0
 _MOST_CORES = 4
 _SKIPPED = (
@@ -29,21 +27,13 @@ def make_coredump_environment(folder: Path) -> dict[str, str]:
     }
 
 
-def find_cuda_gdb() -> str | None:
-    """Return cuda-gdb's path, from PATH or from where CUDA is installed; None without one."""
-    homes = [os.environ[name] for name in ("CUDA_HOME", "CUDA_PATH") if os.environ.get(name)]
-    places = [*(f"{home}/bin/cuda-gdb" for home in homes), *_PLACES]
-    found = shutil.which("cuda-gdb")
-    return found or next((path for path in places if os.access(path, os.X_OK)), None)
-
-
 def add_faulting_kernel(evidence: EvidenceFolder, cores: Path) -> None:
     """Read the core dumps in the folder, and add what they say to the evidence."""
     found = sorted(
         path for path in cores.glob("core-*") if path.is_file() and not path.is_symlink()
     )
     found = found[:_MOST_CORES]
-    tool = find_cuda_gdb()
+    tool = find_cuda_tool("cuda-gdb")
     if not found:
         evidence.miss(
             _WHAT,

@@ -14,6 +14,7 @@ from harness.attempt.captures import Captures
 from harness.attempt.control_group import open_group
 from harness.attempt.coredump import make_coredump_environment
 from harness.attempt.flight import make_flight_environment
+from harness.attempt.memcheck import make_memcheck_command
 from harness.attempt.spec import AttemptSpec, SuiteCommands
 
 SINGLE_THREAD = {"OMP_NUM_THREADS": "1"}
@@ -128,6 +129,7 @@ class Launch:
             },
             "cwd": str(self._spec.cwd),
             "python": self._spec.python,
+            "under": make_memcheck_command(self.cores) if self._spec.memcheck else [],
             "log": self._logs[rank],
             "confined": False,
             "group": str(self.group.path) if self.group else None,

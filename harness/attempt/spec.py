@@ -73,6 +73,8 @@ class AttemptSpec:
     """Parts of the start-up hook, in order; the environment's HARNESS_HOOK adds to them."""
     coredump: bool = False
     """Have the CUDA driver write a core dump at a fault, and name the kernel from it."""
+    memcheck: bool = False
+    """Run each rank under compute-sanitizer's memcheck: spawned, and many times slower."""
     limits: Limits = field(default_factory=Limits)
     """What all processes of the attempt together may use."""
     hash_seed: str | None = None

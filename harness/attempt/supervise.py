@@ -20,6 +20,7 @@ from harness.attempt.launch import (
     restore_folder,
 )
 from harness.attempt.limits import LOOK_SECONDS
+from harness.attempt.memcheck import add_memcheck
 from harness.attempt.observing import (
     FOLDER,
     collect_observed,
@@ -154,7 +155,7 @@ class Supervisor:
                     record.notes.append("its folder was removed while it ran: no log is left")
                 _take_observed(spec, launch, recorder, record)
                 recorder.write_trace()
-                if needs_evidence(record):
+                if needs_evidence(record) or spec.memcheck:
                     watch.witness.look_afterwards()
                     killed, sighting = count_oom_kills() - oom_kills, watch.witness.sighting
                     record.words = launch.captures.read_words(record, sighting, killed)
@@ -163,6 +164,8 @@ class Supervisor:
                     evidence = EvidenceFolder(spec.folder)
                     if spec.coredump:
                         add_faulting_kernel(evidence, launch.cores)
+                    if spec.memcheck:
+                        add_memcheck(evidence, launch.cores)
                     collect_evidence(evidence, launch.captures, record.words, sighting)
                     if note := keep_temporary(spec.folder, launch.find_temporary(0)):
                         record.notes.append(note)

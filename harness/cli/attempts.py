@@ -46,6 +46,13 @@ def rerun(
     shell: Annotated[
         bool, typer.Option("--shell", help="Open a shell in the attempt's environment.")
     ] = False,
+    memcheck: Annotated[
+        bool,
+        typer.Option(
+            "--memcheck",
+            help="Run it under compute-sanitizer's memcheck, which names kernel and access.",
+        ),
+    ] = False,
     store: StoreOption = None,
 ) -> None:
     """Run one stored attempt again: same seed, cell and environment. Nothing is stored."""
@@ -53,6 +60,8 @@ def rerun(
         raise UsageError(
             "--repeats, --beside, --pdb and --shell exclude each other: give one of them"
         )
+    if memcheck and (beside or pdb or shell):
+        raise UsageError("--memcheck goes with --repeats only: leave out the other one")
     if beside:
         from harness.driver.commands.beside import rerun_beside
 
@@ -63,7 +72,7 @@ def rerun(
         raise typer.Exit((attach_debugger if pdb else attach_shell)(attempt, store))
     from harness.driver.commands.rerun import rerun_attempt
 
-    raise typer.Exit(rerun_attempt(attempt, store, repeats))
+    raise typer.Exit(rerun_attempt(attempt, store, repeats, memcheck=memcheck))
 
 
 def prune(

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-_EXCEPTION = re.compile(r"^CUDA Exception: (.{1,200})$", re.M)
+_EXCEPTION = re.compile(r"^(?:CUDA Exception: (.{1,200})|(Assertion failed)\.?)$", re.M)
 _FRAME = re.compile(
     r"^#\d+\s+(?:0x[0-9a-f]+ in )?(.{1,4000}?)\s*<<<(\([\d,]+\)),\s*(\([\d,]+\))>>>", re.M
 )
@@ -25,6 +25,6 @@ def _read(text: str) -> Iterator[str]:
         name = " ".join(frame[1].split())
         yield f"kernel: {name}, grid {frame[2]}, block {frame[3]}"
     if exception:
-        yield f"exception: {exception[1].strip()}"
+        yield f"exception: {(exception[1] or exception[2]).strip()}"
     if (frame or exception) and (focus := _FOCUS.search(text)):
         yield f"at: {focus[1]}"

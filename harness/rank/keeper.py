@@ -7,7 +7,7 @@ A keeper that must not be forked (`forking.py`) refuses, and the supervisor spaw
 The supervisor speaks JSON lines over one stream socket:
 
     -> start {mode: fork|spawn,
-              ranks: [{rank, env, cwd, python, log: index, args, confined,
+              ranks: [{rank, env, cwd, python, under: [word], log: index, args, confined,
                        fds: {VARIABLE: [index]}, group: null | path}],
               sandbox: null | {required, parts, protected: [path], group, tmp, kept}}
        with the descriptors that `log` and `fds` count into, in the order of their indices

@@ -23,7 +23,7 @@ def start_rank(rank: dict[str, Any], fds: list[int], mode: str) -> int:
     try:
         _become(rank, fds, keeper)
         if mode == "spawn":
-            _execute(rank["python"], rank["args"])
+            _execute(rank["python"], rank["args"], rank.get("under", []))
         sys.path[:0] = [rank["cwd"]]
         hooking.begin_hook(os.environ)
         entry.main(rank["args"])
@@ -58,6 +58,7 @@ def _redirect(log: int) -> None:
     os.dup2(log, 2)
 
 
-def _execute(python: str, arguments: list[str]) -> NoReturn:
-    folder = Path(__file__).resolve().parent
-    os.execv(python, [python, str(folder), "entry", *arguments])
+def _execute(python: str, arguments: list[str], under: list[str]) -> NoReturn:
+    """`under`: the words of a program that runs the interpreter."""
+    words = [*under, python, str(Path(__file__).resolve().parent), "entry", *arguments]
+    os.execv(words[0], words)

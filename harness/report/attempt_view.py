@@ -5,10 +5,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from harness.core.evidence import EvidenceIndex
+from harness.core.kinds import Kind
 from harness.core.records import AttemptRow
 from harness.core.signature import VERSION, make_cluster_id
 
 _MOST_LINES = 40
+_ONCE = "once more, same seed, cell and environment"
+_KERNEL_FAULTS = frozenset({Kind.ILLEGAL_ACCESS, Kind.DEVICE_ASSERT, Kind.CUDA_ERROR})
 _MOST_CAPTURES = 64
 
 
@@ -95,7 +98,11 @@ def _write_captures(row: AttemptRow) -> Iterator[str]:
 
 
 def _write_commands(row: AttemptRow) -> Iterator[str]:
-    yield f"harness rerun {row.id}                once more, same seed, cell and environment"
+    faulted = row.kind in _KERNEL_FAULTS
+    once = "names the kernel that faulted: same seed, cell and environment, with a core dump"
+    yield f"harness rerun {row.id}                {once if faulted else _ONCE}"
+    if faulted:
+        yield f"harness rerun {row.id} --memcheck     which access of which kernel; slow"
     yield f"harness rerun {row.id} --repeats 20   how often it fails with this seed"
     yield f"harness rerun {row.id} --pdb          in a debugger, at the failure"
 

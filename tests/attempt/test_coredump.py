@@ -67,7 +67,7 @@ def test_a_core_that_says_nothing_is_listed_as_not_done(
 def test_a_machine_without_cuda_gdb_says_so(
     tmp_path: Path, cores: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(coredump, "find_cuda_gdb", lambda: None)
+    monkeypatch.setattr(coredump, "find_cuda_tool", lambda name: None)  # noqa: ARG005
     (cores / "core-7").write_bytes(b"elf")
     (missing,) = read_core(tmp_path, cores).not_done
     assert "cuda-gdb" in missing.why

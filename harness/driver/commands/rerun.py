@@ -8,14 +8,17 @@ from pathlib import Path
 
 from rich.console import Console
 
+from harness.attempt.cuda_tools import find_cuda_tool
+from harness.attempt.memcheck import MEMCHECK, TOOL
 from harness.cluster.devices import count_usable_cores
 from harness.cluster.interface import DevicePool, Loss
 from harness.cluster.members import Gang
 from harness.cluster.messages import PoolSettings
 from harness.core.cell import parse_cell_key
-from harness.core.errors import NoDeviceError
+from harness.core.errors import NoDeviceError, UsageError
 from harness.core.exits import ExitCode
 from harness.core.fold import fold
+from harness.core.kinds import CUDA_KINDS
 from harness.core.records import AttemptRow
 from harness.core.result import AttemptResult, Ending
 from harness.core.statuses import AttemptStatus
@@ -27,6 +30,7 @@ from harness.driver.interruption import end_on_signals
 from harness.driver.processes import make_supervisor_settings
 from harness.driver.rerunning import find_attempt, find_revisions, plan_again
 from harness.driver.revisions.worktrees import hold_worktrees
+from harness.report.evidence_folder import read_folder
 from harness.report.terminal import print_line
 
 _EXIT_CODES = {
@@ -34,6 +38,8 @@ _EXIT_CODES = {
     AttemptStatus.FAILED: ExitCode.FAILURES,
     AttemptStatus.INFRA: ExitCode.NO_VALID_ATTEMPT,
 }
+#: memcheck looks at every access of every kernel.
+MEMCHECK_SLOWDOWN = 20
 _ONE_SEED = "no interval: repeats of one seed are not independent attempts"
 
 
@@ -45,14 +51,20 @@ class _Made:
     folder: Path
 
 
-def rerun_attempt(name: str, location: str | None, repeats: int = 1) -> int:
+def rerun_attempt(
+    name: str, location: str | None, repeats: int = 1, *, memcheck: bool = False
+) -> int:
     """Make the attempt again, on the same devices if they are free. Return the exit code.
 
-    Nothing is stored. On CUDA a fault of a kernel leaves a core dump, which names the kernel.
+    Nothing is stored. On CUDA a fault of a kernel leaves a core dump, which names the kernel; with
+    `memcheck` the ranks run under compute-sanitizer instead. Raise UsageError if they cannot.
     """
     from harness.cluster.pool import open_pool
 
     row, context = find_attempt(name, location)
+    if memcheck:
+        _check_memcheck(row, context)
+        context = replace(context, isolation="spawn")  # a zygote's child has begun already
     revisions = find_revisions(row, context)
     settings = make_supervisor_settings(
         context.options, context.device, context.isolation, revisions
@@ -70,7 +82,8 @@ def rerun_attempt(name: str, location: str | None, repeats: int = 1) -> int:
         with end_on_signals() as interruption, hold_worktrees(revisions), open_pool(wanted) as pool:
             interruption.install()  # Ray has handlers of its own
             for number in range(repeats):
-                made.append(_run_once(context, row, pool, f".{number + 1}" if repeats > 1 else ""))
+                suffix = f".{number + 1}" if repeats > 1 else ""
+                made.append(_run_once(context, row, pool, suffix, memcheck=memcheck))
                 _print_made(console, row, made[-1])
     except KeyboardInterrupt as error:
         cause = str(error) or "SIGINT"
@@ -81,10 +94,24 @@ def rerun_attempt(name: str, location: str | None, repeats: int = 1) -> int:
     return _EXIT_CODES[_find_worst(made)]
 
 
-def _run_once(context: RunContext, row: AttemptRow, pool: DevicePool, suffix: str) -> _Made:
+def _check_memcheck(row: AttemptRow, context: RunContext) -> None:
+    if context.device != "cuda":
+        raise UsageError(f"--memcheck checks CUDA kernels, and {row.id} ran on {context.device}")
+    if find_cuda_tool(TOOL) is None:
+        raise UsageError(
+            f"--memcheck needs {TOOL}, which is neither on PATH nor where CUDA is installed: "
+            "install the CUDA toolkit, or set CUDA_HOME"
+        )
+
+
+def _run_once(
+    context: RunContext, row: AttemptRow, pool: DevicePool, suffix: str, *, memcheck: bool
+) -> _Made:
     gang = _lease(row.devices, pool)
     spec = make_spec(context, f"{row.id}.rerun{suffix}", plan_again(row, context), gang)
-    spec = replace(spec, coredump=context.device == "cuda")
+    spec = replace(spec, coredump=context.device == "cuda" and not memcheck)
+    if memcheck:
+        spec = replace(spec, memcheck=True, timeout_s=spec.timeout_s * MEMCHECK_SLOWDOWN)
     shutil.rmtree(spec.folder, ignore_errors=True)  # of an earlier rerun
     outcome = pool.collect(pool.start(gang, spec))
     pool.release(gang)
@@ -110,11 +137,15 @@ def _print_made(console: Console, row: AttemptRow, made: _Made) -> None:
     failure = made.result.failure
     kind, signature = (failure.kind, failure.signature) if failure else (None, None)
     print_line(console, f"now:  {_describe(made.result.status, kind, signature)}", indent="  ")
-    summary = read_item(made.folder, KERNEL).partition("\n(")[0]  # cuda-gdb's own words follow
-    for line in summary.splitlines():
-        print_line(console, line, "bold", indent="        ")
-    # The kernel belongs to the fault that the stored attempt had.
-    copy_item(made.folder, Path(row.folder), KERNEL)
+    for name in (KERNEL, MEMCHECK):
+        summary = read_item(made.folder, name).partition("\n(")[0]  # the tool's own words follow
+        for line in summary.splitlines():
+            print_line(console, line, "bold", indent="        ")
+        # The kernel belongs to the fault that the stored attempt had.
+        copy_item(made.folder, Path(row.folder), name)
+    missing = [one for one in read_folder(made.folder).not_done if "kernel" in one.what]
+    for one in missing if failure and failure.kind in CUDA_KINDS else ():
+        print_line(console, f"{one.what}: not done, {one.why}", indent="        ")
     print_line(console, f"logs: {made.folder}", indent="  ")
 
 

@@ -19,7 +19,7 @@ from harness.report.terminal import print_line
 
 #: Evidence that is shown at once, and how much of each file is read.
 _SHOWN = (
-    *("last-words.json", "collectives.txt", "kernel.txt"),
+    *("last-words.json", "collectives.txt", "kernel.txt", "memcheck.txt"),
     *("stacks.txt", "processes.txt", "gpu.json"),
 )
 _MOST_BYTES = 1 << 20
