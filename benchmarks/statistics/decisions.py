@@ -20,7 +20,12 @@ from where import header
 from harness.analysis.contrast_pairs import ask_question
 from harness.analysis.outcomes import collect_outcomes
 from harness.core.cell import Cell
-from harness.core.decision_rule import FIRST_RULE, Alternative, DecisionRule
+from harness.core.decision_rule import (
+    CURRENT_VERSION,
+    FIRST_RULE,
+    Alternative,
+    DecisionRule,
+)
 from harness.core.plan import Plan, PlannedAttempt, PlannedCell, schedule
 from harness.core.statuses import AttemptStatus
 from harness.driver.stopping import Ended, Stopping
@@ -148,18 +153,19 @@ def print_backends(args: argparse.Namespace) -> None:
     print("|---|---|---|---|")
     planned = tuple(PlannedCell("s.py", cell) for cell in BACKENDS)
     for rates in ((0.0, 0.2), (0.0, 0.1), (0.05, 0.3), (0.0, 0.0), (0.1, 0.1)):
-        for name, version in (("pooled rest", 3), ("pairs with the first value", 2)):
+        for name, version in (("pooled rest", CURRENT_VERSION), ("pairs with the first value", 2)):
             rule = replace(choose_rule(Design(60, (0.2, 0.0)), 5), version=version)
             found = [
                 simulate(Plan(planned, 60, i, False, False, True, rule=rule), World(rates),
                          random.Random(args.seed + i))
                 for i in range(args.runs)
             ]  # fmt: skip
+            pooled = version >= 3
             bad = {"b0"} if rates[0] != rates[1] else set()
             # In pairs the bad first value makes every other one differ.
-            should = bad if version == 3 or not bad else NAMES - bad
+            should = bad if pooled or not bad else NAMES - bad
             right = [set(one.different) == should for one in found]
-            wrong = [bool(set(one.different) - bad) and version == 3 for one in found]
+            wrong = [bool(set(one.different) - bad) and pooled for one in found]
             spent = sum(one.leased for one in found) / len(found)
             truth = f"{name}: b0 {rates[1]}, others {rates[0]}"
             shares = f"{sum(right) / len(found):.1%} | {sum(wrong) / len(found):.1%}"

@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Any
 
 #: The rules of today. A stored run keeps the version that it was planned with.
-CURRENT_VERSION = 3
+CURRENT_VERSION = 4
 
 
 class Alternative(StrEnum):
@@ -23,7 +23,8 @@ class DecisionRule:
 
     version: 1 is harness 0.1.0: e >= m/0.05, rate gates by confidence sequences on valid attempts.
     2 has calibrated thresholds and worst-case gates. 3 judges cells whose failures come in clusters
-    by blocks, and compares three and more values of an axis each with the pooled rest.
+    by blocks, and compares three and more values of an axis each with the pooled rest. 4 decides
+    between two cells only if the evidence also stands with each burst of failures counted once.
     threshold: the e-value that decides one comparison within the cap, calibrated exactly; None if
     any look may be the last, where e >= m/0.05 decides. futility: a comparison is given up once
     its chance to be decided, if the expected rates are the truth, falls below this.

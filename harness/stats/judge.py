@@ -12,8 +12,8 @@ from harness.stats.attempts_needed import (
 )
 from harness.stats.boundary import Design, compute_error
 from harness.stats.clustered_verdict import doubt_gate, doubt_units
-from harness.stats.clustering import compute_block_p, find_clustered
 from harness.stats.contrasts import ALPHA, Comparison, Contrast, Finding, adjust_holm, compare_rates
+from harness.stats.doubts import doubt_clustered
 from harness.stats.infrastructure import compare_worst_case, find_infra_difference
 from harness.stats.intervals import Interval
 from harness.stats.inversion import OPEN_ENDED, invert_test
@@ -27,7 +27,6 @@ from harness.stats.units import Clusters
 CALIBRATED = "calibrated e-process"
 #: Above this many comparisons intervals are inverted at e >= 20: exact ones take 0.1 s each.
 MANY = 10
-BY_BLOCKS = "by blocks, since failures come in clusters"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,41 +92,7 @@ def judge_contrasts(question: Question, cells: Mapping[str, CellOutcomes]) -> li
             question.contrasts, pairs, compared, seen, worst, strict=True
         )
     ]
-    return judged if question.rule.version < 3 else _doubt_clustered(question, cells, judged)
-
-
-def _doubt_clustered(
-    question: Question, cells: Mapping[str, CellOutcomes], judged: Sequence[Contrast]
-) -> list[Contrast]:
-    """Judge what was found different again, by blocks, if failures come in clusters."""
-    if all(contrast.finding is not Finding.DIFFERENT for contrast in judged):
-        return list(judged)
-    clustered = find_clustered(cells)
-    return [
-        _doubt(
-            contrast,
-            {name: clustered[name] for name in (names.arm, *names.references) if name in clustered},
-            max(
-                compute_block_p(cells[names.arm].outcomes, cells[name].outcomes, len(judged))
-                for name in names.references
-            ),
-        )
-        for names, contrast in zip(question.contrasts, judged, strict=True)
-    ]
-
-
-def _doubt(contrast: Contrast, clustered: Mapping[str, float], p: float) -> Contrast:
-    if contrast.finding is not Finding.DIFFERENT or not clustered:
-        return contrast
-    if p <= ALPHA:
-        return replace(
-            contrast,
-            p_adjusted=max(p, contrast.p_adjusted),
-            correction=", ".join(part for part in (contrast.correction, BY_BLOCKS) if part),
-        )
-    return replace(
-        contrast, finding=Finding.CANNOT_SAY, reason=wording.describe_clusters(clustered, p)
-    )
+    return judged if question.rule.version < 3 else doubt_clustered(question, cells, judged)
 
 
 def _compare(question: Question, arm: CellOutcomes, reference: CellOutcomes) -> _Compared:

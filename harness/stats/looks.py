@@ -7,26 +7,19 @@ the two against each other. State is small, so that "what if these failed?" is a
 import math
 from collections import deque
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 from harness.core.decision_rule import Alternative
 from harness.stats.boundary import Design, find_futile
+from harness.stats.bursts import SHARE, BurstCheck
 from harness.stats.contrasts import ALPHA
+from harness.stats.pair_evidence import ONLY_ARM, PairEvidence
 from harness.stats.planned import PlannedContrast, Question, list_rest_groups
 from harness.stats.pooled_rest import PooledRest, RestDesign
 from harness.stats.rate_gate import RateGate, choose_e
-from harness.stats.sequential import (
-    Outcome,
-    compute_block_factors,
-    compute_threshold,
-    list_alternatives,
-)
+from harness.stats.sequential import Outcome, compute_threshold
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    Floats = NDArray[np.float64]
+#: Version of the rule from which on a decision must hold in bursts.
+BURSTS_SINCE = 4
 
 
 class Looks:
@@ -75,23 +68,16 @@ def open_rest_groups(question: Question) -> dict[tuple[str, ...], PooledRest]:
 
 
 class PairLooks:
-    """The worst-case e-process of one comparison, both directions."""
+    """The worst-case e-process of one comparison, both directions, and whether it has decided."""
 
     def __init__(self, question: Question, contrast: PlannedContrast) -> None:
-        import numpy as np
-
         self._question, self._names = question, (contrast.arm, contrast.reference)
         self._waiting: tuple[deque[Outcome], deque[Outcome]] = (deque(), deque())
-        alternatives = list_alternatives(question.expected_rates)
-        self._weights = np.array([weight for weight, _, _ in alternatives])
-        with np.errstate(divide="ignore"):
-            factors = np.log([compute_block_factors(r, q) for _, r, q in alternatives]).T
-        self._factors: Floats = np.maximum(factors, -1e30)
-        self._up, self._down = np.zeros(len(self._weights)), np.zeros(len(self._weights))
-        self._highest = (1.0, 1.0)
-        self._blocks = 0
-        # Failures of arm and reference, infrastructure against "more often", then against "less".
-        self._failed = [0, 0, 0, 0]
+        self._evidence = PairEvidence(question.expected_rates)
+        rule = question.rule
+        self._needed = rule.threshold or compute_threshold(len(question.contrasts))
+        self.bursts = BurstCheck(question.expected_rates) if rule.version >= BURSTS_SINCE else None
+        self.is_decided = self.was_doubtful = False
 
     def add(self, name: str, outcome: Outcome) -> None:
         """Take an attempt of whichever cell it is."""
@@ -102,51 +88,52 @@ class PairLooks:
             self._count_block(*(waiting.popleft() for waiting in self._waiting))
 
     def _count_block(self, arm: Outcome, reference: Outcome) -> None:
-        low, other_high = arm is True, reference is not False
-        high, other_low = arm is not False, reference is True
-        self._up = self._up + self._factors[2 * low + other_high]
-        self._down = self._down + self._factors[2 * other_low + high]
-        up, down = self._highest
-        self._highest = max(up, self._mix(self._up)), max(down, self._mix(self._down))
-        counts = (low, other_high, high, other_low)
-        self._failed = [a + b for a, b in zip(self._failed, counts, strict=True)]
-        self._blocks += 1
+        self._evidence.add(arm, reference)
+        if self.bursts is not None:
+            self.bursts.add(arm, reference)
+        # What is drained after a decision cannot undo it.
+        if self._has_crossed and not self.is_decided:
+            self.is_decided = self.holds_in_bursts()
 
-    def _mix(self, logs: "Floats") -> float:
-        import numpy as np
+    @property
+    def _has_crossed(self) -> bool:
+        return self._evidence.get_e(self._question.rule.alternative) >= self._needed
 
-        return float(self._weights @ np.exp(np.minimum(logs, 690.0)))
+    def holds_in_bursts(self) -> bool:
+        """Whether the evidence stands, however the failures of a cell follow each other."""
+        if self.bursts is None:
+            return True
+        self.was_doubtful = self.bursts.is_doubtful
+        up, down = self._evidence.highest
+        seen = Alternative.MORE if up >= down else Alternative.LESS
+        sides = 2 if self._question.rule.alternative is Alternative.TWO_SIDED else 1
+        return not self.was_doubtful or self.bursts.get_e(seen) / sides >= SHARE * self._needed
 
     def is_open(self, remaining: Mapping[str, int]) -> bool:
         """Whether the comparison is neither decided nor given up."""
         rule = self._question.rule
-        needed = rule.threshold or compute_threshold(len(self._question.contrasts))
-        if self._combine(*self._highest) >= needed:
+        if self.is_decided:
             return False
+        if self._has_crossed:
+            return self._count_left(remaining) > 0
         if rule.threshold is None:
-            return self._can_reach(needed, remaining)
+            return self._can_reach(self._needed, remaining)
         design = Design(self._question.cap, self._question.expected_rates, rule.alternative)
-        futile = find_futile(design, rule, self._blocks)
-        arm, other, arm_high, other_low = self._failed
+        futile = find_futile(design, rule, self._evidence.blocks)
+        arm, other, arm_high, other_low = self._evidence.failed
         return not (futile[arm, other] and futile[arm_high, other_low])
 
-    def _combine(self, up: float, down: float) -> float:
-        alternative = self._question.rule.alternative
-        if alternative is Alternative.TWO_SIDED:
-            return max(up, down) / 2
-        return up if alternative is Alternative.MORE else down
+    def _count_left(self, remaining: Mapping[str, int]) -> int:
+        waiting = zip(self._waiting, self._names, strict=True)
+        return min(len(one) + remaining[name] for one, name in waiting)
 
     def _can_reach(self, needed: float, remaining: Mapping[str, int]) -> bool:
         """Whether the most extreme future reaches it, in either direction."""
-        left = min(
-            len(waiting) + remaining[name]
-            for waiting, name in zip(self._waiting, self._names, strict=True)
-        )
-        up = max(self._highest[0], self._follow(self._up, 0, left))
-        down = max(self._highest[1], self._follow(self._down, 1, left))
+        left, highest = self._count_left(remaining), self._evidence.highest
+        up, down = (max(highest[i], self._follow(i, left)) for i in (0, 1))
         return max(up, down) / 2 >= needed
 
-    def _follow(self, logs: "Floats", failing: int, left: int) -> float:
+    def _follow(self, failing: int, left: int) -> float:
         """Return the largest e-value if the failing cell fails in all blocks to come.
 
         Attempts that wait for a partner keep their outcome. Along equal blocks a sum of
@@ -154,14 +141,14 @@ class PairLooks:
         """
         known = self._waiting[failing], self._waiting[1 - failing]
         waiting = min(max(map(len, known)), left)
-        highest = 0.0
+        logs, factors, highest = self._evidence.logs[failing], self._evidence.factors, 0.0
         for i in range(waiting):
             own, other = (list(one)[i] if i < len(one) else None for one in known)
             fails = own is True or (own is None and i >= len(known[0]))
             other_fails = not (other is False or (other is None and i >= len(known[1])))
-            logs = logs + self._factors[2 * fails + other_fails]
-            highest = max(highest, self._mix(logs))
-        return max(highest, self._mix(logs + (left - waiting) * self._factors[2]))
+            logs = logs + factors[2 * fails + other_fails]
+            highest = max(highest, self._evidence.mix(logs))
+        return max(highest, self._evidence.mix(logs + (left - waiting) * factors[ONLY_ARM]))
 
 
 class GateLooks:

@@ -186,6 +186,11 @@ def compute_clustering_p(failed: Sequence[bool]) -> float | None:
     return None if tails is None else min(1.0, tails[0])
 
 
+def compute_tail_of_runs(failed: int, valid: int, runs: int) -> float:
+    """Return the chance of at most so many runs of so many failures among the valid attempts."""
+    return min(1.0, float(_list_run_chances(failed, valid - failed)[: runs + 1].sum()))
+
+
 def _find_run_tails(failed: Sequence[bool]) -> tuple[float, float] | None:
     """Return the chances of so few runs, and of so many; None if all or none failed."""
     k, n = sum(failed), len(failed)

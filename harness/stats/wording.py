@@ -101,6 +101,14 @@ def describe_clusters(clustered: Mapping[str, float], p: float) -> str:
     )
 
 
+def describe_bursts(p: float) -> str:
+    """Return why a difference that a burst of failures could have made is no decision."""
+    return (
+        f"failures follow each other (runs test p = {p:.2g}); with each burst counted once the "
+        "attempts do not show the difference"
+    )
+
+
 def describe_units(p: float) -> str:
     """Return why a difference that zygotes could have made by themselves is no decision."""
     return (

@@ -60,11 +60,11 @@ def test_an_undecided_contrast_says_what_would_decide_it() -> None:
 def test_a_run_until_decided_is_settled_when_e_reaches_its_threshold() -> None:
     question = Question((ORDER,), until_decided=True)
     early = {"a": cell(0, 3, remaining=47), "d": cell(3, 0, remaining=47)}
-    late = {"a": cell(0, 7, remaining=43), "d": cell(7, 0, remaining=43)}
+    late = {"a": cell(0, 10, remaining=40), "d": cell(10, 0, remaining=40)}
     assert (is_settled(question, early), is_settled(question, late)) == (False, True)
     verdict = judge_question(question, late)
     assert (
-        "descending fails more often than ascending for fa3: 7/7 against 0/7"
+        "descending fails more often than ascending for fa3: 10/10 against 0/10"
         in verdict.sentences[0]
     )
     assert verdict.exit_code is ExitCode.FAILURES

@@ -3,6 +3,7 @@
 import random
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -55,6 +56,8 @@ def decide_at_once(question: Question, arm: Sequence[Outcome], other: Sequence[O
 def test_a_pair_is_settled_as_all_its_attempts_say(
     arm: list[Outcome], other: list[Outcome], rule: DecisionRule
 ) -> None:
+    # Bursts have tests of their own.
+    rule = replace(rule, version=min(rule.version, 3))
     question = Question((ORDER,), until_decided=True, rule=rule, cap=CAP)
     looks = Looks(question, ["a", "d"])
     for name, outcomes in (("d", arm), ("a", other)):
