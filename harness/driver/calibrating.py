@@ -28,8 +28,8 @@ FEW, MORE = 6, 14
 #: Attempts of a fault that hangs cost its whole time limit.
 FEW_HANGING, MORE_HANGING = 5, 8
 
-#: A cell that fails less often than this is tried again, amplified.
-RARE = 0.25
+#: If nothing was found to follow, and no cell fails this often, amplifiers are tried.
+RARE = 0.5
 
 #: The amplifiers of memory are tried on what is rare: what suits is not known beforehand.
 AMPLIFIERS = ("poison", "canary")
@@ -103,12 +103,10 @@ def _measure(
 def _amplify(
     truth: Truth, laboratory: Laboratory, wanted: Calibration, plain: list[Measured]
 ) -> tuple[list[Measured], str]:
-    """Try what fails seldom under the amplifiers of memory; keep what it fails most under."""
-    rate = compute_highest_rate(plain[-1].rows)
+    """Try what fails seldom under the amplifiers of memory, until one gives an answer."""
     for name in AMPLIFIERS:
-        one = _run(truth, laboratory, wanted, list_stages(truth, wanted)[0], name)
-        found = has_answer(one, wanted) if wanted.quick else False
-        if found or compute_highest_rate(one.rows) >= max(2 * rate, RARE):
+        one = _run(truth, laboratory, wanted, list_stages(truth, wanted)[-1], name)
+        if has_answer(one, wanted):
             return [*plain, one], name
         plain = [one, *plain]
     return plain, ""
@@ -193,6 +191,7 @@ def _add_mechanism(score: Score, measured: Measured, laboratory: Laboratory) -> 
         attempts=score.attempts + sum(trial.tally.valid for trial in outcome.own_trials),
         mechanism=told.named,
         fitting=told.fitting,
+        amplified=score.amplified or outcome.amplified,
         runs=(*score.runs, outcome.run_id),
     )
 

@@ -45,15 +45,26 @@ class Bench:
     first: int
     compared: int
     kind: str
+    _open: list[Trial] = field(default_factory=list)
     _repeats: dict[int, tuple[str, int]] = field(default_factory=dict)
     _outcomes: dict[str, dict[int, bool | None]] = field(default_factory=dict)
+    _made: set[int] = field(default_factory=set)
+    _settled: set[str] = field(default_factory=set)
+
+    def turn_to(self, *, amplifiers: bool) -> None:
+        """Look at the arms that are amplifiers, or at the others."""
+        self._open = [one for one in self.arms if one.may_rise is amplifiers]
 
     def choose(self, queue: Sequence[QueuedAttempt]) -> list[QueuedAttempt]:
-        """Return the attempts of this set."""
-        cells = {one.key for one in (self.base, *self.arms)}
+        """Return the attempts of the arms looked at, and of the unchanged cell, not made yet."""
+        cells = {one.key for one in (self.base, *self._open)}
         repeats = range(self.first, self.first + MOST)
         chosen = [
-            one for one in queue if one.planned.cell.key in cells and one.planned.repeat in repeats
+            one
+            for one in queue
+            if one.planned.cell.key in cells
+            and one.planned.repeat in repeats
+            and one.planned.position not in self._made
         ]
         for one in chosen:
             place = one.planned.cell.key, one.planned.repeat - self.first
@@ -64,6 +75,7 @@ class Bench:
         """Take an attempt that ended, and judge its arm again."""
         if attempt.position not in self._repeats:
             return
+        self._made.add(attempt.position)
         cell, repeat = self._repeats[attempt.position]
         failed = attempt.status is AttemptStatus.FAILED
         valid = attempt.status in VALID
@@ -76,7 +88,7 @@ class Bench:
         if len(base) >= GIVE_UP and not any(base):
             return True
         if cell == self.base.key:
-            return bool(self.arms) and all(self._is_settled(one) for one in self.arms)
+            return all(self._is_settled(one) for one in self._open)
         return any(self._is_settled(one) for one in self.arms if one.key == cell)
 
     def must_wait(self, in_flight: Collection[Ended]) -> bool:
@@ -99,9 +111,12 @@ class Bench:
         return ended
 
     def _is_settled(self, arm: Trial) -> bool:
-        if arm.finding is Finding.FAILS:
-            return self._has_failed_enough(arm)
-        return arm.finding in (Finding.PASSES, Finding.LESS, Finding.RISES)
+        """Whether an arm gets no more attempts; what was left out once is never made."""
+        if arm.finding in (Finding.PASSES, Finding.LESS, Finding.RISES):
+            return True
+        if arm.finding is Finding.FAILS and self._has_failed_enough(arm):
+            self._settled.add(arm.name)
+        return arm.name in self._settled
 
     def _has_failed_enough(self, arm: Trial) -> bool:
         """An amplifier is to raise the rate: one failure settles nothing unless all fail anyway."""
@@ -126,21 +141,46 @@ def mirror(arm: Trial, found: Finding) -> Finding:
     return _MIRRORED.get(found, found) if arm.undoes else found
 
 
-def examine(failing: FailingCell, laboratory: Laboratory, label: str = "diagnosis") -> Outcome:
-    """Make the unchanged cell and every arm that can be made, until each is judged."""
+def examine(
+    failing: FailingCell,
+    laboratory: Laboratory,
+    label: str = "diagnosis",
+    raised: Trial | None = None,
+) -> Outcome:
+    """Make the unchanged cell and every arm that can be made, until each is judged.
+
+    Amplifiers come first: if one raises the rate, all other arms are made with it, since what
+    seldom fails takes many attempts to be shown to pass. `raised`: what showed that already.
+    """
     trials = plan_trials(failing)
+    if raised is not None:
+        trials = [one for one in trials if one.name != raised.name]
     benches = _set_up(trials, failing)
     cells = tuple(dict.fromkeys(one.planned for one in trials if one.planned))
     plan = Plan(cells, MOST * len(benches), failing.options.seed or 0, False, False)
     options = replace(failing.options, suites=(failing.suite,), repeats=plan.repeats)
     with laboratory.begin(options, plan, label) as experiment:
-        _work_off(experiment, benches)
+        _work_off(experiment, benches, amplifiers=True)
+        rises = find_raising(trials)
+        if rises is None:
+            _work_off(experiment, benches, amplifiers=False)
         measured = experiment.measure()
     _count(measured.rows, benches)
+    if rises is not None and rises.planned is not None:
+        again = replace(failing, cell=rises.planned.cell)
+        return examine(again, laboratory, f"{label}, amplified", rises)
     trials.append(_compare_devices(measured.rows, trials[0]))
+    trials += [raised] if raised is not None else []
     findings = {one.name: one.finding for one in trials if one.name not in (UNCHANGED, ALONE)}
     told = name_mechanism(findings, failing.kind)
-    return Outcome(measured.run_id, failing, tuple(trials), told)
+    amplified = raised.name if raised is not None else ""
+    return Outcome(measured.run_id, failing, tuple(trials), told, amplified)
+
+
+def find_raising(trials: Sequence[Trial]) -> Trial | None:
+    """Return the amplifier that raises the rate of the failing cell; None if none does."""
+    raising = [one for one in trials if one.may_rise and one.finding is Finding.RISES]
+    return next((one for one in raising if not one.undoes), None)
 
 
 def _set_up(trials: Sequence[Trial], failing: FailingCell) -> list[Bench]:
@@ -155,10 +195,13 @@ def _set_up(trials: Sequence[Trial], failing: FailingCell) -> list[Bench]:
     return benches
 
 
-def _work_off(experiment: Experiment, benches: Sequence[Bench]) -> None:
+def _work_off(experiment: Experiment, benches: Sequence[Bench], *, amplifiers: bool) -> None:
+    """Make the attempts of the amplifiers' arms, or of all others that are not settled."""
     together, *alone = benches
+    together.turn_to(amplifiers=amplifiers)
     experiment.work_off(together.choose(experiment.queue), together)
     for bench in alone:
+        bench.turn_to(amplifiers=amplifiers)
         for queued in bench.choose(experiment.queue):
             if not bench.is_enough(queued.planned.cell.key):
                 experiment.work_off([queued], bench)

@@ -72,6 +72,8 @@ class Outcome:
     failing: FailingCell
     trials: tuple[Trial, ...]
     diagnosis: Diagnosis
+    amplified: str = ""
+    """The amplifier that raised the rate, so that all other arms were made with it."""
 
     @property
     def own_trials(self) -> list[Trial]:
@@ -86,6 +88,7 @@ class Outcome:
             "suite": self.failing.suite,
             "axes": self.failing.cell.as_dict(),
             "kind": self.failing.kind,
+            "amplified": self.amplified,
             "arms": [
                 {
                     "arm": t.name, "failed": t.tally.failed, "attempts": t.tally.valid,

@@ -41,11 +41,17 @@ class ListedPages(PlannedPages):
         """List the rows that there are; the fault: nothing is written for the blocks beyond."""
         super().plan(step)
         self.moment = step.moment
-        laid_out = self.allocate(2 * step.bs)
-        rows = step.rows if step.moment is Moment.REPLAY else step.bs
-        laid_out[:rows] = 0
-        laid_out[step.bs :][:rows] = torch.arange(rows, device=laid_out.device)
-        self.list[: 2 * step.bs] = laid_out
+        if step.moment is Moment.REPLAY:
+            laid_out = self.allocate(2 * step.bs)
+            self.lay_out(laid_out, step.bs, step.rows)
+            self.list[: 2 * step.bs] = laid_out
+        else:
+            self.lay_out(self.list, step.bs, step.bs)
+
+    def lay_out(self, work: Tensor, bs: int, rows: int) -> None:
+        """Write the first `rows` of `bs` places of each part of a list."""
+        work[:rows] = 0
+        work[bs:][:rows] = torch.arange(rows, device=work.device)
 
 
 class ListedTorchNative(PlannedTorchNative):
@@ -89,6 +95,7 @@ class TestUninitialisedTail(FaultCase):
         prefix_cache=False,
     )
     pinned = ("backend", "speculative")
+    batches = 4
 
     @classmethod
     def plant(cls) -> contextlib.AbstractContextManager[None]:
