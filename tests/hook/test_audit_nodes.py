@@ -77,6 +77,14 @@ def test_pointers_of_their_own_and_plain_arrays_are_judged() -> None:
     assert not_judged == 0
 
 
+def test_words_outside_the_memory_in_question_are_counted_and_left_out() -> None:
+    driver: Any = Driver((GATHER, [pack(0x10), b"1234", pack(0x30, 0x40)]))
+    reader = NodeReader(driver)
+    words = [(word.parameter, word.value) for word in reader.list_words(1, 0x30, 0x40)]
+    assert words == [("parameter 2+0", 0x30)]
+    assert reader.count == 3
+
+
 def test_structures_of_other_libraries_are_judged() -> None:
     words, _ = read((FLASH, [pack(*range(100))]))
     assert len(words) == 100

@@ -53,6 +53,8 @@ class CudaAudit:
         self._noted: set[str] = set()
         self._first = time.perf_counter()
         self.spent_on_replays = 0.0
+        self.spent_for_torch = 0.0
+        """Seconds of work that torch does itself where nothing is audited."""
         self.skipped = 0
         """Replays that were not audited, so that the audit does not take over the run."""
 
@@ -75,14 +77,16 @@ class CudaAudit:
         except RuntimeError as error:
             self._note_once(f"{audited.name} is not audited: {str(error).splitlines()[0]}")
             return 0
+        began, before = time.perf_counter(), self._reader.count
         # As torch does at once if a graph is not kept: the first replay must not take longer.
         graph.instantiate()
-        words = list(self._reader.list_words(raw))
+        self.spent_for_torch += time.perf_counter() - began
         pool = allocator.format_pool(graph.pool())
-        now, _ = allocator.take_snapshot()
+        now = allocator.read_blocks()
+        words = list(self._reader.list_words(raw, *now.bounds))
         audited.pointers = _find_pointers(words, now, pool)
         audited.host = _find_host(words, now)
-        return len(words)
+        return self._reader.count - before
 
     def before_replay(self, capture: "Capture") -> None:
         """Report what the graph points to and has lost."""
@@ -147,10 +151,9 @@ class CudaAudit:
 
 def _find_pointers(words: list[Word], now: MemoryMap, pool: str) -> list[Pointer]:
     """Return the pointers worth watching: the first into each block that is not the pool's."""
-    low, high = now.bounds
     found: dict[int, Pointer] = {}
     for word in words:
-        block = now.find(word.value) if low <= word.value < high else None
+        block = now.find(word.value)
         if block is not None and block.pool != pool and block.address not in found:
             found[block.address] = Pointer(
                 word.kernel, word.parameter, word.node, word.value, block, False

@@ -4,7 +4,7 @@ import ctypes
 import re
 import struct
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from .driver_api import Driver, KernelParams
 
@@ -12,8 +12,8 @@ _KERNEL, _MEMCPY, _MEMSET, _CHILD = 0, 1, 2, 4
 _WORD = 8
 #: What a copy is called where a kernel would have its name.
 MEMCPY = "memcpy"
-#: Of the words that `extra` of a launch begins with: the buffer follows, or its size does.
-_BUFFER, _BUFFER_SIZE = 1, 2
+#: Of the words that `extra` of a launch begins with: the buffer follows.
+_BUFFER = 1
 
 
 #: Kernels whose structures have room for more than a launch uses: the rest holds whatever was on
@@ -40,59 +40,99 @@ class Word(NamedTuple):
     value: int
 
 
+class _Kernel(NamedTuple):
+    """What is read of each launch of one kernel."""
+
+    name: str
+    parameters: list[tuple[int, int, struct.Struct]]
+    """Index, offset and words of each."""
+    not_judged: int
+    """Words that are left out."""
+
+
 class NodeReader:
     """Reads graphs of one process; names and layouts of kernels are asked for once."""
 
     def __init__(self, driver: Driver) -> None:
         self._driver = driver
-        self._kernels: dict[int, tuple[str, list[tuple[int, int]]]] = {}
+        self._kernels: dict[int, _Kernel] = {}
+        self.count = 0
+        """Words that were looked at."""
         self.not_judged = 0
         """Words that were left out, since nobody may have written them."""
 
-    def list_words(self, graph: int) -> Iterator[Word]:
-        """Yield the words of all nodes of a CUgraph, child graphs included. Raises DriverError."""
+    def list_words(self, graph: int, low: int = 0, high: int = 1 << 64) -> Iterator[Word]:
+        """Yield the words of all nodes of a CUgraph, child graphs included. Raises DriverError.
+
+        Of kernels only words from `low` to below `high`: of a hundred words two or three are
+        addresses, and only these are worth an object. Of copies all: they may lie in host memory.
+        """
+        wanted = range(low, high)
         for number, node in enumerate(self._driver.list_nodes(graph)):
             kind = self._driver.get_type(node)
             if kind == _KERNEL:
-                yield from self._list_kernel(number, node)
+                yield from self._list_kernel(number, node, wanted)
             elif kind == _MEMCPY:
                 copied = self._driver.read_memcpy(node)
+                self.count += 2
                 yield Word(number, MEMCPY, "source", copied.source.address)
                 yield Word(number, MEMCPY, "target", copied.target.address)
             elif kind == _MEMSET:
+                self.count += 1
                 yield Word(number, "memset", "target", self._driver.read_memset(node).target or 0)
             elif kind == _CHILD:
-                yield from self.list_words(self._driver.get_child(node))
+                yield from self.list_words(self._driver.get_child(node), low, high)
 
-    def _list_kernel(self, number: int, node: int) -> Iterator[Word]:
+    def _list_kernel(self, number: int, node: int, wanted: range) -> Iterator[Word]:
         params = self._driver.read_kernel(node)
-        name, layout = self._describe_kernel(params)
-        for index, (offset, size) in enumerate(layout):
-            if is_partly_written(name, size):
-                self.not_judged += size // _WORD
-                continue
-            data = _read_parameter(params, index, offset, size)
-            for place, value in enumerate(struct.unpack_from(f"<{len(data) // _WORD}Q", data)):
-                at = f"+{place * _WORD}" if size > _WORD else ""
-                yield Word(number, name, f"parameter {index}{at}", value)
+        kernel = self._describe_kernel(params)
+        self.not_judged += kernel.not_judged
+        for index, offset, layout in kernel.parameters:
+            values = _read_parameter(params, index, offset, layout)
+            self.count += len(values)
+            for place, value in enumerate(values):
+                if value in wanted:
+                    at = f"+{place * _WORD}" if layout.size > _WORD else ""
+                    yield Word(number, kernel.name, f"parameter {index}{at}", value)
 
-    def _describe_kernel(self, params: KernelParams) -> tuple[str, list[tuple[int, int]]]:
+    def _describe_kernel(self, params: KernelParams) -> _Kernel:
         handle = int(params.func or params.kern or 0)
         if handle not in self._kernels:
             name = self._driver.get_kernel_name(params)
-            self._kernels[handle] = name, self._driver.list_parameters(params)
+            self._kernels[handle] = _choose_parameters(name, self._driver.list_parameters(params))
         return self._kernels[handle]
 
 
-def _read_parameter(params: KernelParams, index: int, offset: int, size: int) -> bytes:
-    """Return a parameter's bytes as they were when the launch was captured."""
+def _choose_parameters(name: str, layout: list[tuple[int, int]]) -> _Kernel:
+    """Return what is read of each launch of a kernel: whole words of what somebody wrote."""
+    parameters: list[tuple[int, int, struct.Struct]] = []
+    not_judged = 0
+    for index, (offset, size) in enumerate(layout):
+        if is_partly_written(name, size):
+            not_judged += size // _WORD
+        elif size >= _WORD:
+            parameters.append((index, offset, struct.Struct(f"<{size // _WORD}Q")))
+    return _Kernel(name, parameters, not_judged)
+
+
+def _read_parameter(
+    params: KernelParams, index: int, offset: int, layout: struct.Struct
+) -> tuple[int, ...]:
+    """Return a parameter's words as they were when the launch was captured."""
     if params.params:
         # A parameter is aligned to its own type: words of a structure lie at multiples of eight.
-        return ctypes.string_at(params.params[index] or 0, size) if params.params[index] else b""
-    words = params.extra
+        address = params.params[index] or 0
+    else:
+        buffer = _find_buffer(params.extra)
+        address = buffer + offset if buffer else 0
+    return layout.unpack(ctypes.string_at(address, layout.size)) if address else ()
+
+
+def _find_buffer(extra: Any) -> int:
+    """Return where all parameters lie in a row, of the pairs that `extra` of a launch holds."""
     at = 0
-    while words and words[at]:
-        if words[at] == _BUFFER and words[at + 1]:
-            return ctypes.string_at(int(words[at + 1] or 0) + offset, size)
+    while extra and extra[at]:
+        if extra[at] == _BUFFER:
+            return int(extra[at + 1] or 0)
         at += 2
-    return b""
+    return 0

@@ -42,6 +42,7 @@ class RecordedAudit:
     def __init__(self, report: "Callable[[Finding], None] | None", key: str = DATA) -> None:
         """`report`: None to report nothing. `key`: what is kept with a capture is under it."""
         self.not_judged = 0
+        self.spent_for_torch = 0.0
         self._report = report or (lambda _: None)
         self._key = key
         self._graphs: weakref.WeakSet[Capture] = weakref.WeakSet()

@@ -50,9 +50,10 @@ class Audit:
         audit = self._audits.get(capture.kind)
         if audit is None or capture.error is not None:
             return
-        began = time.perf_counter()
+        began, others = time.perf_counter(), audit.spent_for_torch
         words = audit.after_capture(capture)
-        seconds = round(time.perf_counter() - began, 6)
+        others = audit.spent_for_torch - others
+        seconds = round(time.perf_counter() - began - others, 6)
         self._channel.emit(
             "audited",
             position=capture.number,
