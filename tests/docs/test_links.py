@@ -78,3 +78,9 @@ def test_every_path_that_a_page_names_as_code_exists() -> None:
         if path_of_ours.fullmatch(code)
     }
     assert sorted((page, path) for page, path in named if not (PROJECT / path).exists()) == []
+
+
+def test_no_tracked_text_holds_a_conflict_of_a_merge() -> None:
+    marker = re.compile(rb"^(<{7} |>{7} )", re.MULTILINE)
+    files = list_tracked_files()
+    assert [str(path) for path in files if marker.search(path.read_bytes())] == []
