@@ -16,7 +16,13 @@ StoreOption = Annotated[
         help="Where runs are kept (default: .harness/store.sqlite).",
     ),
 ]
-AttemptArgument = Annotated[str, typer.Argument(help="An attempt's id or unique prefix.")]
+AttemptArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="ATTEMPT",
+        help="An attempt's id, RUN.N, as `harness report` prints it, or a unique prefix.",
+    ),
+]
 
 
 def show(attempt: AttemptArgument, store: StoreOption = None) -> None:

@@ -11,6 +11,7 @@ from harness.cli.bot import bot
 from harness.cli.capture_cost import capture_cost
 from harness.cli.declared import PassThroughCommand, check_beside_resume, take_run_options
 from harness.cli.experiments import calibrate, diagnose
+from harness.cli.mistakes import describe_mistake
 from harness.cli.output_options import RESULTS, take_outputs
 from harness.core.errors import HarnessError, UsageError
 from harness.core.exits import ExitCode
@@ -285,9 +286,11 @@ def main() -> None:
     except Exception as error:
         if not hasattr(error, "format_message"):
             raise
-        _fail(error.format_message(), ExitCode.USAGE)
+        _fail(describe_mistake(error), ExitCode.USAGE)
 
 
 def _fail(message: str, code: int) -> None:
-    sys.stderr.write(f"harness: {message}\n")
+    """Write the one line and leave; no line if help has been printed instead of it."""
+    if message:
+        sys.stderr.write(f"harness: {message}\n")
     sys.exit(code)

@@ -103,7 +103,8 @@ def parse_axis(text: str, *, option: str = "--axis", prefix: str = "") -> Axis:
     """Read `NAME=V1,V2`. Raises UsageError for a missing name, no values or a repeated value."""
     name, equals, listed = text.partition("=")
     if not equals or not _NAME.fullmatch(name):
-        raise UsageError(f"{option} {text!r}: write NAME=VALUE[,VALUE...], as in page_size=1,4")
+        example = "CUDA_LAUNCH_BLOCKING=0,1" if option == "--env" else "page_size=1,4"
+        raise UsageError(f"{option} {text!r}: write NAME=VALUE[,VALUE...], as in {example}")
     return make_axis(prefix + name, listed.split(","), option=option)
 
 

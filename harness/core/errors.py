@@ -8,6 +8,8 @@ HarnessError
 A message says what happened, which value, and what to change, in one line.
 """
 
+import difflib
+
 from harness.core.exits import ExitCode
 
 
@@ -38,5 +40,7 @@ class NoStoreError(StoreError):
 
 
 def unknown_value(what: str, value: object, known: list[str]) -> UsageError:
-    """The one wording for a value that is not among the known ones."""
-    return UsageError(f"unknown {what} {value!r}: choose from {', '.join(known) or 'none'}")
+    """Return the one wording for a value that is not among the known ones."""
+    near = difflib.get_close_matches(str(value), known, n=1)
+    guess = f"did you mean {near[0]!r}? " if near else ""
+    return UsageError(f"unknown {what} {value!r}: {guess}choose from {', '.join(known) or 'none'}")

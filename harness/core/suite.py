@@ -81,6 +81,10 @@ class SuiteDeclarations:
 def parse_suite(text: str) -> SuiteRef:
     """Read a SUITE argument. Raises UsageError naming what is wrong with it."""
     path, colons, inside = text.partition("::")
+    if not text.isprintable() and any("\ud800" <= letter <= "\udfff" for letter in text):
+        raise UsageError(
+            f"suite {text[:200]!a} is not UTF-8, which results are stored in: rename it"
+        )
     if not path:
         raise UsageError(f"suite {text!r} names no file; write FILE[::Class[::test]]")
     # A parameter's own text may hold anything, colons and brackets included.
@@ -103,7 +107,7 @@ def read_declarations(ref: SuiteRef, folder: Path = Path()) -> SuiteDeclarations
         # A folder, or text with doctests: pytest knows what is in it.
         return SuiteDeclarations(EngineDeclaration(), {}, has_plain_tests=True)
     if not path.is_file():
-        raise UsageError(f"suite file {ref.path!r} does not exist")
+        raise UsageError(f"suite file {ref.path!r} does not exist{_hint(ref.path)}")
     try:
         tree = ast.parse(path.read_bytes(), filename=ref.path)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
@@ -184,12 +188,29 @@ def _check_part_exists(tree: ast.Module, ref: SuiteRef) -> None:
         name = part.partition("[")[0]
         found = [n for n in body if getattr(n, "name", None) == name]
         if not found and body is tree.body:
-            known = [n.name for n in body if isinstance(n, ast.ClassDef) and _holds_tests(n)]
-            raise UsageError(
-                f"{ref.path!r} has no {name!r}; classes there: {', '.join(known) or 'none'}"
-            )
+            known = ", ".join(_list_tests(body)) or "none"
+            raise UsageError(f"{ref.path!r} has no {name!r}; classes and tests there: {known}")
         # An inherited test is not in the class's own body: pytest will tell.
         body = getattr(found[0], "body", []) if found else []
+
+
+def _list_tests(body: list[ast.stmt]) -> list[str]:
+    classes = [n.name for n in body if isinstance(n, ast.ClassDef) and _holds_tests(n)]
+    return classes or [
+        n.name
+        for n in body
+        if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef) and n.name.startswith("test")
+    ]
+
+
+def _hint(path: str) -> str:
+    """Return what a word that is no path may have been: a configured name, or a second value."""
+    if "." in path or "/" in path:
+        return ""
+    return (
+        ", and harness.toml has no suite of this name; values of one option are joined by commas, "
+        "as in --order ascending,descending"
+    )
 
 
 #: The roles that have an attention backend of their own; the argument `backend` sets all three.

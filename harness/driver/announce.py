@@ -24,10 +24,8 @@ def print_plan(console: Console, context: RunContext, store: Store, devices: int
     record, plan = context.record, context.plan
     cells = plan.runnable
     seed = f"{'fixed ' if plan.fixed_seed else ''}seed {plan.seed}"
-    repeats = f"{'at most ' if plan.until_decided else ''}{plan.repeats}"
     console.print(
-        f"run {record.id}: {len(cells)} cells x {repeats} repeats = "
-        f"{len(cells) * plan.repeats} attempts on {devices} {record.device} devices, "
+        f"run {record.id}: {describe_size(plan, record.device, devices)}, "
         f"{context.isolation}, {describe_sandbox(context.options)}, "
         f"blocks interleaved in an order from {seed}",
         soft_wrap=True,
@@ -52,6 +50,17 @@ def print_plan(console: Console, context: RunContext, store: Store, devices: int
         console.print(line, soft_wrap=True)
 
 
+def describe_size(plan: Plan, device: str, devices: int) -> str:
+    """Return how many cells, repeats and attempts a plan has, and on how many devices."""
+    cells = len(plan.runnable)
+    repeats = f"{'at most ' if plan.until_decided else ''}{plan.repeats}"
+    where = "GPU" if device == "cuda" else "CPU slot"
+    return (
+        f"{cells} cell{'' if cells == 1 else 's'} x {repeats} repeats = {cells * plan.repeats} "
+        f"attempts on {devices} {where}{'' if devices == 1 else 's'}"
+    )
+
+
 def _prospects(plan: Plan) -> list[str]:
     """What this budget can show, and the warning where it cannot answer its own question."""
     if plan.fixed_seed:
@@ -60,7 +69,9 @@ def _prospects(plan: Plan) -> list[str]:
     told = [f"[yellow]warning[/] {text}" for text in list_shortfalls(question, plan.repeats)]
     if not plan.until_decided:
         bound = format_limit(compute_upper_bound(0, plan.repeats).high)
-        told.append(f"0 failures in {plan.repeats} would prove a rate below {bound} (95 %)")
+        told.append(
+            f"0 failures in {plan.repeats} would prove a rate below {bound} (95 % confidence)"
+        )
     return told
 
 

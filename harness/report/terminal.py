@@ -137,7 +137,7 @@ def _print_signature(signature: SignatureCount, console: Console) -> None:
     if signature.example:
         if signature.folder:
             log = _shorten_path(f"{signature.folder}/rank0.log")
-            print_line(console, f"{signature.id}, log: {log}", "dim", "    ")
+            print_line(console, f"signature {signature.id}, log: {log}", "dim", "    ")
             if kept := list_evidence(Path(signature.folder)):
                 print_line(console, f"evidence: {kept}", "dim", "    ")
         commands = f"harness show {signature.example} · harness rerun {signature.example}"

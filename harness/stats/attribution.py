@@ -225,13 +225,14 @@ def _say_nothing_follows(
 ) -> Attribution:
     points = find_detectable_difference(sum(failed), len(failed), len(groups))
     could = (
-        f"a difference of {round(100 * points)} points between halves of the attempts"
+        f"a difference of {round(100 * points)} points between halves of the attempts would have "
+        "been found with 80 % power"
         if points
-        else "no difference, so few are the attempts,"
+        else "so few attempts could not have shown any difference with 80 % power"
     )
     text = (
         f"failures follow nothing recorded: {sum(failed)}/{len(failed)} failed, "
-        f"{len(groups)} factors tested; {could} would have been found with 80 % power"
+        f"{len(groups)} factors tested; {could}"
     )
     return Attribution(Follows.NOTHING, text + _alike(groups), (), tested)
 

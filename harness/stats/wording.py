@@ -142,14 +142,15 @@ def describe_too_few_to_compare(question: Question, repeats: int, needed: int) -
     """Return the warning that a budget cannot be expected to find the planned difference."""
     high, low = max(question.expected_rates), min(question.expected_rates)
     return (
-        f"{repeats} attempts per cell cannot be expected to tell {high:g} from {low:g}: "
-        f"80 % power needs {needed} with {count_contrasts(len(question.contrasts))}"
+        f"{repeats} attempts per cell are too few to tell a failure rate of {100 * high:g} % from "
+        f"{100 * low:g} %: with 80 % power that takes {needed} per cell "
+        f"({count_contrasts(len(question.contrasts))})"
     )
 
 
 def count_contrasts(planned: int) -> str:
-    """Return `1 planned contrast` or `6 planned contrasts`."""
-    return f"{planned} planned contrast" + ("" if planned == 1 else "s")
+    """Return `1 planned comparison` or `6 planned comparisons`."""
+    return f"{planned} planned comparison" + ("" if planned == 1 else "s")
 
 
 def describe_too_few_to_prove(rate: float, repeats: int, needed: int) -> str:

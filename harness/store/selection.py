@@ -29,6 +29,13 @@ def select_attempt(rows: Sequence[AttemptRow], name: str) -> AttemptRow:
     rows: attempts whose ids begin with the name.
     """
     exact = [row for row in rows if row.id == name]
-    if not name or len(exact or rows) != 1:
-        raise UsageError(f"{'ambiguous' if rows else 'no'} attempt {name!r} in this store")
+    if not name or not rows:
+        raise UsageError(
+            f"no attempt {name!r} in this store: give RUN.N, as `harness report RUN` prints it"
+        )
+    if len(exact or rows) != 1:
+        raise UsageError(
+            f"attempt {name!r} is ambiguous, {len(rows)} ids begin so: add its number, "
+            f"as in {rows[0].id}"
+        )
     return (exact or rows)[0]

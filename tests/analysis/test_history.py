@@ -8,7 +8,7 @@ from harness.analysis.history import collect_series
 from harness.core.cell import Cell
 from harness.core.records import AttemptRow, RunRecord, TestCount
 from harness.core.statuses import AttemptStatus
-from harness.driver.commands.history import draw_sparkline
+from harness.driver.commands.history import draw_sparkline, list_changes
 from tests.driver.test_compare import row
 
 CELL = Cell((("order", "ascending"),))
@@ -51,3 +51,10 @@ def test_tests_are_found_by_a_part_of_their_id(test: str, names: list[str]) -> N
 
 def test_a_sparkline_has_a_bar_per_run() -> None:
     assert draw_sparkline([0.0, 0.5, 1.0]) == "▁▅█"
+
+
+def test_a_series_without_a_change_lists_none() -> None:
+    (steady,) = collect_series(RUNS[:4])
+    assert list_changes(steady) == "-"
+    (changed,) = collect_series(RUNS)
+    assert "r10 (r10c0ffee)" in list_changes(changed)

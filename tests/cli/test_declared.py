@@ -1,5 +1,6 @@
 """Options are declared once: what a command line gives, what is stored, and what it means."""
 
+import sys
 from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from harness.cli.main import app
+from harness.cli.main import app, main
 from harness.core.cell import Axis
 from harness.core.errors import UsageError
 from harness.driver import early
@@ -136,3 +137,28 @@ def test_the_version_is_printed() -> None:
     result = RUNNER.invoke(app, ["--version"])
     assert result.exit_code == 0
     assert result.output.startswith("harness ")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["run", "--repeats", "five"], ("--repeats", "'five'", "whole number")),
+        (["run", "--max-flake-rate", "x"], ("--max-flake-rate", "'x'", "number")),
+        (["rerun", "a.1", "--repeats", "0"], ("--repeats",)),
+        (["rerun"], ("ATTEMPT", "harness rerun --help")),
+        (["raport"], ("raport", "report")),
+        (["run", "--repaets", "5"], ("--repaets", "--repeats")),
+    ],
+)
+def test_a_mistake_is_one_line_with_option_value_and_remedy(
+    words: list[str],
+    said: tuple[str, ...],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["harness", *words])
+    with pytest.raises(SystemExit) as left:
+        main()
+    line = capsys.readouterr().err
+    assert left.value.code == 2 and line.count("\n") == 1
+    assert [part for part in said if part not in line] == []

@@ -62,7 +62,7 @@ def test_the_cpus_that_another_job_leaves_are_used(
     with join(tmp_path, cluster, "--tp", 1, "--slots", 2, "--repeats", 9) as run:
         cell = run.finish()["cells"][0]
         assert cell["passed"] == 9
-        assert f"on {4 - held} cpu devices" in run.err.read_text()
+        assert f"on {4 - held} CPU slots" in run.err.read_text()
         logs = list(tmp_path.glob(".harness/runs/*/*/rank0.log"))
         assert len(logs) == 9, "logs of both nodes' attempts"
 

@@ -50,6 +50,6 @@ def test_it_prints_the_plan_and_leaves_nothing(
     code = print_dry_run(RunOptions(suites=("own",), repeats=3, slots=2), None)
     told = capsys.readouterr().out
     assert code == 0
-    assert "2 cells x 3 repeats = 6 attempts on 2 cpu devices" in told
+    assert "2 cells x 3 repeats = 6 attempts on 2 CPU slots" in told
     assert "no stored run" in told
     assert not (folder / ".harness").exists()

@@ -103,3 +103,20 @@ def test_a_run_is_refused_before_it_begins_if_the_disk_is_full(
     monkeypatch.setattr(os, "statvfs", lambda _: full)
     with pytest.raises(StoreError, match="0 MiB free, and 10 attempts need"):
         check_disk(place, 10)
+
+
+def test_without_any_store_only_forgotten_folders_go(place: Path) -> None:
+    assert prune_runs(PruneRequest.read("30d", None, dry_run=False), None) == ExitCode.OK
+    forgotten = place / ".harness/runs/gone"
+    (forgotten / "gone.0").mkdir(parents=True)
+    os.utime(forgotten, (0, 0))
+    assert prune_runs(PruneRequest.read("30d", None, dry_run=False), None) == ExitCode.OK
+    assert not forgotten.exists()
+
+
+def test_a_store_that_cannot_be_read_protects_its_runs(place: Path) -> None:
+    attempt = make_run("old", 40)
+    (place / ".harness/store.sqlite").write_text("no database")
+    with pytest.raises(StoreError):
+        prune_runs(PruneRequest.read("30d", None, dry_run=False), None)
+    assert (attempt / FOLDER).is_dir()

@@ -16,6 +16,7 @@ from harness.core.exits import ExitCode
 from harness.core.plan import Plan
 from harness.core.revision import AXIS
 from harness.core.suite import mentions_cell, uses_engine
+from harness.driver.announce import describe_size
 from harness.driver.commands.run import RunRequest, count_local_devices, make_request
 from harness.driver.configuration.suites import choose_suites
 from harness.driver.options import RunOptions
@@ -55,11 +56,8 @@ def print_dry_run(options: RunOptions, location: str | None) -> int:
 def _describe(
     request: RunRequest, plan: Plan, devices: int, durations: dict[tuple[str, str], list[float]]
 ) -> Iterator[str]:
-    cells, most = len(plan.runnable), "at most " if plan.until_decided else ""
-    yield (
-        f"{cells} cells x {most}{plan.repeats} repeats = {cells * plan.repeats} attempts "
-        f"on {devices} {request.device} devices, {request.isolation}"
-    )
+    cells = len(plan.runnable)
+    yield f"{describe_size(plan, request.device, devices)}, {request.isolation}"
     for planned in plan.cells:
         label = f"  {planned.suite} · {planned.cell.label}"
         yield label + (f"  not run: {planned.refused}" if planned.refused else "")

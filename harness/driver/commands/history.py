@@ -57,7 +57,7 @@ def _describe(series: Series) -> tuple[str, ...]:
         shown,
         rate,
         line,
-        _list_changes(series),
+        list_changes(series),
     )
 
 
@@ -66,9 +66,11 @@ def draw_sparkline(rates: list[float]) -> str:
     return "".join(_BARS[min(int(rate * len(_BARS)), len(_BARS) - 1)] for rate in rates)
 
 
-def _list_changes(series: Series) -> str:
+def list_changes(series: Series) -> str:
     """Return each change with the run and commit that it came with, and the rates around it."""
     changes = series.find_changes()
+    if not changes:
+        return "-"
     ends = [*(change.index for change in changes[1:]), len(series.points)]
     start, told = 0, []
     for change, end in zip(changes, ends, strict=True):
@@ -80,7 +82,7 @@ def _list_changes(series: Series) -> str:
             + f", {change.chance:.0%} sure"
         )
         start = change.index
-    return "; ".join(told) or "-"
+    return "; ".join(told)
 
 
 def _share(points: Sequence[HistoryPoint]) -> str:

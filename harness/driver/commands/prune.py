@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from harness.core.errors import StoreError, UsageError
+from harness.core.errors import NoStoreError, StoreError, UsageError
 from harness.core.evidence import FOLDER
 from harness.core.exits import ExitCode
 from harness.core.pruning import Layer, Removal, RunSize, choose_removals, read_age, read_size
@@ -56,9 +56,7 @@ class _Found:
 def prune_runs(request: PruneRequest, location: str | None) -> int:
     """Remove what the request allows, and say what. Return the exit code."""
     console = Console()
-    with contextlib.suppress(StoreError), open_known_stores(location) as stores:
-        known = [found for store in stores.stores for found in _list_runs(store, location)]
-        found = [*known, *_list_unknown({run_id for run_id, _ in known}, location)]
+    found = _find_runs(location)
     runs = {run_id: one for run_id, one in found if one is not None}
     removals = choose_removals(
         [one.size for one in runs.values()], time.time(), request.older_than_s, request.max_bytes
@@ -72,6 +70,22 @@ def prune_runs(request: PruneRequest, location: str | None) -> int:
     for failure in failures:
         print_line(console, failure, "yellow")
     return ExitCode.STORE if failures else ExitCode.OK
+
+
+def _find_runs(location: str | None) -> list[tuple[str, _Found | None]]:
+    """Return the runs of every store, and folders of runs that none knows.
+
+    A store that cannot be read raises StoreError: without it, folders of its runs would look as if
+    nobody knew them. Only where there is no store at all, there is none that could.
+    """
+    known: list[tuple[str, _Found | None]] = []
+    try:
+        with open_known_stores(location) as stores:
+            known = [found for store in stores.stores for found in _list_runs(store, location)]
+    except NoStoreError:
+        if location is not None:
+            raise
+    return [*known, *_list_unknown({run_id for run_id, _ in known}, location)]
 
 
 def _list_runs(store: Store, location: str | None) -> Iterator[tuple[str, _Found | None]]:

@@ -83,7 +83,9 @@ def read_live_run(store: Store, run_id: str, now: float) -> LiveRun:
                 state.act(attempt_id, started, doing)
                 state.devices[attempt_id] = read_devices(folder / attempt_id)
     left = len(state.queue) - len({row.position for row in rows if not row.is_owed})
-    seconds = estimate_seconds_left([row.started for row in rows], now, left)
+    running = record.status is RunStatus.RUNNING
+    begun = [row.started for row in rows]
+    seconds = estimate_seconds_left(begun, now, left) if running else None
     return state.show(describe_status(record), now, seconds)
 
 
