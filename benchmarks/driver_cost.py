@@ -91,8 +91,10 @@ def main() -> None:
     print(f"{platform.machine()}, {len(os.sched_getaffinity(0))} cores, "
           f"CPython {platform.python_version()}, {time.strftime('%Y-%m-%d')}, "
           f"load {os.getloadavg()[0]:.1f}")  # fmt: skip
-    for isolation in ("fork", "spawn") if options.attempts else ():
-        rate = time_trivial(options.attempts, isolation)
+    # Spawned attempts are timed beside the forked ones, which the goal is about.
+    wanted = {"fork": options.attempts, "spawn": options.attempts // 5}
+    for isolation, attempts in wanted.items() if options.attempts else ():
+        rate = time_trivial(attempts, isolation)
         print(f"trivial test, {isolation}: {rate:.1f} attempts a second (goal 12)", flush=True)
     if options.many:
         time_driver(options.many)

@@ -78,12 +78,12 @@ def main() -> None:
     parser.add_argument("--backend", default="fa3")
     parser.add_argument("--repeats", type=int, default=16, help="attempts one at a time")
     parser.add_argument("--shares", default="1,4")
-    parser.add_argument("--loops", type=int, default=3)
+    parser.add_argument("--loops", type=int, default=3, help="pytest processes; 0: none")
     options = parser.parse_args()
     engine, suite = options.part == "engine", SUITES[options.part]
     more = ["--order", "ascending", "--backend", options.backend] if engine else []
     cell = {"order": "ascending", "backend": options.backend, "tp": 1} if engine else {}
-    loop = time_loop(suite, cell, options.loops)
+    loop = time_loop(suite, cell, options.loops) if options.loops else float("nan")
     print(json.dumps({"part": options.part, "pytest_s": round(loop, 2)}), flush=True)
     rates: dict[int, float] = {}
     for per_gpu in map(int, options.shares.split(",")):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -90,6 +91,11 @@ class KeeperHandle:
                 raise KeeperLost(f"keeper was not ready after {timeout_s:g} s") from None
             self._ready = any(isinstance(message, Ready) for message in messages)
         self._socket.settimeout(None)
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether `wait_ready` would return, or raise, at once."""
+        return self._ready or bool(select.select([self._socket], [], [], 0)[0])
 
     def fileno(self) -> int:
         """For selectors: readable when `receive` has something."""

@@ -25,7 +25,7 @@ from harness.core.events import Event, read_text, read_texts
 REWRITTEN_MARK = "!"
 _RANK_FOLDER = Path(__file__).resolve().parents[1] / "rank"
 #: A module that takes less is not worth a zygote's memory.
-_WORTH_SECONDS = 0.003
+_WORTH_SECONDS = 0.001
 #: Modules that may turn out unsafe, one a trial, before nothing is preloaded at all.
 _MOST_UNSAFE = 8
 _TRIAL_SECONDS = 180.0

@@ -142,8 +142,8 @@ class KeeperLine:
         """Return the keeper for one more attempt, ready. Raise KeeperLost if none comes up."""
         self._adopt_learned()
         spent = self._served >= self._settings.attempts_per_zygote
-        # One that preloads more is worth waiting for: its imports are what it saves.
-        replaced = self._is_stale and bool(self._ahead)
+        # One that preloads more takes over once it is ready; until then this one serves.
+        replaced = self._is_stale and any(keeper.is_settled for keeper in self._ahead[:1])
         if self._preload and (spent or replaced):
             self._retire()
         keeper = self._current or self._promote()

@@ -46,7 +46,7 @@ def _follow_engine(channels: Channels, build: Build) -> None:
     start = _receive(channels)
     if not isinstance(start, Start) or isinstance(loaded, HarnessError):
         return
-    worker = loaded.start(build.serial, start.shared_memory)
+    worker = loaded.start(build.serial, start)
     try:
         _serve(worker, channels)
     finally:

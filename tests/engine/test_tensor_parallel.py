@@ -14,6 +14,7 @@ PROMPTS = [[3, 4, 5], [7], [9, 10, 11, 12], [2, 2, 2], [8, 9]]
 
 GENERATE_TWICE = """
 import json, sys
+import torch.distributed as dist
 from harness.core.errors import UsageError
 from harness.engine.engine import Engine
 given = json.loads(sys.argv[1])
@@ -21,13 +22,21 @@ try:
     Engine.from_cell({**given["args"], "model": "/nowhere"})
 except UsageError as error:
     answers = [str(error)]
-for collectives in ("shared-memory", "gloo"):
+groups = []
+for collectives in ("shared-memory", "gloo", "gloo", "gloo"):
     with Engine.from_cell({**given["args"], "cpu_collectives": collectives}) as engine:
         assert {seen["collectives"] for seen in engine.captures} == {collectives}
         generations = engine.generate(given["prompts"], 12, return_logprob=True)
         scored = engine.score(given["prompts"][0], generations[0].tokens)
         answers.append([[g.tokens for g in generations], generations[0].logprobs, scored])
-print(json.dumps(answers))
+        groups.append(id(dist.group.WORLD))
+        if len(groups) == 5:
+            try:
+                engine.ranks.worker.execute(None)
+            except KeyError:
+                pass
+    groups.append(dist.is_initialized())
+print(json.dumps([groups, *answers]))
 """
 
 UNDER_TORCHRUN = """
@@ -65,18 +74,21 @@ def test_two_ranks_answer_as_one_engine_after_engine_and_after_a_refusal(
     given = {"args": engine_args, "prompts": PROMPTS}
     ended = run_ranks(GENERATE_TWICE, tmp_path, argument=given)
     assert ended.codes == [0, 0], ended.errors
-    refused, *answers = ended.answer
+    groups, refused, *answers = ended.answer
     assert "'/nowhere'" in refused
-    assert len(answers) == 2
-    # Both add two summands, whose order does not matter: not a bit may differ.
-    assert answers[0] == answers[1]
+    assert len(answers) == 4
+    # All add two summands, whose order does not matter: not a bit may differ.
+    assert all(answer == answers[0] for answer in answers)
+    # A group is handed on, except by an engine of which a command has failed.
+    assert groups[2] == groups[4]
+    assert groups[1::2] == [False, True, False, True]
     for tokens, logprobs, scored in answers:
         assert tokens == [generation.tokens for generation in alone]
         assert logprobs == pytest.approx(alone[0].logprobs, abs=1e-4)
         assert scored == pytest.approx(alone[0].logprobs, abs=1e-4)
     names = [event["event"] for event in ended.events]
-    assert names.count("captured") == 2
-    assert names.count("replays") == 2
+    assert names.count("captured") == 4
+    assert names.count("replays") == 4
     assert "Capturing batches (bs=4 avail_mem=" in (tmp_path / "log").read_text()
 
 

@@ -18,8 +18,11 @@ class Collectives(Protocol):
     def all_gather(self, shares: Tensor, tensor: Tensor) -> None:
         """Stack the ranks' dense tensors in `shares`, in rank order along its first dimension."""
 
+    def leave(self) -> None:
+        """Leave the group in good order; the process's next engine may go on with it."""
+
     def close(self) -> None:
-        """Leave the group. Graphs that hold its collectives must be freed before."""
+        """Destroy the group. Graphs that hold its collectives must be freed before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +54,12 @@ class TensorParallel:
         self.collectives.all_gather(shares, tensor)
         return shares.view(self.size, *tensor.shape).movedim(0, -2).flatten(-2)
 
+    def leave(self) -> None:
+        """Leave the group in good order: no rank is in a collective, and no graph holds one."""
+        if self.collectives is not None:
+            self.collectives.leave()
+
     def close(self) -> None:
-        """Leave the group. Graphs that hold its collectives must be freed before."""
+        """Destroy the group. Graphs that hold its collectives must be freed before."""
         if self.collectives is not None:
             self.collectives.close()

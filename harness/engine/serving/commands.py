@@ -128,9 +128,11 @@ class Start:
     """Every rank has loaded: join the group and capture.
 
     `shared_memory`: path of the memory that ranks on the CPU share; empty if they use none.
+    `keeps_group`: go on with the process group of the engine before.
     """
 
     shared_memory: str
+    keeps_group: bool
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from typing import TypeVar
 
 from harness.core.errors import HarnessError, UsageError
 from harness.engine.config import EngineConfig
+from harness.engine.distributed import process_group
 from harness.engine.distributed.channels import ChannelClosed, Channels, receive
 from harness.engine.distributed.shared_memory import SharedFile
 from harness.engine.serving.commands import (
@@ -55,10 +56,15 @@ def start_everywhere(
     with contextlib.ExitStack() as if_it_fails:
         if_it_fails.callback(_tell_close, channels)
         with _share_memory(config, channels.size) as path:
-            _tell(channels, Start(path))
-            ranks = Ranks(channels, loaded.start(serial, path))
+            start = Start(path, not path and process_group.is_kept(*_describe_group(config)))
+            _tell(channels, start)
+            ranks = Ranks(channels, loaded.start(serial, start))
         if_it_fails.pop_all()
     return ranks
+
+
+def _describe_group(config: EngineConfig) -> tuple[str, float]:
+    return config.device, config.collective_timeout_s
 
 
 @contextlib.contextmanager

@@ -34,11 +34,17 @@ class RunningWorker:
         self.footprint = footprint
         self._operations = operations
         self._group = group
+        self._has_failed = False
 
     @torch.inference_mode()
     def execute(self, command: Command[R]) -> R:
         """Run one command. Its result is valid until the next command."""
-        result: R = self._operations[type(command)](command)
+        try:
+            result: R = self._operations[type(command)](command)
+        except BaseException:
+            # Other ranks may wait in a collective for this one: nobody may use the group again.
+            self._has_failed = True
+            raise
         return result
 
     def close(self) -> None:
@@ -46,4 +52,7 @@ class RunningWorker:
         wire.emit("phase", name="teardown")
         self._operations = {}
         self.runner.close()
-        self._group.close()
+        if self._has_failed:
+            self._group.close()
+        else:
+            self._group.leave()

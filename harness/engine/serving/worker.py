@@ -16,13 +16,14 @@ from harness.engine.capture.barrier import CaptureBarrier
 from harness.engine.capture.progress import CaptureProgress
 from harness.engine.capture.runner import Evidence, GraphRunner
 from harness.engine.config import EngineConfig
+from harness.engine.distributed import process_group
 from harness.engine.distributed.channels import Channels
-from harness.engine.distributed.process_group import ProcessGroup
 from harness.engine.distributed.rendezvous import open_store
 from harness.engine.distributed.shared_memory import SharedMemory
 from harness.engine.distributed.tensor_parallel import TensorParallel
 from harness.engine.model import checkpoint
 from harness.engine.model.shape import ModelConfig, check_draft, check_split, read_config
+from harness.engine.serving.commands import Start
 from harness.engine.serving.draft_steps import DraftSteps
 from harness.engine.serving.models import Builder, DraftedModels, RoleBackends, TargetModel
 from harness.engine.serving.replay_probe import ReplayProbe
@@ -54,17 +55,17 @@ class LoadedWorker:
     backends: RoleBackends
 
     @torch.inference_mode()
-    def start(self, serial: int, shared_memory: str) -> RunningWorker:
+    def start(self, serial: int, start: Start) -> RunningWorker:
         """Join the group of this process's `serial`-th engine, then capture.
 
-        shared_memory: as `Start` has it. Raises CaptureBarrierTimeout, CaptureError, and torch's
+        Raises CaptureBarrierTimeout, CaptureError, and torch's
         errors (out of memory among them); the group is left before.
         """
         if self.device.type == "cpu":
             # Ranks share the cores; one thread each also keeps sums in one order.
             torch.set_num_threads(1)
         torch.manual_seed(self.config.seed)
-        group = self._join(serial, shared_memory)
+        group = self._join(serial, start)
         try:
             return self._run_on(group)
         except BaseException:
@@ -72,15 +73,20 @@ class LoadedWorker:
             group.close()
             raise
 
-    def _join(self, serial: int, shared_memory: str) -> TensorParallel:
+    def _join(self, serial: int, start: Start) -> TensorParallel:
         rank, size = self.channels.rank, self.channels.size
         if size == 1:
             return TensorParallel()
         timeout_s = self.config.collective_timeout_s
-        if shared_memory:
-            return TensorParallel(rank, size, SharedMemory(rank, size, shared_memory, timeout_s))
+        if start.shared_memory:
+            shared = SharedMemory(rank, size, start.shared_memory, timeout_s)
+            return TensorParallel(rank, size, shared)
+        if start.keeps_group:
+            return TensorParallel(rank, size, process_group.take_kept())
+        process_group.drop_kept()
         store = open_store(self.environ, serial, rank, size)
-        return TensorParallel(rank, size, ProcessGroup(rank, size, self.device, store, timeout_s))
+        group = process_group.ProcessGroup(rank, size, self.device, store, timeout_s)
+        return TensorParallel(rank, size, group)
 
     def _run_on(self, group: TensorParallel) -> RunningWorker:
         builder = Builder(self.config, self.backends, group, self.device)
