@@ -15,6 +15,7 @@ from harness.core.kinds import PRECEDENCE, Kind, Phase
 from harness.core.process_end import ProcessEnd, add_printed_cause
 from harness.core.result import AttemptResult, Ending, Failure, Outcome, TestResult
 from harness.core.seen import Seen
+from harness.core.signature import normalise
 from harness.core.statuses import AttemptStatus
 
 #: What Gloo and NCCL say to the ranks that are left when one dies.
@@ -129,8 +130,11 @@ class _Decision:
         """A test without its end: the one that ended the session, or one never reached."""
         if test != self._seen.current:
             return TestResult(test, Outcome.PRECLUDED, seconds)
-        message = f"the session was ended in {test}"
-        signature = self._end.format_place("session ended")
+        exc = self._seen.ended_by
+        by = exc.types[0].rpartition(".")[2] if exc and exc.types else "something"
+        words = exc.message.strip() if exc else ""
+        message = f"{by} ended the session in {test}" + (f": {words}" if words else "")
+        signature = self._end.format_place(normalise(f"session ended by {by}"))
         failure = Failure(Kind.EARLY_EXIT, self._seen.phase, signature, message, test)
         return TestResult(test, Outcome.FAILED, seconds, failure)
 

@@ -15,7 +15,7 @@ from harness.core.last_words import AttemptWords, Cause, Words, choose_cause
 from harness.core.result import Ending, Failure
 from harness.core.seen import Seen
 from harness.core.signature import make_cause_signature, normalise
-from harness.core.stacks import Stack, describe_ranks, find_current
+from harness.core.stacks import Stack, describe_ranks, describe_threads, find_current
 
 #: Failures that only say that something else failed: a process that ended, a peer that is gone.
 _CONSEQUENCE = re.compile(
@@ -41,8 +41,7 @@ class ProcessEnd:
             message = f"{hit.message} ({self._describe_place()})"
             return self._explain(hit.kind, hit.kind.value, 0, message)
         if self._ending.timed_out:
-            message = f"no end after {self._ending.timeout_s:g} s ({self._describe_place()})"
-            return self._explain(Kind.HANG, "hang", 0, "\n".join([message, *self._list_ranks()]))
+            return self._describe_hang()
         crash = self._find_first_crash()
         if crash is None:
             return None
@@ -57,6 +56,11 @@ class ProcessEnd:
             kind = Kind.OUT_OF_MEMORY
             message += "; the kernel killed a process for memory while the attempt ran"
         return self._explain(kind, what, rank, message)
+
+    def _describe_hang(self) -> Failure:
+        message = f"no end after {self._ending.timeout_s:g} s ({self._describe_place()})"
+        message = "; ".join([message, *describe_threads(self._get_log(0).stacks)])
+        return self._explain(Kind.HANG, "hang", 0, "\n".join([message, *self._list_ranks()]))
 
     def format_place(self, what: str, rank: int = 0) -> str:
         """Return `what on rank 1 @ test_x`."""

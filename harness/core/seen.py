@@ -30,6 +30,8 @@ class Seen:
         self.requested = ""
         self.captured: list[Event] = []
         self.finish: Event | None = None
+        self.ended_by: Exc | None = None
+        """What ended the session before its time: KeyboardInterrupt, or pytest.exit."""
         self.replays: Counter[str] = Counter()
         self.eager = 0
         self.notes: list[str] = []
@@ -135,6 +137,9 @@ class Seen:
         seconds = wire.read_number(event, "seconds")
         message = f"threads still ran {seconds:g} s after the last test: {names}"
         self.whole.append(Failure(Kind.HANG, Phase.TEARDOWN, "hang @ interpreter exit", message))
+
+    def _on_session_end(self, event: Event) -> None:
+        self.ended_by = wire.read_exception(event)
 
     def _on_finish(self, event: Event) -> None:
         self.phase = Phase.TEARDOWN

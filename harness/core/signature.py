@@ -2,24 +2,51 @@
 
 import hashlib
 import re
+from collections.abc import Callable
 
 from harness.core.kinds import Exc
 
 #: Rises when equal failures get another text than before; kept with each run.
-VERSION = 2
+VERSION = 3
 
 _LIMIT = 240
+_Replace = Callable[["re.Match[str]"], str]
+
+#: Numbers that say what happened, and not which one it happened to.
+_TELLING = (
+    r"\b(?:u?int|b?float|complex|fp|bf|FA|sm_?|utf|sha|eagle)[0-9]+\b|"
+    r"\b(?:[Ee]xit|[Rr]eturn|[Ss]tatus|HTTP|[Ee]rrno)(?: ?code| status)?(?: |: ?|=)-?[0-9]{1,3}\b|"
+    r"\b[Ee]rror [0-9]{3}\b"
+)
+
+_TEMPORARY = ("/tmp/", "/var/tmp/", "/var/folders/", "/dev/shm/", "/run/", "/proc/")
+_SOURCE = re.compile(r"\.(?:py|cu|cuh|c|cc|cpp|h|hpp|rs|so)$")
+
+
+def _mask_path(found: "re.Match[str]") -> str:
+    """Keep a file's name, except in a temporary folder, where names are drawn; code has its own."""
+    path = found[0].rstrip("/")
+    if path.startswith(_TEMPORARY) and not _SOURCE.search(path):
+        return "<path>"
+    return f"<path>/{path.rpartition('/')[2]}"
+
 
 # Order matters: an address is also a number, a uuid holds numbers, a path holds all of them.
-_MASKS: tuple[tuple[re.Pattern[str], str], ...] = (
+_MASKS: tuple[tuple[re.Pattern[str], str | _Replace], ...] = (
     (re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]"), ""),
     (re.compile(r"\[rank\d+\]: "), ""),
-    (re.compile(r"(?:/[\w.@+-]+){2,}/?"), "<path>"),
+    (re.compile(r"(?:/[\w.@+-]+){2,}/?"), _mask_path),
     (re.compile(r"\b[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\b"), "<uuid>"),
     (re.compile(r"\b0x[0-9a-fA-F]+\b"), "<addr>"),
     (re.compile(r"\b(?=[0-9a-f]*[0-9])(?=[0-9a-f]*[a-f])[0-9a-f]{12,}\b"), "<hex>"),
-    (re.compile(r"(?<![\w.])[-+]?[0-9]+(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?"), "<n>"),
-    (re.compile(r"(?<=[A-Za-z_])[0-9]+\b"), "<n>"),
+    (
+        re.compile(
+            rf"({_TELLING})|(?<![\w.])[-+]?[0-9]+(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?|"
+            r"(?<=[A-Za-z_])[0-9]+\b"
+        ),
+        lambda found: found[1] or "<n>",
+    ),
+    (re.compile(r"<n> ?[KMGT]i?B\b"), "<size>"),
     (re.compile(r"[\x00-\x1f\x7f]+|\s+"), " "),
 )
 

@@ -2,21 +2,27 @@
 
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.core.kinds import Frame
 
+#: pytest's line of progress may stand before it: it has no end while a test runs.
 _HEAD = re.compile(
-    r"^(Current thread|Thread) (0x[0-9a-fA-F]+)(?: \[[^\]]*\])? \(most recent call first\):"
+    r"^(?:.{1,400} )??(Current thread|Thread) (0x[0-9a-fA-F]+)(?: \[[^\]]*\])? "
+    r"\(most recent call first\):"
 )
 _FRAME = re.compile(r'^  File "(.*)", line (\d+) in (.*)$')
 _SPY_FRAME = re.compile(r"^    (.+) \((.+):(\d+)\)$")
 _LIBRARY = re.compile(r"site-packages/|dist-packages/|/lib/python3|/harness/rank/|^<frozen ")
+_RUNNER = re.compile(
+    r"^ {4}.*\(.*/(?:_pytest|pluggy|pytest|harness/rank)/.*:\d+\)$|^ {4}.*<frozen "
+)
 #: So many calls of one function on one stack are a recursion that found no end.
 _RECURSION = 20
 _MOST_FRAMES = 120
 _MOST_THREADS = 64
+_MOST_PLACES = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +97,35 @@ def read_py_spy(text: str) -> Stack | None:
             # Without its class, as faulthandler writes it: signatures must not differ by tool.
             frames.append(Frame(frame[2], int(frame[3]), frame[1].rpartition(".")[2]))
     return Stack(True, tuple(frames)) if frames else None
+
+
+def leave_out_runner(lines: Sequence[str]) -> list[str]:
+    """Return the lines of stacks without the calls of pytest and of the rank itself."""
+    kept: list[str] = []
+    left = 0
+    for line in [*lines, ""]:
+        if _RUNNER.search(line):
+            left += 1
+            continue
+        if left:
+            kept.append(f"    ({left} calls of the test runner)")
+        left = 0
+        kept.append(line)
+    return kept[:-1]
+
+
+def describe_threads(stacks: Sequence[Stack]) -> list[str]:
+    """Return where threads beside the current one stand in code of no library, alike ones once.
+
+    Two that wait for each other, or for a lock that the first one holds, explain a hang.
+    """
+    others = [stack for stack in stacks if not stack.current and stack.own is not None]
+    own = [one for one in others if one.own and not _LIBRARY.search(one.own.file)]
+    counted = Counter(_describe_place(stack) for stack in own[:_MOST_THREADS])
+    return [
+        f"{n} other {'thread' if n == 1 else 'threads'} {place}"
+        for place, n in counted.most_common(_MOST_PLACES)
+    ]
 
 
 def describe_ranks(stacks: Mapping[int, Stack | None]) -> list[str]:

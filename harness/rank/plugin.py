@@ -105,6 +105,10 @@ class WirePlugin:
         """Called when pytest or a plugin of it broke."""
         emit("note", text=f"pytest internal error: {excinfo.exconly()}")
 
+    def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+        """Called when a KeyboardInterrupt, or `pytest.exit`, ends the session."""
+        emit("session_end", exc=describe(excinfo.value))
+
     def pytest_runtest_logstart(self, nodeid: str) -> None:
         """Called before a test's set-up, once, however often it is rerun."""
         emit("test_start", id=nodeid)

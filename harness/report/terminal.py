@@ -110,6 +110,9 @@ def _print_lists(report: Report, console: Console) -> None:
         console.print()
     for signature in report.signatures[:_LISTED]:
         _print_signature(signature, console)
+    if (left := len(report.signatures) - _LISTED) > 0:
+        text = f"{left} more signatures: harness report {report.run.id} --html FILE lists them"
+        print_line(console, text, "bold")
     for finding in report.audit[:_LISTED]:
         first, *rest = describe_finding(finding)
         print_line(console, f"audit: {first}", "bold")

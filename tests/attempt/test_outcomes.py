@@ -208,6 +208,8 @@ def test_a_syntax_error_is_a_collect_error(run: Run, isolation: Isolation, tmp_p
 def test_quitting_the_session_leaves_the_test_without_an_end(run: Run) -> None:
     record = run("quits.py")
     assert status(record) == 0 and named(record, "test_start") and not named(record, "test_end")
+    (end,) = named(record, "session_end")
+    assert (end["exc"]["types"][0], end["exc"]["message"]) == ("_pytest.outcomes.Exit", "enough")
 
 
 def test_garbage_is_counted_and_kept_and_never_taken_for_an_event(run: Run, tmp_path: Path) -> None:

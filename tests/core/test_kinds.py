@@ -105,7 +105,7 @@ def test_the_strongest_kind_names_an_attempt() -> None:
     ("one", "other"),
     [
         ("at 0x7f00aa12 in block 17", "at 0x7f9912 in block 3"),
-        ("file /tmp/a1/x.py missing", "file /home/u/y.py missing"),
+        ("file /tmp/a1/x.py missing", "file /home/u/x.py missing"),
         ("got 0.123 wanted 1e-5", "got 7 wanted 2.5"),
         ("id 123e4567-e89b-12d3-a456-426614174000", "id 00000000-e89b-12d3-a456-426614174fff"),
         ("\x1b[31mred\x1b[0m 1", "red 2"),

@@ -17,7 +17,7 @@ from harness.core.last_words import (
 )
 from harness.core.process_end import add_printed_cause
 from harness.core.result import Failure
-from harness.core.stacks import find_current
+from harness.core.stacks import describe_threads, find_current, leave_out_runner
 
 ADVICE = (
     "CUDA kernel errors might be asynchronously reported at some other API call\n"
@@ -127,6 +127,35 @@ def test_the_stack_of_the_thread_that_got_the_signal_is_chosen() -> None:
     stack = find_current(scan("s", [text.encode()]).stacks)
     assert stack and stack.frames[0].function == "string_at"
     assert stack.own and stack.own.function == "read_table"
+
+
+def test_threads_that_wait_for_each_other_are_named() -> None:
+    """pytest's line of progress, which has no end yet, stands before the first of them."""
+    text = (
+        "test_locks.py Thread 0x01 (most recent call first):\n"
+        '  File "/repo/locks.py", line 9 in take\n'
+        '  File "/usr/lib/python3.11/threading.py", line 982 in run\n\n'
+        "Thread 0x02 (most recent call first):\n"
+        '  File "/repo/locks.py", line 9 in take\n\n'
+        "Thread 0x03 (most recent call first):\n"
+        '  File "/usr/lib/python3.11/socket.py", line 294 in accept\n\n'
+        "Current thread 0x04 (most recent call first):\n"
+        '  File "/repo/locks.py", line 20 in join_all\n'
+    )
+    stacks = scan("s", [text.encode()]).stacks
+    assert describe_threads(stacks) == ["2 other threads in take (locks.py:9)"]
+
+
+def test_calls_of_the_test_runner_are_left_out_of_stacks() -> None:
+    lines = [
+        'Thread 2 (active): "MainThread"',
+        "    wait (/repo/engine.py:3)",
+        "    pytest_pyfunc_call (/x/site-packages/_pytest/python.py:187)",
+        "    main (/x/site-packages/_pytest/config/__init__.py:231)",
+        'Thread 3 (idle): "worker"',
+    ]
+    left = "    (2 calls of the test runner)"
+    assert leave_out_runner(lines) == [*lines[:2], left, lines[4]]
 
 
 def test_the_strongest_cause_of_several_streams_is_chosen() -> None:

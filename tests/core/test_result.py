@@ -244,6 +244,13 @@ def test_a_test_that_ends_the_session_has_failed_though_pytest_says_zero() -> No
     assert result.failure and result.failure.kind is Kind.EARLY_EXIT
 
 
+def test_what_ended_the_session_is_named() -> None:
+    exc = {"types": ["builtins.KeyboardInterrupt", "builtins.BaseException"], "message": ""}
+    result = folded(event("test_start", id=A), event("session_end", exc=exc))
+    assert result.failure and result.failure.signature.startswith("session ended by Keyboard")
+    assert result.failure.message.startswith("KeyboardInterrupt ended the session in ")
+
+
 @pytest.mark.parametrize("status", [1, 2, 3])
 def test_a_session_that_gave_up_has_failed(status: int) -> None:
     events = [event("collected", tests=[A]), *ran(A, report(A))]

@@ -12,6 +12,7 @@ from harness.core.evidence import FOLDER, EvidenceIndex
 from harness.core.exits import ExitCode
 from harness.core.records import AttemptRow
 from harness.core.signature import make_cluster_id
+from harness.core.stacks import leave_out_runner
 from harness.driver.stores import open_known_stores
 from harness.report.attempt_view import AttemptFiles, SimilarFailures, describe_attempt
 from harness.report.evidence_folder import read_folder
@@ -77,6 +78,8 @@ def _write_plainly(name: str, text: str) -> str:
         value = json.loads(text) if name.endswith(".json") else None
     except ValueError:
         return text
+    if name == "stacks.txt":
+        return "\n".join(leave_out_runner(text.splitlines()))
     if name == "last-words.json":
         return "\n".join(_write_words(value))
     return text if value is None else "\n".join(_write_value(value, ""))
