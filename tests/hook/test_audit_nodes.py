@@ -23,8 +23,9 @@ Kernel = tuple[str, list[bytes]]
 class Driver:
     """Answers as libcuda does, for one graph of kernels that are given as (name, parameters)."""
 
-    def __init__(self, *kernels: Kernel) -> None:
+    def __init__(self, *kernels: Kernel, in_a_row: bool = False) -> None:
         self._kernels = kernels
+        self._in_a_row = in_a_row
         self._kept: list[Any] = []
 
     def list_nodes(self, _: int) -> list[int]:
@@ -34,8 +35,16 @@ class Driver:
         return 0
 
     def read_kernel(self, node: int) -> KernelParams:
-        buffers = [ctypes.create_string_buffer(data, len(data)) for data in self._kernels[node][1]]
-        pointers = (ctypes.c_void_p * len(buffers))(*(ctypes.addressof(one) for one in buffers))
+        parameters = self._kernels[node][1]
+        buffers = [ctypes.create_string_buffer(data, len(data)) for data in parameters]
+        addresses = [ctypes.addressof(one) for one in buffers]
+        if self._in_a_row:
+            buffers = [ctypes.create_string_buffer(b"".join(parameters))]
+            start = ctypes.addressof(buffers[0])
+            addresses = [
+                start + offset for offset, _ in self.list_parameters(KernelParams(node + 1))
+            ]
+        pointers = (ctypes.c_void_p * len(parameters))(*addresses)
         self._kept += [buffers, pointers]
         return KernelParams(func=node + 1, params=pointers)
 
@@ -44,7 +53,8 @@ class Driver:
         return name
 
     def list_parameters(self, params: KernelParams) -> list[tuple[int, int]]:
-        return [(0, len(data)) for data in self._kernels[params.func - 1][1]]
+        sizes = [len(data) for data in self._kernels[params.func - 1][1]]
+        return [(sum(sizes[:index]), size) for index, size in enumerate(sizes)]
 
 
 def pack(*words: int) -> bytes:
@@ -75,6 +85,18 @@ def test_pointers_of_their_own_and_plain_arrays_are_judged() -> None:
         ("parameter 2+16", 0x50),
     ]
     assert not_judged == 0
+
+
+@pytest.mark.parametrize("in_a_row", [False, True])
+def test_each_address_is_named_where_it_is_first_met(in_a_row: bool) -> None:
+    gather = (GATHER, [pack(0x40), b"1234" * 2, pack(0x30, 0x40)])
+    driver: Any = Driver(gather, (FLASH, [pack(0x30), pack(0x50)]), in_a_row=in_a_row)
+    words = list(NodeReader(driver).list_words(1, 0x30, 0x60))
+    assert [(word.node, word.parameter, word.value) for word in words] == [
+        (0, "parameter 0", 0x40),
+        (0, "parameter 2+0", 0x30),
+        (1, "parameter 1", 0x50),
+    ]
 
 
 def test_words_outside_the_memory_in_question_are_counted_and_left_out() -> None:

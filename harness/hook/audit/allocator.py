@@ -94,13 +94,14 @@ class _AbsentCompiler:
 def _read_blocks(segments: list[dict[str, Any]]) -> list[Block]:
     return [
         Block(
-            int(block["address"]),
-            int(block["size"]),
-            format_pool(segment["segment_pool_id"]),
+            block["address"],
+            block["size"],
+            pool,
             block["state"] == "active_allocated",
             _Frames(block.get("frames", ())),
         )
         for segment in segments
+        for pool in (format_pool(segment["segment_pool_id"]),)
         for block in segment["blocks"]
     ]
 

@@ -44,8 +44,15 @@ class _Kernel(NamedTuple):
     """What is read of each launch of one kernel."""
 
     name: str
-    parameters: list[tuple[int, int, struct.Struct]]
-    """Index, offset and words of each."""
+    layout: tuple[tuple[int, int], ...]
+    """Offset from the first and size of each parameter, in bytes."""
+    offsets: tuple[int, ...]
+    size: int
+    """From the first parameter to the end of the last."""
+    judged: struct.Struct
+    """The words of all parameters that are judged; what lies between them is skipped."""
+    places: tuple[tuple[int, int, bool], ...]
+    """Of each of these words: parameter, byte in it, and whether it is the whole parameter."""
     not_judged: int
     """Words that are left out."""
 
@@ -64,14 +71,21 @@ class NodeReader:
     def list_words(self, graph: int, low: int = 0, high: int = 1 << 64) -> Iterator[Word]:
         """Yield the words of all nodes of a CUgraph, child graphs included. Raises DriverError.
 
-        Of kernels only words from `low` to below `high`: of a hundred words two or three are
-        addresses, and only these are worth an object. Of copies all: they may lie in host memory.
+        Of kernels only words from `low` to below `high`, and of equal ones the first: of a hundred
+        words two or three are addresses, and only these are worth an object. Of copies all: they
+        may lie in host memory.
         """
-        wanted = range(low, high)
+        return self._list_words(graph, low, high, set())
+
+    def _list_words(self, graph: int, low: int, high: int, seen: set[int]) -> Iterator[Word]:
         for number, node in enumerate(self._driver.list_nodes(graph)):
             kind = self._driver.get_type(node)
             if kind == _KERNEL:
-                yield from self._list_kernel(number, node, wanted)
+                kernel, values = self._read_kernel(node)
+                # Most nodes have nothing new: this line is run for each of them.
+                new = {value for value in values if low <= value < high} - seen
+                seen |= new
+                yield from _make_words(number, kernel, values, new) if new else ()
             elif kind == _MEMCPY:
                 copied = self._driver.read_memcpy(node)
                 self.count += 2
@@ -81,51 +95,71 @@ class NodeReader:
                 self.count += 1
                 yield Word(number, "memset", "target", self._driver.read_memset(node).target or 0)
             elif kind == _CHILD:
-                yield from self.list_words(self._driver.get_child(node), low, high)
+                yield from self._list_words(self._driver.get_child(node), low, high, seen)
 
-    def _list_kernel(self, number: int, node: int, wanted: range) -> Iterator[Word]:
+    def _read_kernel(self, node: int) -> tuple[_Kernel, tuple[int, ...]]:
         params = self._driver.read_kernel(node)
-        kernel = self._describe_kernel(params)
-        self.not_judged += kernel.not_judged
-        for index, offset, layout in kernel.parameters:
-            values = _read_parameter(params, index, offset, layout)
-            self.count += len(values)
-            for place, value in enumerate(values):
-                if value in wanted:
-                    at = f"+{place * _WORD}" if layout.size > _WORD else ""
-                    yield Word(number, kernel.name, f"parameter {index}{at}", value)
-
-    def _describe_kernel(self, params: KernelParams) -> _Kernel:
-        handle = int(params.func or params.kern or 0)
-        if handle not in self._kernels:
+        handle: int = params.func or params.kern or 0
+        kernel = self._kernels.get(handle)
+        if kernel is None:
             name = self._driver.get_kernel_name(params)
-            self._kernels[handle] = _choose_parameters(name, self._driver.list_parameters(params))
-        return self._kernels[handle]
+            kernel = _describe_kernel(name, self._driver.list_parameters(params))
+            self._kernels[handle] = kernel
+        self.not_judged += kernel.not_judged
+        data = _read_parameters(params, kernel) if kernel.places else b""
+        values = kernel.judged.unpack(data) if data else ()
+        self.count += len(values)
+        return kernel, values
 
 
-def _choose_parameters(name: str, layout: list[tuple[int, int]]) -> _Kernel:
-    """Return what is read of each launch of a kernel: whole words of what somebody wrote."""
-    parameters: list[tuple[int, int, struct.Struct]] = []
-    not_judged = 0
+def _make_words(
+    number: int, kernel: _Kernel, values: tuple[int, ...], new: set[int]
+) -> Iterator[Word]:
+    for (index, byte, is_whole), value in zip(kernel.places, values, strict=True):
+        if value in new:
+            new.discard(value)
+            at = "" if is_whole else f"+{byte}"
+            yield Word(number, kernel.name, f"parameter {index}{at}", value)
+
+
+def _describe_kernel(name: str, layout: list[tuple[int, int]]) -> _Kernel:
+    """Return what is read of each launch: whole words of what somebody certainly wrote."""
+    places: list[tuple[int, int, bool]] = []
+    first = layout[0][0] if layout else 0
+    form, at, not_judged = "<", first, 0
     for index, (offset, size) in enumerate(layout):
+        words = size // _WORD
         if is_partly_written(name, size):
-            not_judged += size // _WORD
-        elif size >= _WORD:
-            parameters.append((index, offset, struct.Struct(f"<{size // _WORD}Q")))
-    return _Kernel(name, parameters, not_judged)
-
-
-def _read_parameter(
-    params: KernelParams, index: int, offset: int, layout: struct.Struct
-) -> tuple[int, ...]:
-    """Return a parameter's words as they were when the launch was captured."""
-    if params.params:
+            not_judged, words = not_judged + words, 0
+        form += f"{offset - at}x{words}Q{size - words * _WORD}x"
+        at = offset + size
         # A parameter is aligned to its own type: words of a structure lie at multiples of eight.
-        address = params.params[index] or 0
-    else:
+        places += [(index, word * _WORD, size == _WORD) for word in range(words)]
+    judged, moved = struct.Struct(form), tuple((offset - first, size) for offset, size in layout)
+    offsets = tuple(offset for offset, _ in moved)
+    return _Kernel(name, moved, offsets, judged.size, judged, tuple(places), not_judged)
+
+
+def _read_parameters(params: KernelParams, kernel: _Kernel) -> bytes:
+    """Return a launch's parameters as they were when it was captured, each at its offset."""
+    if not params.params:
         buffer = _find_buffer(params.extra)
-        address = buffer + offset if buffer else 0
-    return layout.unpack(ctypes.string_at(address, layout.size)) if address else ()
+        return ctypes.string_at(buffer, kernel.size) if buffer else b""
+    # This function is run for each node.
+    count = len(kernel.layout)
+    addresses = struct.unpack(f"<{count}Q", ctypes.string_at(params.params, count * _WORD))
+    first = addresses[0]
+    if addresses == tuple(map(first.__add__, kernel.offsets)):
+        return ctypes.string_at(first, kernel.size)
+    return _gather(addresses, kernel) if all(addresses) else b""
+
+
+def _gather(addresses: tuple[int, ...], kernel: _Kernel) -> bytes:
+    """Return parameters that do not lie in a row, each at its offset."""
+    data = bytearray(kernel.size)
+    for address, (offset, size) in zip(addresses, kernel.layout, strict=True):
+        data[offset : offset + size] = ctypes.string_at(address, size)
+    return bytes(data)
 
 
 def _find_buffer(extra: Any) -> int:

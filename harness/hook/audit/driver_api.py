@@ -80,6 +80,10 @@ class Driver:
             self._library: Any = ctypes.CDLL("libcuda.so.1")
         except OSError as error:
             raise DriverError(f"libcuda cannot be loaded: {error}") from error
+        # These are called for each node: found once, and given plain numbers.
+        self._read_type: Any = self._find("cuGraphNodeGetType")
+        self._read_kernel: Any = self._find("cuGraphKernelNodeGetParams_v2")
+        self._read_type.argtypes = self._read_kernel.argtypes = (c_void_p, c_void_p)
 
     def list_nodes(self, graph: int) -> list[int]:
         """Return the nodes of a CUgraph."""
@@ -93,7 +97,7 @@ class Driver:
     def get_type(self, node: int) -> int:
         """Return the CUgraphNodeType of a node."""
         kind = c_int()
-        self._call("cuGraphNodeGetType", c_void_p(node), byref(kind))
+        _check("cuGraphNodeGetType", self._read_type(node, byref(kind)))
         return kind.value
 
     def get_child(self, node: int) -> int:
@@ -105,7 +109,7 @@ class Driver:
     def read_kernel(self, node: int) -> KernelParams:
         """Return what a kernel node launches."""
         params = KernelParams()
-        self._call("cuGraphKernelNodeGetParams_v2", c_void_p(node), byref(params))
+        _check("cuGraphKernelNodeGetParams_v2", self._read_kernel(node, byref(params)))
         return params
 
     def read_memcpy(self, node: int) -> MemcpyParams:
@@ -151,6 +155,9 @@ class Driver:
         return function
 
     def _call(self, name: str, *arguments: Any) -> None:
-        code = self._find(name)(*arguments)
-        if code != _SUCCESS:
-            raise DriverError(f"{name} failed with CUresult {code}")
+        _check(name, self._find(name)(*arguments))
+
+
+def _check(name: str, code: int) -> None:
+    if code != _SUCCESS:
+        raise DriverError(f"{name} failed with CUresult {code}")

@@ -9,6 +9,7 @@ import bisect
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 #: Function, file and line of each frame, innermost first.
 Stack = tuple[str, ...]
@@ -34,8 +35,7 @@ class Ownership(StrEnum):
         return self in (Ownership.FREED, Ownership.REALLOCATED)
 
 
-@dataclass(frozen=True, slots=True)
-class Block:
+class Block(NamedTuple):
     """A block of the allocator at one moment."""
 
     address: int
@@ -50,8 +50,7 @@ class Block:
         return self.address <= address < self.address + self.size
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(NamedTuple):
     """The allocator gave a block to somebody, or took it back."""
 
     address: int
