@@ -1,24 +1,33 @@
 """How a diagnosis is printed."""
 
-from collections.abc import Mapping
-
 from rich.console import Console
-from rich.table import Table
 
+from harness.analysis.wording import format_kinds, format_rate
 from harness.diagnosis.findings import Finding, Tally
 from harness.diagnosis.mechanisms import BY_NAME
 from harness.driver.trials import ALONE, UNCHANGED, Outcome, Trial
+from harness.report.listing import print_listing
+from harness.report.views import Shape
 from harness.stats.intervals import compute_clopper_pearson
+
+_COLUMNS = {
+    "arm": Shape.LABEL,
+    "failed": Shape.NUMBER,
+    "rate [95 %]": Shape.NUMBER,
+    "finding": Shape.LABEL,
+    "kinds": Shape.LIST,
+}
 
 
 def print_outcome(console: Console, outcome: Outcome) -> None:
     failing, base = outcome.failing, outcome.trials[0]
     console.print(f"{failing.suite} · {failing.cell.label} · {failing.kind}", highlight=False)
-    table = Table("arm", "failed", "rate [95 %]", "finding", "kinds", box=None)
-    for one in outcome.trials:
-        if one.planned is not None:
-            table.add_row(one.name, *_describe_rate(one.tally), _say_finding(one), _list(one.kinds))
-    console.print(table)
+    rows = [
+        (one.name, *_describe_rate(one.tally), _say_finding(one), format_kinds(one.kinds))
+        for one in outcome.trials
+        if one.planned is not None
+    ]
+    print_listing(console, _COLUMNS, rows)
     for one in outcome.trials:
         if one.planned is None:
             console.print(f"not done: {one.name}: {one.why_not}", soft_wrap=True, highlight=False)
@@ -47,13 +56,9 @@ def _describe_rate(tally: Tally) -> tuple[str, str]:
     if not tally.valid:
         return "0/0", "-"
     found = compute_clopper_pearson(tally.failed, tally.valid)
-    rate = tally.failed / tally.valid
-    return f"{tally.failed}/{tally.valid}", f"{rate:.0%} [{found.low:.0%}, {found.high:.0%}]"
+    rate = format_rate(tally.failed, tally.valid, (found.low, found.high))
+    return f"{tally.failed}/{tally.valid}", rate
 
 
 def _say_finding(trial: Trial) -> str:
     return "" if trial.name in (UNCHANGED, ALONE) else trial.finding.value
-
-
-def _list(kinds: Mapping[str, int]) -> str:
-    return ", ".join(f"{kind} {n}" for kind, n in kinds.items())

@@ -80,26 +80,28 @@ def _describe_run(report: Report) -> str:
 
 def _print_tables(report: Report, console: Console) -> None:
     for view in make_cell_tables(report):
-        _print_view(view, " · ".join((", ".join(view.subject), *view.facts)), console)
+        print_view(view, " · ".join((", ".join(view.subject), *view.facts)), console)
     for title, view in make_earlier_tables(report):
-        _print_view(view, " · ".join((title, *view.subject, *view.facts)), console)
+        print_view(view, " · ".join((title, *view.subject, *view.facts)), console)
     if len(report.contrasts) >= _SEVERAL:
-        _print_view(make_contrast_table(report.contrasts), wording.CONTRASTS_TITLE, console)
+        print_view(make_contrast_table(report.contrasts), wording.CONTRASTS_TITLE, console)
     suites = group_by_suite(report.cells)
     for cells in suites:
         suite = f" of {cells[0].suite}" if len(suites) > 1 else ""
-        _print_view(make_kind_table(cells), wording.KINDS_TITLE + suite, console)
-        _print_view(make_test_table(cells), wording.TESTS_TITLE + suite, console)
+        print_view(make_kind_table(cells), wording.KINDS_TITLE + suite, console)
+        print_view(make_test_table(cells), wording.TESTS_TITLE + suite, console)
         for line in list_unreached(cells):
             print_line(console, line, indent=" ")
 
 
-def _print_view(view: TableView, title: str, console: Console) -> None:
+def print_view(view: TableView, title: str, console: Console) -> None:
+    """Print a table below a blank line and its title, if it has one; nothing without rows."""
     if not view.rows:
         return
     width = console.width if console.is_terminal else max(console.width, _UNBROKEN)
-    console.print()
-    print_line(console, title, "bold")
+    if title:
+        console.print()
+        print_line(console, title, "bold")
     for line in lay_out(view, width - 1):
         line.pad_left(1)
         console.print(line, soft_wrap=True, highlight=False)

@@ -3,19 +3,27 @@
 from collections.abc import Sequence
 
 from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
 from harness.analysis.history import HistoryPoint, Series, StoredRun, collect_series
 from harness.analysis.wording import format_rate
 from harness.core.errors import UsageError
 from harness.core.exits import ExitCode
 from harness.driver.stores import open_known_stores
+from harness.report.listing import print_listing
+from harness.report.views import Shape
 from harness.stats.intervals import compute_clopper_pearson
 from harness.store.group import StoreGroup
 
 _BARS = "▁▂▃▄▅▆▇█"
-_COLUMNS = ("test", "cell", "runs", "failed", "rate [95 %]", "by run", "changes")
+_COLUMNS = {
+    "test": Shape.NAME,
+    "cell": Shape.LABEL,
+    "runs": Shape.NUMBER,
+    "failed": Shape.NUMBER,
+    "rate [95 %]": Shape.NUMBER,
+    "trend": Shape.NAME,
+    "changes": Shape.LABEL,
+}
 
 
 def print_history(test: str | None, location: str | None, newest: int) -> int:
@@ -27,12 +35,7 @@ def print_history(test: str | None, location: str | None, newest: int) -> int:
         series = collect_series(_read_runs(stores, test, newest), test)
     if not series:
         raise UsageError(f"no stored attempt of {test or 'any suite'}; `harness runs` lists runs")
-    table = Table(box=None, pad_edge=False)
-    for name in _COLUMNS:
-        table.add_column(name, overflow="fold")
-    for one in series:
-        table.add_row(*map(escape, _describe(one)))
-    Console().print(table)
+    print_listing(Console(), _COLUMNS, map(_describe, series))
     return ExitCode.OK
 
 

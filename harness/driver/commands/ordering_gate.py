@@ -5,13 +5,10 @@ The table that the pull request with the gate made by hand, for every class of e
 
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from rich import box
 from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
 from harness.core.backends import BACKENDS
 from harness.core.cell import Cell, parse_cell_key
@@ -30,8 +27,21 @@ from harness.core.suite import (
 )
 from harness.driver.planning import gate_order
 from harness.driver.stores import open_known_stores
+from harness.report.listing import print_listing
+from harness.report.terminal import print_line
+from harness.report.views import Shape
 
-_COLUMNS = ("class", "prefill, decode, draft", "not in CI", "in CI", "observed")
+_COLUMNS = {
+    "class": Shape.LABEL,
+    "backend": Shape.LIST,
+    "not in CI": Shape.LABEL,
+    "in CI": Shape.LABEL,
+    "observed": Shape.LIST,
+}
+_HEADING = (
+    "The order in which each class captures with `order` gate, in CI or not; several backends are "
+    "those of prefill, decode and draft."
+)
 #: Newest runs looked at for observations.
 _RUNS = 20
 
@@ -45,14 +55,10 @@ def print_gate(suites: Sequence[str], location: str | None) -> int:
     """Print one table per suite: a line per class and backend that the class can be given."""
     rows, console = _captures(location), Console()
     here = "in CI" if is_in_ci(os.environ) else "not in CI"
-    console.print(f"the ordering gate; this machine is {here}", highlight=False)
+    print_line(console, f"{_HEADING} This machine is {here}.")
     for suite in suites:
-        table = Table(title=escape(suite), title_justify="left", box=box.SIMPLE_HEAD)
-        for name in _COLUMNS:
-            table.add_column(name)
-        for line in _format_lines(suite, [row for row in rows if row.suite.startswith(suite)]):
-            table.add_row(*(escape(cell) for cell in line))
-        console.print(table)
+        lines = _format_lines(suite, [row for row in rows if row.suite.startswith(suite)])
+        print_listing(console, _COLUMNS, lines, suite)
     return ExitCode.OK
 
 
@@ -64,11 +70,17 @@ def _format_lines(suite: str, rows: Sequence[AttemptRow]) -> Iterator[tuple[str,
             roles = role_backends(one.engine_args, cell.as_dict())
             yield (
                 name or "(module)",
-                ", ".join(str(roles[role]) for role in BACKEND_ROLES),
+                _name_backends(roles),
                 gate_order(one, cell, False).value,
                 gate_order(one, cell, True).value,
-                "\n".join(_collect_observed(rows, name, cell)) or "no run stored",
+                ", ".join(_collect_observed(rows, name, cell)) or "no run stored",
             )
+
+
+def _name_backends(roles: Mapping[str, str]) -> str:
+    """Return the one backend of all roles, or that of prefill, decode and draft, in this order."""
+    named = [roles[role] for role in BACKEND_ROLES]
+    return named[0] if len(set(named)) == 1 else ", ".join(named)
 
 
 def _list_cells(one: EngineDeclaration) -> list[Cell]:

@@ -3,8 +3,6 @@
 import time
 
 from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
 from harness.core.exits import ExitCode
 from harness.core.plan import plan_from_dict, schedule
@@ -12,20 +10,26 @@ from harness.core.records import RunRecord
 from harness.core.statuses import AttemptStatus
 from harness.driver.ownership import describe_status
 from harness.driver.stores import open_known_stores
+from harness.report.listing import print_listing
+from harness.report.views import Shape
 from harness.store.store import Store
 
-_COLUMNS = ("run", "started", "status", "device", "attempts", "failed", "suites")
+_COLUMNS = {
+    "run": Shape.NUMBER,
+    "started": Shape.NUMBER,
+    "status": Shape.LABEL,
+    "on": Shape.LABEL,
+    "attempts": Shape.NUMBER,
+    "failed": Shape.NUMBER,
+    "suites": Shape.NAME,
+}
 
 
 def list_runs(location: str | None) -> int:
     """Print the runs of the stores. Return the exit code."""
-    table = Table(box=None)
-    for name in _COLUMNS:
-        table.add_column(name)
     with open_known_stores(location) as stores:
-        for store, record in stores.list_runs():
-            table.add_row(*_describe(record, store))
-    Console().print(table)
+        rows = [_describe(record, store) for store, record in stores.list_runs()]
+    print_listing(Console(), _COLUMNS, rows)
     return ExitCode.OK
 
 
@@ -38,5 +42,5 @@ def _describe(record: RunRecord, store: Store) -> tuple[str, ...]:
         record.device,
         f"{len(rows)}/{len(schedule(plan))}",
         str(sum(row.status is AttemptStatus.FAILED for row in rows)),
-        escape(", ".join(dict.fromkeys(planned.suite for planned in plan.cells))),
+        ", ".join(dict.fromkeys(planned.suite for planned in plan.cells)),
     )
