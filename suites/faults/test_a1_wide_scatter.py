@@ -4,14 +4,16 @@ Mechanism (sglang#27360, the fault behind #26532): each draft step has a page ta
 with a row per branch and one column more than the step has locations. Planning scatters into it the
 pages of all locations that the branch will ever have. While these lie on few pages nothing is seen.
 A branch that spans more pages writes past its row: into the next branch's, and from the last row
-over what the allocator placed next. With pages of one slot the list is cut to the row first, and
+over what stands next. With pages of one slot the list is cut to the row first, and
 without branches there is no such table.
 
-What stands next is what the first graph captured keeps for itself, so the capture order picks the
-victim: the graph of the largest batch, or of the smallest. The write is the same in all orders.
+Tables and what each graph keeps for itself are cut from one workspace, as libraries do. What
+stands next is what the first graph captured keeps, so the capture order picks the victim: the graph
+of the largest batch, or of the smallest. The write is the same in all orders.
 """
 
 import contextlib
+import functools
 import itertools
 
 import torch
@@ -36,6 +38,32 @@ options = dict(also_follows=["order"])
 
 TOPK = 8
 
+#: Numbers in the workspace, and where parts of it may begin: at multiples of 512 bytes.
+WORKSPACE, ALIGNED = 2048, 64
+
+
+class Workspace:
+    """One block of device memory, from which all attention of an engine takes its parts."""
+
+    def __init__(self, memory: DeviceMemory) -> None:
+        self._memory = memory
+        self._numbers: Tensor | None = None
+        self._used = 0
+
+    def cut(self, count: int, device: torch.device) -> Tensor:
+        """Return the next `count` numbers."""
+        if self._numbers is None:
+            self._numbers = self._memory.empty(WORKSPACE, dtype=torch.int64, device=device)
+        start = self._used
+        self._used += -(-count // ALIGNED) * ALIGNED
+        return self._numbers[start : start + count]
+
+
+@functools.cache
+def open_workspace(memory: DeviceMemory) -> Workspace:
+    """Return the workspace of an engine."""
+    return Workspace(memory)
+
 
 class ExpandedPages(PlannedPages):
     """Pages with a table per draft step, [branches, decode length + 1] pages, the longest first."""
@@ -44,17 +72,21 @@ class ExpandedPages(PlannedPages):
         super().__init__(shape, memory)
         self.role = ""
         self.steps = shape.branch_columns - 1
+        self._workspace_of_all = open_workspace(memory)
         self.tables = {
-            length: self.allocate(shape.max_bs * TOPK * (length + 1))
+            length: self._cut(shape.max_bs * TOPK * (length + 1))
             for length in reversed(range(1, self.steps))
         }
         self._rows_of: dict[int, Tensor] = {}
+
+    def _cut(self, count: int) -> Tensor:
+        return self._workspace_of_all.cut(count, self.shape.device)
 
     def plan(self, step: Step) -> None:
         """Plan the step, and of drafts the table of each step to come."""
         self.role = step.role
         if step.moment is Moment.CAPTURE and step.bs not in self._rows_of:
-            self._rows_of[step.bs] = self.allocate(step.bs).copy_(torch.arange(step.bs))
+            self._rows_of[step.bs] = self._cut(step.bs).copy_(torch.arange(step.bs))
         super().plan(step)
         if step.role == "draft":
             for length in self.tables:
