@@ -8,12 +8,12 @@ and revision. Two attempts never write one folder at once, and no revision sees 
 import hashlib
 import json
 import shutil
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from harness.attempt.scratch import Scratch
 from harness.attempt.spec import AttemptRecord, AttemptSpec
 
 CacheChoice = Literal["shared", "fresh", "user"]
@@ -65,7 +65,7 @@ class Caches:
     """The cache folders of one supervisor, in one temporary folder."""
 
     def __init__(self) -> None:
-        self._root: Path | None = None
+        self._scratch: Scratch | None = None
 
     def make_environment(
         self, choice: CacheChoice, python: str, cell: Mapping[str, str]
@@ -89,19 +89,19 @@ class Caches:
 
     def close(self) -> None:
         """Remove all."""
-        if self._root is not None:
-            shutil.rmtree(self._root, ignore_errors=True)
+        if self._scratch is not None:
+            self._scratch.close()
 
     def _find_folder(
         self, choice: CacheChoice, python: str, cell: Mapping[str, str]
     ) -> Path | None:
         if choice == "user":
             return None
-        if self._root is None:
-            self._root = Path(tempfile.mkdtemp(prefix="harness-caches-"))
+        if self._scratch is None:
+            self._scratch = Scratch()
         own = {name: value for name, value in cell.items() if name not in _VARIABLES}
         text = json.dumps([python, sorted(own.items())])
-        return self._root / choice / hashlib.sha256(text.encode()).hexdigest()[:12]
+        return self._scratch.path / choice / hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def has_passed(record: AttemptRecord) -> bool:

@@ -2,9 +2,7 @@
 
 import json
 import os
-import shutil
 import socket
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +13,7 @@ from harness.attempt.control_group import open_group
 from harness.attempt.coredump import make_coredump_environment
 from harness.attempt.flight import make_flight_environment
 from harness.attempt.memcheck import make_memcheck_command
+from harness.attempt.scratch import Scratch
 from harness.attempt.spec import AttemptSpec, SuiteCommands
 
 SINGLE_THREAD = {"OMP_NUM_THREADS": "1"}
@@ -37,7 +36,8 @@ class Launch:
         self._spec = spec
         self._more = more
         self.inherited = inherited
-        self.temporary = Path(tempfile.mkdtemp(prefix="harness-"))
+        self._scratch = Scratch()
+        self.temporary = self._scratch.path
         self.observed = self.temporary / observing.FOLDER
         """The folder that processes write to what the start-up hook observes."""
         self.observed.mkdir()
@@ -87,7 +87,7 @@ class Launch:
         self.captures.close()
         if self.group is not None:
             self.group.close()
-        shutil.rmtree(self.temporary, ignore_errors=True)
+        self._scratch.close()
 
     def _open_pipes(self) -> dict[str, list[int]]:
         self._logs.append(self._open_pipe(self.log_fds))

@@ -1,16 +1,12 @@
 """A block of TCP ports per attempt, so that servers of attempts side by side do not meet.
 
-Blocks lie below the range from which Linux gives ports by itself (from 32768). A lock, held while
-the attempt runs, keeps other attempts of this host away; a port that somebody else has is skipped.
+Blocks lie below the range from which Linux gives ports by itself (from 32768). A name that the
+kernel keeps while the attempt runs (an abstract socket: no file) keeps other attempts of this
+host away; a port that somebody else has is skipped.
 """
 
-import fcntl
-import os
 import socket
-import tempfile
-from contextlib import suppress
 from dataclasses import replace
-from pathlib import Path
 
 from harness.attempt.spec import AttemptSpec
 
@@ -25,11 +21,8 @@ class PortBlock:
 
     def __init__(self, seed: int) -> None:
         self.first: int | None = None
-        self._lock: int | None = None
-        folder = Path(tempfile.gettempdir()) / f"harness-ports-{os.getuid()}"
-        with suppress(OSError):  # a suite that needs no port can do without
-            folder.mkdir(mode=0o700, exist_ok=True)
-            self._take(folder, seed)
+        self._lock: socket.socket | None = None
+        self._take(seed)
 
     def make_environment(self) -> dict[str, str]:
         """Return the variables that name the ports."""
@@ -41,28 +34,31 @@ class PortBlock:
     def close(self) -> None:
         """Give the block back."""
         if self._lock is not None:
-            os.close(self._lock)
+            self._lock.close()
             self._lock = None
 
-    def _take(self, folder: Path, seed: int) -> None:
+    def _take(self, seed: int) -> None:
         count = (LAST - FIRST) // BLOCK
         # By the seed, so that a rerun tends to have the same ports.
-        for step in range(count):
-            number = (seed + step) % count
-            lock = os.open(folder / str(number), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        for number in ((seed + step) % count for step in range(count)):
             first = FIRST + number * BLOCK
-            if _lock(lock) and _is_free(first):
+            lock = _lock(first)
+            if lock is not None and _is_free(first):
                 self.first, self._lock = first, lock
                 return
-            os.close(lock)
+            if lock is not None:
+                lock.close()
 
 
-def _lock(fd: int) -> bool:
+def _lock(first: int) -> socket.socket | None:
+    """Return what holds the block that begins there; None if somebody has it."""
+    lock = socket.socket(socket.AF_UNIX)
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        lock.bind(f"\0harness-ports-{first}")
     except OSError:
-        return False
-    return True
+        lock.close()
+        return None
+    return lock
 
 
 def _is_free(first: int) -> bool:

@@ -5,14 +5,13 @@ torch and never creates a CUDA context: an illegal access poisons a context for 
 """
 
 import os
-import shutil
 import socket
-import tempfile
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
+from harness.attempt.scratch import Scratch, remove_abandoned
 from harness.attempt.settings import SupervisorSettings
 from harness.attempt.spec import AttemptRecord, AttemptSpec
 from harness.attempt.supervise import Supervisor
@@ -46,6 +45,7 @@ class DeviceActor:
         shares: int = 1,
     ) -> None:
         """device: None for the GPU that Ray assigns. baseline_bytes: None to measure it now."""
+        remove_abandoned()
         self._device = device or find_assigned_gpu()
         self._settings = settings
         self._supervisor: Supervisor | None = None
@@ -77,12 +77,10 @@ class DeviceActor:
         self._events = []
         if not is_remote:
             return self._run(spec)
-        folder = Path(tempfile.mkdtemp(prefix="harness-files-"))
-        try:
-            outcome = self._run(replace(spec, folder=folder / spec.attempt_id))
-            return replace(outcome, files=read_files(folder / spec.attempt_id))
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
+        with closing(Scratch()) as scratch:
+            folder = scratch.path / spec.attempt_id
+            outcome = self._run(replace(spec, folder=folder))
+            return replace(outcome, files=read_files(folder))
 
     def read_events(self, start: int) -> list[tuple[int, Event]]:
         """Return the attempt's events from number `start` on. Called while it runs."""

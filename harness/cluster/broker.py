@@ -18,6 +18,7 @@ from typing import Any, NoReturn
 
 from ray.exceptions import RayError
 
+from harness.attempt.scratch import remove_abandoned
 from harness.cluster import leftovers
 from harness.cluster.attempts import AttemptFollower
 from harness.cluster.channel import Channel, ChannelClosedError
@@ -190,6 +191,7 @@ def _end(folder: Path) -> NoReturn:
     """End every process below, Ray's and its actors', and leave without waiting for Ray."""
     leftovers.kill_below(os.getpid())
     leftovers.remove_folder(folder)
+    remove_abandoned()  # those of the actors that were killed just now
     os._exit(0)
 
 

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 from socket import socketpair
 
+from harness.attempt.scratch import remove_abandoned
 from harness.cluster import leftovers
 from harness.cluster.channel import Channel, ChannelClosedError
 from harness.cluster.members import SEE_ALL_GPUS
@@ -52,7 +53,11 @@ class BrokerProcess:
                     self._folder,
                 ],
                 cwd=_ROOT,
-                env={**os.environ, **_make_environment(self._is_private)},
+                env={
+                    **os.environ,
+                    **_make_environment(self._is_private),
+                    leftovers.POOL_VARIABLE: str(self._folder),
+                },
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -112,9 +117,10 @@ class BrokerProcess:
         with contextlib.suppress(ProcessLookupError):
             self._process.send_signal(signal.SIGKILL)
         self._process.wait()
-        leftovers.kill_session(self._process.pid)
+        leftovers.kill_pool(self._folder, self._process.pid)
         self._channel.close()
         leftovers.remove_folder(self._folder)
+        remove_abandoned()
 
     def _explain(self, reason: str) -> str:
         stopped = leftovers.find_stopped_servers(self._process.pid)

@@ -15,8 +15,12 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from harness.attempt.scratch import remove_abandoned
+
 _PREFIX = "harness-ray-"
 _NOTE = "owners.json"
+#: Names the pool's folder in the environment of all that its broker starts.
+POOL_VARIABLE = "HARNESS_POOL"
 # Ray's sockets lie up to 66 characters below the folder, and a socket's path has at most 107.
 _MAX_BASE_LENGTH = 107 - 66 - len(_PREFIX) - 10
 _PR_SET_CHILD_SUBREAPER = 36
@@ -33,6 +37,12 @@ class ProcessStat:
     parent: int
     session: int
     started: int
+    threads: int = 1
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether it is a zombie. With threads that still end, it has its files open."""
+        return self.state == "Z" and self.threads <= 1
 
 
 def become_subreaper() -> None:
@@ -41,12 +51,13 @@ def become_subreaper() -> None:
 
 
 def make_folder() -> Path:
-    """Make a pool's folder, after removing what earlier pools left whose owners are dead."""
+    """Make a pool's folder, after removing what earlier runs left whose owners are dead."""
     base = Path(tempfile.gettempdir())
     if len(str(base)) > _MAX_BASE_LENGTH:
         base = Path("/tmp")
     for old in base.glob(f"{_PREFIX}*"):
         _remove_if_abandoned(old)
+    remove_abandoned()  # what their actors held until now
     return Path(tempfile.mkdtemp(prefix=_PREFIX, dir=base))
 
 
@@ -81,9 +92,8 @@ def read_stat(pid: int) -> ProcessStat | None:
     head, _, tail = text.rpartition(")")
     fields = tail.split()
     name = head.partition("(")[2]
-    return ProcessStat(
-        pid, name, fields[0], int(fields[1]), int(fields[3]), started=int(fields[19])
-    )
+    parent, session, threads, started = (int(fields[at]) for at in (1, 3, 17, 19))
+    return ProcessStat(pid, name, fields[0], parent, session, started, threads)
 
 
 def find_below(root: int) -> list[ProcessStat]:
@@ -94,7 +104,7 @@ def find_below(root: int) -> list[ProcessStat]:
     found = list(children.get(root, ()))
     for process in found:
         found += children.get(process.pid, ())
-    return [process for process in found if process.state != "Z"]
+    return [process for process in found if not process.is_gone]
 
 
 def kill_below(root: int, timeout_s: float = 2.0) -> None:
@@ -106,11 +116,29 @@ def kill_below(root: int, timeout_s: float = 2.0) -> None:
         time.sleep(0.01)
 
 
-def kill_session(session: int) -> None:
-    """SIGKILL every process of a broker's session, its own included."""
-    for process in read_processes():
-        if process.session == session:
+def kill_pool(folder: Path, broker: int | None, timeout_s: float = 2.0) -> None:
+    """SIGKILL every process of a pool, wherever it moved to, until none is left or the time is up.
+
+    That is the broker's session, if there may still be one, and what has inherited the mark in its
+    environment.
+    """
+    mark = f"{POOL_VARIABLE}={folder}".encode()
+    deadline = time.monotonic() + timeout_s
+    while (found := _find_pool(mark, broker)) and time.monotonic() < deadline:
+        for process in found:
             _kill(process.pid)
+        time.sleep(0.01)
+
+
+def _find_pool(mark: bytes, broker: int | None) -> list[ProcessStat]:
+    others = [one for one in read_processes() if one.pid != os.getpid() and not one.is_gone]
+    return [one for one in others if one.session == broker or _is_marked(one.pid, mark)]
+
+
+def _is_marked(pid: int, mark: bytes) -> bool:
+    with contextlib.suppress(OSError):
+        return mark in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    return False
 
 
 def find_stopped_servers(root: int) -> set[str]:
@@ -134,9 +162,10 @@ def _remove_if_abandoned(folder: Path) -> None:
         return
     if _lives(owners[0]):
         kill_below(owners[0].pid)
-    if _lives(owners[0]) or read_stat(owners[0].pid) is None:
-        # The kernel gives no pid anew while a session has its number, so these are its own.
-        kill_session(owners[0].pid)
+    now = read_stat(owners[0].pid)
+    # The kernel gives no pid anew while a session has its number: another process, another session.
+    is_anew = now is not None and now.started != owners[0].started
+    kill_pool(folder, None if is_anew else owners[0].pid)
     remove_folder(folder)
 
 

@@ -152,16 +152,17 @@ class Chaos:
                 return []
 
     def _await_nothing_left(self, cluster: LocalCluster) -> None:
-        """Fail if a broker, an actor or anything below one outlives the run."""
+        """Fail if a broker, an actor, anything below one or a temporary folder outlives the run."""
         parts = ("actor", "keeper", "rank")
         deadline = time.monotonic() + 15
         while time.monotonic() < deadline:
             below = [one for part in parts for one in cluster.find(part)]
             drivers = [one for one in self._left if one.is_running() and one.status() != "zombie"]
-            if not below and not drivers:
+            folders = list(cluster.temporary.iterdir())
+            if not below and not drivers and not folders:
                 return
             time.sleep(0.2)
-        raise AssertionError(f"left behind: {below + drivers}")
+        raise AssertionError(f"left behind: {below + drivers + folders}")
 
 
 def _predict(seed: int) -> str:

@@ -2,11 +2,13 @@
 
 import json
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +24,14 @@ ALL_GONE_S = 5.0
 class Started:
     """A run under way in a folder of its own, with an attempt that would take for ever."""
 
-    def __init__(self, folder: Path, **more: Any) -> None:
+    def __init__(self, folder: Path, temporary: Path, **more: Any) -> None:
         self.folder = folder
         suites = [str(OUTCOMES / "flakes.py"), str(OUTCOMES / "hangs.py::test_sleeps")]
         options = ["--repeats", "3", "--order", "ascending", "--tp", "1", "--json", "run.json"]
         self.process = subprocess.Popen(
             [*COMMAND, "run", *suites, *options],
             cwd=folder,
-            env=clean_environ(),
+            env={**clean_environ(), "TMPDIR": str(temporary)},
             start_new_session=True,
             **{"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, **more},
         )
@@ -66,14 +68,24 @@ class Started:
 
 
 @pytest.fixture
-def start(tmp_path: Path) -> Callable[..., Started]:
+def temporary() -> Iterator[Path]:
+    """A TMPDIR of the run's own; whichever way it ends, it leaves nothing there."""
+    folder = Path(tempfile.mkdtemp(prefix="hs-", dir="/tmp"))
+    yield folder
+    left = list(folder.iterdir())
+    shutil.rmtree(folder)
+    assert left == []
+
+
+@pytest.fixture
+def start(tmp_path: Path, temporary: Path) -> Callable[..., Started]:
     # A shell's background job, and all that it starts, would ignore these; so would one of nohup.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
     (tmp_path / ".harness").mkdir()
 
     def call(**more: Any) -> Started:
-        return Started(tmp_path, **more)
+        return Started(tmp_path, temporary, **more)
 
     return call
 

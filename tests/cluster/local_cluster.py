@@ -1,11 +1,12 @@
 """A Ray cluster of two raylets on this machine, with a token, as a second user would start it."""
 
 import contextlib
-import os
 import secrets
+import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -23,6 +24,10 @@ class LocalCluster:
     def __init__(self, folder: Path, cpus: int = 2) -> None:
         self._folder = folder
         self._cpus = cpus
+        self._rays = Path(tempfile.mkdtemp(prefix="hc-", dir="/tmp"))
+        self.temporary = self._rays / "t"
+        """The temporary folder of nodes and drivers: of a run, nothing may stay in it."""
+        self.temporary.mkdir()
         self.token = secrets.token_hex(32)
         self.address = f"127.0.0.1:{_find_free_port()}"
         self._nodes: list[subprocess.Popen[bytes]] = []
@@ -36,10 +41,12 @@ class LocalCluster:
     def __exit__(self, *_: object) -> None:
         for node in self._nodes:
             _kill_tree(node)
+        shutil.rmtree(self._rays, ignore_errors=True)
 
     def environment(self) -> dict[str, str]:
         """Return what a client's environment needs."""
-        return {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": self.token}
+        token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": self.token}
+        return {**token, "TMPDIR": str(self.temporary)}
 
     def add_node(self) -> None:
         """Start a second raylet and wait until the head knows it."""
@@ -66,7 +73,7 @@ class LocalCluster:
         log = self._folder / f"node{len(self._nodes)}.log"
         command = [sys.executable, "-c", "from ray.scripts.scripts import main; main()", "start"]
         ports = ["--min-worker-port=0", "--max-worker-port=0"]
-        head = [f"--temp-dir=/tmp/hc-{os.getpid()}"] if "--head" in arguments else []
+        head = [f"--temp-dir={self._rays}"] if "--head" in arguments else []
         with log.open("wb") as out:
             node = subprocess.Popen(
                 [*command, "--block", "--disable-usage-stats", f"--num-cpus={self._cpus}",

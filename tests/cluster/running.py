@@ -3,8 +3,10 @@
 import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -26,14 +28,21 @@ class RunningHarness:
     ) -> None:
         self.folder = folder
         self.out, self.err = folder / "out.txt", folder / "err.txt"
-        temporary = folder / "t"
-        temporary.mkdir(exist_ok=True)
+        given = (environment or {}).get("TMPDIR")
+        self._own_temporary = given is None
+        # Short: Ray's sockets lie below it.
+        self.temporary = Path(given or tempfile.mkdtemp(prefix="hr-", dir="/tmp"))
         self._known: set[psutil.Process] = set()
         with self.out.open("wb") as out, self.err.open("wb") as err:
             self.process = subprocess.Popen(
                 [*COMMAND, "run", *map(str, arguments), "--json", "run.json"],
                 cwd=folder,
-                env={**clean_environ(), "PYTHONUNBUFFERED": "1", **(environment or {})},
+                env={
+                    **clean_environ(),
+                    "PYTHONUNBUFFERED": "1",
+                    "TMPDIR": str(self.temporary),
+                    **(environment or {}),
+                },
                 stdout=out,
                 stderr=err,
                 start_new_session=True,
@@ -50,6 +59,8 @@ class RunningHarness:
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()
         self.process.wait()
+        if self._own_temporary:
+            shutil.rmtree(self.temporary, ignore_errors=True)
 
     @property
     def lives(self) -> bool:
@@ -130,16 +141,11 @@ class RunningHarness:
         deadline = time.monotonic() + timeout_s
         while (left := self._find_left()) and time.monotonic() < deadline:
             time.sleep(0.1)
-        assert left == []
+        assert left == [], left
 
     def _find_left(self) -> list[str]:
         processes = [f"{p.pid} {_name(p)}" for p in self._known if _is_alive(p)]
-        broker_folders = [
-            str(note.parent)
-            for note in Path("/tmp").glob("harness-ray-*/owners.json")
-            if f'"pid": {self.process.pid},' in note.read_text()
-        ]
-        return processes + broker_folders
+        return processes + [str(path) for path in self.temporary.iterdir()]
 
 
 def plays(process: psutil.Process, part: str) -> bool:

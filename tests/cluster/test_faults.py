@@ -2,10 +2,13 @@
 
 import os
 import signal
+import tempfile
 from pathlib import Path
 
+import psutil
 import pytest
 
+from harness.cluster import leftovers
 from tests.cluster.running import RunningHarness
 
 SUITE = """
@@ -81,6 +84,23 @@ def test_nothing_outlives_a_killed(tmp_path: Path, part: str) -> None:
         else:
             run.find("broker")[0].kill()
             assert run.finish()["cells"][0]["passed"] >= 10
+        run.await_nothing_left()
+
+
+def test_what_a_killed_driver_and_broker_leave_is_removed_by_the_next_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with start(tmp_path, "--repeats", 500) as run:
+        run.await_attempts(2)
+        for process in (*run.find("broker"), psutil.Process(run.process.pid)):
+            process.suspend()
+        for process in (*run.find("broker"), psutil.Process(run.process.pid)):
+            process.kill()
+        run.process.wait()
+        assert list(run.temporary.glob("harness-ray-*"))
+        assert list(run.temporary.glob("harness-tmp-*"))
+        monkeypatch.setattr(tempfile, "tempdir", str(run.temporary))
+        leftovers.remove_folder(leftovers.make_folder())  # as the next run begins
         run.await_nothing_left()
 
 

@@ -5,8 +5,8 @@ Nothing of it is stored: an attempt that somebody stopped and looked into measur
 
 import shlex
 import sys
-import tempfile
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from rich.console import Console
 
 from harness.attempt.attached import run_debugger, run_shell
 from harness.attempt.launch import make_suite_arguments
+from harness.attempt.scratch import Scratch
 from harness.attempt.spec import AttemptSpec
 from harness.cluster.devices import Device
 from harness.cluster.members import Gang, Member
@@ -52,8 +53,8 @@ def _attach(name: str, location: str | None, *, shell: bool) -> int:
     row, context = find_attempt(name, location)
     revisions = find_revisions(row, context)
     environment = choose_environment(context.options, revisions).values
-    with hold_worktrees(revisions), tempfile.TemporaryDirectory(prefix="harness-attached-") as at:
-        spec = _make_spec(row, context, Path(at))
+    with hold_worktrees(revisions), closing(Scratch()) as scratch:
+        spec = _make_spec(row, context, scratch.path)
         if not shell and spec.kind != "pytest":
             raise UsageError(f"--pdb is pytest's, and this suite is a {spec.kind}: use --shell")
         _explain(spec, shell=shell)
