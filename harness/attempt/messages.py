@@ -54,6 +54,7 @@ class Orphan:
     """A process that no rank is outlived the ranks and was killed."""
 
     pid: int
+    """As it is outside of a boundary; 0 if that is not known."""
     comm: str
 
 

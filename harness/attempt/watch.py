@@ -188,7 +188,7 @@ class Watch:
             case Exited():
                 self._on_exit(message)
             case Orphan(pid, comm):
-                self._record.orphans.append(f"{comm} ({pid})")
+                self._record.orphans.append(f"{comm} ({pid or 'pid unknown'})")
             case Unobserved(_, why):
                 self._record.unobserved.append(why)
             case Clean():

@@ -16,7 +16,7 @@ The supervisor speaks JSON lines over one stream socket:
     <- exited {rank, pid, code, signal, maxrss}
     -> term                  SIGTERM to the group of each rank that is left
     -> sweep {after: s}      SIGKILL, after s seconds, to whatever is left below
-    <- orphan {pid, comm}    one that was no rank
+    <- orphan {pid, comm}    one that was no rank; pid as it is outside of a boundary, 0 if unknown
     <- unobserved {pid, why} a Python process in which the start-up hook cannot have begun
     <- clean                 nothing is left below
 
@@ -44,6 +44,8 @@ from . import forking, imports, launch, processes, sandbox, unobserved
 _MAX_MESSAGE = 8 << 20
 _MAX_FDS = 253  # the kernel's limit for one message
 _SWEEP_PAUSE = 0.01
+#: How long one that is left behind a boundary still lives, so that its number outside can be found.
+_SHOWN_SECONDS = 0.05
 _END_LIMIT = 30.0
 
 
@@ -56,7 +58,8 @@ class Keeper:
         self._fds: list[int] = []
         self._ranks: dict[int, int] = {}
         self._sweep_at: float | None = None
-        self._orphans: set[int] = set()
+        self._orphans: dict[int, float] = {}
+        """What is left below and has been told of: when it may be killed."""
         self._boundary: sandbox.Boundary | None = None
         self._confined: set[int] = set()
         self._lookout = unobserved.Lookout()
@@ -107,7 +110,7 @@ class Keeper:
 
     def _do_start(self, request: dict[str, Any]) -> None:
         fds, self._fds = self._fds, []
-        self._orphans = set()
+        self._orphans = {}
         obstacle = forking.find_fork_obstacle() if request["mode"] == "fork" else None
         if obstacle:
             self.send("refused", why=obstacle)
@@ -172,6 +175,8 @@ class Keeper:
                 return
             if message["event"] == "exited":
                 self._confined.discard(message["rank"])
+            if message["event"] == "orphan":
+                message["pid"] = processes.find_outside(self._boundary.init, message["pid"])
             self.send(**message)
         if lines is None:
             self._end_boundary()
@@ -185,7 +190,7 @@ class Keeper:
             self._selector.unregister(self._boundary.socket)
             self._boundary.destroy()
             # Ours, and no orphans of the attempt.
-            self._orphans |= {self._boundary.helper, self._boundary.init}
+            self._orphans |= {self._boundary.helper: 0.0, self._boundary.init: 0.0}
             self._boundary = None
 
     # --- the processes below ---
@@ -220,12 +225,15 @@ class Keeper:
             self._kill_below()
 
     def _kill_below(self) -> None:
+        now = time.monotonic()
+        shown = _SHOWN_SECONDS if os.getpid() == 1 else 0.0
         for pid in processes.find_descendants(os.getpid()):
             if pid not in self._ranks and pid not in self._orphans:
-                self._orphans.add(pid)
+                self._orphans[pid] = now + shown
                 self.send("orphan", pid=pid, comm=processes.read_command_name(pid))
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+            if now >= self._orphans.get(pid, 0.0):
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
 
     def _end(self) -> NoReturn:
         """Kill all below and leave; a process stuck in the kernel may outlast our patience."""

@@ -71,6 +71,17 @@ def find_descendants(root: int) -> list[int]:
     return found
 
 
+def find_outside(init: int, inner: int) -> int:
+    """Return the pid here of a process whose pid behind `init`'s boundary is given; 0 if none."""
+    for pid in find_descendants(init):
+        with suppress(OSError, StopIteration):
+            lines = Path(f"/proc/{pid}/status").read_text(errors="replace").splitlines()
+            numbers = next(line for line in lines if line.startswith("NSpid:")).split()
+            if numbers[-1] == str(inner):
+                return pid
+    return 0
+
+
 def read_command_name(pid: int) -> str:
     """Return the short name of a process, or `?` if it is gone."""
     try:

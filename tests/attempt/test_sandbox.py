@@ -147,9 +147,21 @@ def test_what_is_protected_cannot_be_written_even_by_root(run: Run, folder: Path
     assert (folder / "protected/result").read_text() == "true"
 
 
-def test_a_survivor_in_a_session_of_its_own_dies_with_the_attempt(run: Run) -> None:
-    record = run("test_shows.py::test_survives")
-    assert record.exits[0].code == 0 and len(record.orphans) == 1
+def test_a_survivor_dies_with_the_attempt_and_is_named_by_the_pid_it_has_outside(run: Run) -> None:
+    seen: list[int] = []
+
+    def look() -> None:
+        wait_for(lambda: bool(find_survivors()))
+        seen.extend(find_survivors())
+
+    def on_event(_: int, event: dict[str, Any]) -> None:
+        if event["event"] == "test_start":
+            threading.Thread(target=look, daemon=True).start()
+
+    record = run("test_shows.py::test_survives", env={"WAIT": "0.5"}, on_event=on_event)
+    assert record.exits[0].code == 0 and len(seen) == 1
+    (orphan,) = record.orphans
+    assert f"({seen[0]})" in orphan
     assert find_survivors() == []
 
 
