@@ -2,16 +2,16 @@
 
     python benchmarks/gpu/multi_gpu.py --part parity --out FOLDER
 
-Each part prints its result as JSON lines, and writes it to FOLDER/PART.json as it goes. Sizes above
-the host's number of GPUs are left out, and said. `--sizes 2` leaves out all others; `--seconds 150`
-interrupts a run after so long, and what it has stored by then is its result.
+Rates and shares are those of a run's second half, when zygotes have learned what to import and the
+disk is warm. Each part prints its result as JSON lines, and writes it to FOLDER/PART.json as it
+goes. Sizes above the host's number of GPUs are left out, and said. `--sizes 2` leaves out all
+others; `--seconds 150` interrupts a run after so long, and what it has stored by then is its
+result.
 """
 
 import argparse
-import itertools
 import json
 import os
-import re
 import signal
 import statistics
 import subprocess
@@ -21,8 +21,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from harness.core.records import AttemptRow
-from harness.store.open import open_store
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+from benchmarks.gpu.gang_figures import (
+    compute_idle,
+    compute_rate,
+    find_gaps,
+    find_waits,
+    measure_ends,
+    measure_skew,
+    read_rows,
+    take_late,
+)
 
 HERE = Path(__file__).parent
 HARNESS = [sys.executable, "-c", "from harness.cli.main import main; main()"]
@@ -58,25 +67,31 @@ def count_gpus() -> int:
 
 def run_harness(out: Path, name: str, *arguments: str, gpus: int = 0) -> Line:
     """Run one `harness run` on the first `gpus` GPUs, all if 0; its run.json, exit and seconds."""
-    target = out / f"{name}.run.json"
+    target, store = out / f"{name}.run.json", str(out / f"{name}.sqlite")
     environ = dict(os.environ)
     if gpus:
         environ["CUDA_VISIBLE_DEVICES"] = ",".join(map(str, range(gpus)))
-    store = str(out / f"{name}.sqlite")
     began = time.perf_counter()
+    given = ["run", *arguments, "--store", store, "--json", str(target)]
+    code, said = call_harness(given, environ)
+    found: Line = {"name": name, "exit": code}
+    found["wall_s"] = round(time.perf_counter() - began, 1)
+    if target.exists():
+        return {**found, "run": json.loads(target.read_text())}
+    return {**found, "error": said.strip().splitlines()[-3:]}
+
+
+def call_harness(arguments: list[str], environ: dict[str, str]) -> tuple[int, str]:
+    """Run one command, interrupted at the limit; return its exit code and its stderr."""
     process = subprocess.Popen(
-        [*HARNESS, "run", *arguments, "--store", store, "--json", str(target)],
+        [*HARNESS, *arguments],
         env=environ,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
     )
     said = wait_or_interrupt(process)
-    found: Line = {"name": name, "exit": process.returncode}
-    found["wall_s"] = round(time.perf_counter() - began, 1)
-    if target.exists():
-        return {**found, "run": json.loads(target.read_text())}
-    return {**found, "error": said.strip().splitlines()[-3:]}
+    return process.returncode, said
 
 
 def wait_or_interrupt(process: "subprocess.Popen[str]") -> str:
@@ -86,73 +101,6 @@ def wait_or_interrupt(process: "subprocess.Popen[str]") -> str:
     except subprocess.TimeoutExpired:
         process.send_signal(signal.SIGINT)
         return process.communicate(timeout=60)[1]
-
-
-def read_rows(out: Path, name: str) -> list[AttemptRow]:
-    """Return the attempts of a run in the order in which they began."""
-    store = open_store(str(out / f"{name}.sqlite"), write=False)
-    return sorted(store.attempts(store.run("latest").id), key=lambda row: row.started)
-
-
-def get_end(row: AttemptRow) -> float:
-    """Return when an attempt ended."""
-    return row.started + row.wall_seconds
-
-
-def compute_rate(rows: list[AttemptRow]) -> float:
-    """Return the attempts per minute of the second half, after the zygotes have learned."""
-    ends = sorted(map(get_end, rows))[len(rows) // 2 :]
-    return 60 * (len(ends) - 1) / (ends[-1] - ends[0]) if len(ends) > 1 else 0.0
-
-
-def compute_idle(rows: list[AttemptRow]) -> float:
-    """Return the share of device time in which no attempt ran, from first start to last end."""
-    devices = {device for row in rows for device in row.devices}
-    wall = max(map(get_end, rows)) - min(row.started for row in rows)
-    busy = sum(row.wall_seconds * len(row.devices) for row in rows)
-    return 1 - busy / (wall * len(devices))
-
-
-def find_waits(rows: list[AttemptRow]) -> dict[int, float]:
-    """Return for each gang size the longest time that an attempt was the next to be leased."""
-    queue = sorted(rows, key=lambda row: row.position)
-    waits: dict[int, float] = {}
-    for before, row in itertools.pairwise(queue):
-        size = len(row.devices)
-        waits[size] = max(waits.get(size, 0.0), round(row.started - before.started, 2))
-    return waits
-
-
-def measure_skew(rows: list[AttemptRow]) -> dict[str, float]:
-    """Return the time between the first and the last rank's begin of the same capture, in ms."""
-    skews: list[float] = []
-    for row in rows:
-        begins: dict[tuple[int, str, int], list[float]] = {}
-        engine = dict.fromkeys(range(len(row.devices)), 0)
-        for event in map(json.loads, (Path(row.folder) / "events.jsonl").read_text().splitlines()):
-            if event["event"] == "capture":
-                key = (engine[event["rank"]], event["role"], event["bs"])
-                begins.setdefault(key, []).append(event["t"] - event["seconds"])
-            elif event["event"] == "captured":
-                engine[event["rank"]] += 1
-        skews += [1e3 * (max(t) - min(t)) for t in begins.values() if len(t) > 1]
-    if not skews:
-        return {}
-    worst = max(skews)
-    return {"graphs": len(skews), "median_ms": statistics.median(skews), "worst_ms": worst}
-
-
-def measure_ends(rows: list[AttemptRow]) -> list[float]:
-    """Return for each attempt with a kill the seconds from the kill until all was gone."""
-    seconds = []
-    for row in rows:
-        folder = Path(row.folder)
-        found = re.search(r"at (\d+\.\d+)", (folder / "rank0.log").read_text(errors="replace"))
-        if found and (folder / "trace.json").exists():
-            # Written as soon as no process of the attempt is left.
-            gone = (folder / "trace.json").stat().st_mtime
-            seconds.append(round(gone - float(found[1]), 2))
-    return seconds
 
 
 def summarise(found: Line) -> Line:
@@ -213,27 +161,32 @@ def show_rate(out: Path, results: Results, sizes: list[int]) -> None:
     for count in sizes:
         arguments = ("--repeats", str(12 * count), "--tp", "1", *FEW)
         found = run_harness(out, f"rate-{count}", SUITE, *arguments, gpus=count)
-        rate = compute_rate(read_rows(out, f"rate-{count}"))
+        rows = read_rows(out, f"rate-{count}")
+        rate = compute_rate(rows)
         alone = alone or rate
         results.add(
             **summarise(found),
             devices=count,
             attempts_per_minute=round(rate, 1),
-            speed_up=round(rate / alone, 2),
+            speed_up=round(rate / alone, 2) if alone else None,
+            seconds=[round(row.wall_seconds, 1) for row in rows],
+            gaps_s=find_gaps(rows),
         )
 
 
 def show_mixed(out: Path, results: Results, sizes: list[int]) -> None:
     """Gangs of several sizes in one run: how long devices stand idle, and the longest wait."""
     wanted = ",".join(map(str, [1, *(size for size in sizes if size in (2, 4))]))
-    found = run_harness(out, "mixed", SUITE, "--repeats", "8", "--tp", wanted, *FEW)
+    found = run_harness(out, "mixed", SUITE, "--repeats", "16", "--tp", wanted, *FEW)
     rows = read_rows(out, "mixed")
     seconds: dict[int, list[float]] = {}
-    for row in rows:
+    for row in take_late(rows):
         seconds.setdefault(len(row.devices), []).append(row.wall_seconds)
     results.add(
         **summarise(found),
-        idle_share=round(compute_idle(rows), 3),
+        idle_share=round(compute_idle(take_late(rows)), 3),
+        idle_share_from_the_first=round(compute_idle(rows), 3),
+        gaps_s=find_gaps(rows),
         longest_wait_s=find_waits(rows),
         median_s={size: round(statistics.median(took), 2) for size, took in seconds.items()},
     )
@@ -268,6 +221,18 @@ def show_control(out: Path, results: Results, sizes: list[int]) -> None:
         results.add(**summarise(run_harness(out, "control", CONTROL, *options)))
 
 
+def show_calibrate(out: Path, results: Results, sizes: list[int]) -> None:
+    """The known faults at tp 2: detection and kind, as far as the time goes."""
+    if 2 in sizes:
+        target = out / "calibrate.scoreboard.json"
+        given = ["calibrate", "--quick", "--device", "cuda", "--tp", "2", "--json", str(target)]
+        code, said = call_harness(
+            [*given, "--store", str(out / "calibrate.sqlite")], dict(os.environ)
+        )
+        board = json.loads(target.read_text()) if target.exists() else None
+        results.add(exit=code, said=said.strip().splitlines()[-3:], scoreboard=board)
+
+
 PARTS: dict[str, Callable[[Path, Results, list[int]], None]] = {
     "parity": show_parity,
     "flex": show_flex,
@@ -276,6 +241,7 @@ PARTS: dict[str, Callable[[Path, Results, list[int]], None]] = {
     "mixed": show_mixed,
     "kills": show_kills,
     "control": show_control,
+    "calibrate": show_calibrate,
 }
 
 
