@@ -47,5 +47,6 @@ ARMS: tuple[Arm, ...] = (
 #: Experiments of the catalogue that no axis expresses, and why.
 NOT_DONE: Mapping[str, str] = {
     "draft or target graph off": "the engine has no option that switches off one role's graphs",
-    "memcheck": "attempts are not started under compute-sanitizer; run it by hand",
+    "random replay order": "only a suite knows which of its graphs may be replayed in any order",
+    "memcheck": "it is of one attempt and not of a rate: harness rerun ATTEMPT --memcheck, on CUDA",
 }

@@ -102,6 +102,19 @@ MECHANISMS: tuple[Mechanism, ...] = (
 BY_NAME = {one.name: one for one in MECHANISMS}
 
 
+#: What to do next about a class, with a suite and a failed attempt of it. Any other class: AUDIT.
+AUDIT = "harness run {suite} --audit --repeats 3 (a graph's pointers to freed memory)"
+NEXT: Mapping[str, str] = {
+    "memory-exhaustion": "harness capture-cost (what each capture order costs in memory)",
+    "rank-divergence": "harness show {attempt} (the stacks of all ranks: one is elsewhere)",
+    "cache-state": "empty the caches, or find what the key of a cached kernel leaves out",
+    "bad-device": "take the device out, and run the suite on it alone with a sound revision",
+    "frozen-value": "look for Python numbers that are read while a graph is captured",
+    "layout-mismatch": "compare the strides of the plan at capture and at replay",
+    "narrow-threshold": "run the suite on a revision that is known to be sound: it fails there too",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
     """The first class that fits, all that fit, and for each excluded one the arms that speak."""

@@ -1,64 +1,152 @@
-"""How a diagnosis is printed."""
+"""How a diagnosis is printed: what was changed, what followed, and what is not known."""
+
+from collections.abc import Iterator, Mapping
 
 from rich.console import Console
+from rich.table import Table
 
-from harness.analysis.wording import format_kinds, format_rate
 from harness.diagnosis.findings import Finding, Tally
-from harness.diagnosis.mechanisms import BY_NAME
+from harness.diagnosis.mechanisms import AUDIT, BY_NAME, NEXT
+from harness.driver.examining import MOST
 from harness.driver.trials import ALONE, UNCHANGED, Outcome, Trial
-from harness.report.listing import print_listing
-from harness.report.views import Shape
-from harness.stats.intervals import compute_clopper_pearson
+from harness.stats.intervals import compute_clopper_pearson, compute_upper_bound
 
-_COLUMNS = {
-    "arm": Shape.LABEL,
-    "failed": Shape.NUMBER,
-    "rate [95 %]": Shape.NUMBER,
-    "finding": Shape.LABEL,
-    "kinds": Shape.LIST,
-}
+#: Below this rate of the unchanged cell, many arms stay undecided.
+LOW = 0.4
 
 
 def print_outcome(console: Console, outcome: Outcome) -> None:
-    failing, base = outcome.failing, outcome.trials[0]
-    console.print(f"{failing.suite} · {failing.cell.label} · {failing.kind}", highlight=False)
-    rows = [
-        (one.name, *_describe_rate(one.tally), _say_finding(one), format_kinds(one.kinds))
-        for one in outcome.trials
-        if one.planned is not None
-    ]
-    print_listing(console, _COLUMNS, rows)
+    """Print the arms, then what they say."""
+    failing = outcome.failing
+    _print(console, f"{failing.suite} · {failing.cell.label} · {failing.kind}")
+    if outcome.amplified:
+        _print(console, _explain_amplified(outcome))
+    console.print(_make_table(outcome))
+    for line in list_conclusions(outcome):
+        _print(console, line)
+
+
+def _explain_amplified(outcome: Outcome) -> str:
+    raised = next(one for one in outcome.trials if one.name == outcome.amplified)
+    return (
+        f"{outcome.amplified} raises the failure rate (to {raised.tally.failed} of "
+        f"{raised.tally.valid}), so every other experiment was made with it; these rates are not "
+        "the suite's own"
+    )
+
+
+def _make_table(outcome: Outcome) -> Table:
+    kinds = {kind for one in outcome.trials for kind in one.kinds}
+    columns = ["experiment", "failed", "rate [95 %]", "finding"]
+    table = Table(*columns, *["kinds"] * (len(kinds) > 1), box=None)
     for one in outcome.trials:
-        if one.planned is None:
-            console.print(f"not done: {one.name}: {one.why_not}", soft_wrap=True, highlight=False)
-    if not base.tally.failed:
-        console.print("the unchanged cell did not fail again, so nothing can be said")
-    else:
-        _print_classes(console, outcome)
+        if one.planned is not None:
+            cells = [_name(one), *_describe_rate(one.tally), _say_finding(one)]
+            table.add_row(*cells, *[_list(one.kinds)] * (len(kinds) > 1))
+    return table
 
 
-def _print_classes(console: Console, outcome: Outcome) -> None:
+def _name(trial: Trial) -> str:
+    return f"{trial.name}: {trial.asks}" if trial.asks else trial.name
+
+
+def list_conclusions(outcome: Outcome) -> Iterator[str]:
+    """Yield what follows: what fits and why, what is excluded, what is not known, what to do."""
+    base = outcome.trials[0].tally
+    if not base.failed:
+        yield from _explain_silence(outcome, base)
+        return
+    yield from _explain_fitting(outcome)
+    yield from _explain_excluded(outcome)
+    yield from _explain_unknown(outcome)
+    yield from _tell_next(outcome)
+
+
+def _explain_silence(outcome: Outcome, base: Tally) -> Iterator[str]:
+    yield "The unchanged cell did not fail again, so nothing can be said of its cause."
+    if base.valid:
+        high = compute_upper_bound(0, base.valid).high
+        yield f"{base.valid} attempts without a failure bound its rate below {high:.0%} (95 %)."
+    yield f"next: harness run {outcome.failing.suite} --repeats 100 --amplify poison"
+
+
+def _explain_fitting(outcome: Outcome) -> Iterator[str]:
     told = outcome.diagnosis
     for name in told.fitting:
-        console.print(f"fits: {name}: {BY_NAME[name].says}", highlight=False)
-    if not told.fitting:
-        console.print("no class of the table fits all findings")
-    for name, why in told.excluded.items():
-        console.print(f"excluded: {name}: {'; '.join(why)}", soft_wrap=True, highlight=False)
-    undecided = [one.name for one in outcome.trials if one.finding is Finding.UNDECIDED]
-    if undecided:
-        console.print(f"could not tell: {', '.join(undecided)}", highlight=False)
-    suite = outcome.failing.suite
-    console.print(f"next: harness run {suite} --audit --repeats 3", highlight=False)
+        yield f"fits: {name}: {BY_NAME[name].says}"
+    if told.fitting:
+        helps = [one.asks for one in outcome.trials if one.finding is Finding.PASSES]
+        if helps:
+            yield f"  It does not fail {'; '.join(helps)}."
+        yield "  A class is a lead, and no proof: it says what fits these experiments."
+        return
+    yield "No class of the table fits all findings."
+    if told.excluded:
+        nearest = min(told.excluded, key=lambda name: len(told.excluded[name]))
+        yield f"  nearest: {nearest}: {BY_NAME[nearest].says}"
+        yield f"  but: {_spell(outcome, told.excluded[nearest])}"
+
+
+def _explain_excluded(outcome: Outcome) -> Iterator[str]:
+    for name, why in outcome.diagnosis.excluded.items():
+        more = f" (and {len(why) - 1} more)" if len(why) > 1 else ""
+        yield f"excluded: {name}: {_spell(outcome, why[:1])}{more}"
+
+
+def _spell(outcome: Outcome, why: tuple[str, ...]) -> str:
+    """Return what speaks against a class, its experiments in words."""
+    asks = {one.name: one.asks for one in outcome.trials if one.asks}
+    words = []
+    for reason in why:
+        arm = max((name for name in asks if reason.startswith(f"{name} ")), key=len, default="")
+        verb = reason.removeprefix(arm).strip()
+        spelled = {
+            "fails": "it fails",
+            "passes": "it passes",
+            "does not pass": "it is not shown to pass",
+        }
+        words.append(f"{spelled[verb]} {asks[arm]}" if arm and verb in spelled else reason)
+    return "; ".join(words)
+
+
+def _explain_unknown(outcome: Outcome) -> Iterator[str]:
+    open_ = [one.name for one in outcome.trials if one.finding is Finding.UNDECIDED]
+    if open_:
+        yield f"could not tell within {MOST} attempts: {', '.join(open_)}"
+    for one in outcome.trials:
+        if one.planned is None:
+            yield f"not done: {one.name}: {one.why_not}"
+
+
+def _tell_next(outcome: Outcome) -> Iterator[str]:
+    base, suite = outcome.trials[0].tally, outcome.failing.suite
+    named = outcome.diagnosis.named
+    if base.failed < LOW * base.valid and not named:
+        yield f"The cell fails seldom ({base.failed} of {base.valid}): amplify it first."
+        yield f"next: harness run {suite} --amplify canary --repeats 50; harness diagnose latest"
+        return
+    attempt = outcome.failing.attempt or "ATTEMPT"
+    yield f"next: {NEXT.get(named, AUDIT).format(suite=suite, attempt=attempt)}"
+    if outcome.failing.device == "cuda" and named not in NEXT:
+        yield f"next: harness rerun {attempt} --memcheck (out-of-bounds accesses, 20 times slower)"
 
 
 def _describe_rate(tally: Tally) -> tuple[str, str]:
     if not tally.valid:
         return "0/0", "-"
     found = compute_clopper_pearson(tally.failed, tally.valid)
-    rate = format_rate(tally.failed, tally.valid, (found.low, found.high))
-    return f"{tally.failed}/{tally.valid}", rate
+    rate = tally.failed / tally.valid
+    return f"{tally.failed}/{tally.valid}", f"{rate:.0%} [{found.low:.0%}, {found.high:.0%}]"
 
 
 def _say_finding(trial: Trial) -> str:
     return "" if trial.name in (UNCHANGED, ALONE) else trial.finding.value
+
+
+def _list(kinds: Mapping[str, int]) -> str:
+    return ", ".join(f"{kind} {n}" for kind, n in kinds.items())
+
+
+def _print(console: Console, line: str) -> None:
+    """Print a line whole: it wraps at the terminal's edge, and stays one line in a log."""
+    console.print(line, soft_wrap=True, highlight=False, markup=False)

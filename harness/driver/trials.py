@@ -40,6 +40,8 @@ class FailingCell:
     kind: str
     options: RunOptions
     device: str
+    attempt: str = ""
+    """The id of one attempt that failed so."""
 
 
 @dataclass(slots=True)

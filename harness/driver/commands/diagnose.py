@@ -64,8 +64,9 @@ def choose_failing(
         return None
     places = [(row.suite, row.cell) for row in failed]
     suite, key = max(dict.fromkeys(places), key=places.count)
-    kinds = [str(row.kind) for row in failed if (row.suite, row.cell) == (suite, key)]
+    own = [row for row in failed if (row.suite, row.cell) == (suite, key)]
+    kinds = [str(row.kind) for row in own]
     kind = max(dict.fromkeys(kinds), key=kinds.count)
     timeout_s = shorten_timeout(options.timeout_s, rows, kind)
     options = replace(options, until=None, max_flake_rate=None, warmup=0, timeout_s=timeout_s)
-    return FailingCell(suite, parse_cell_key(key), kind, options, device)
+    return FailingCell(suite, parse_cell_key(key), kind, options, device, own[0].id)
