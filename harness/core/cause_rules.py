@@ -95,9 +95,11 @@ ADVICE = re.compile(
     r"Device-side assertion|Search for `cudaError|Exception raised from )"
 )
 
-#: What a log puts before its lines: `[rank0]: `, `(EngineCore pid=7) `, a time.
+#: What a log puts before its lines: `[rank0]: `, `(EngineCore pid=7) `, a time; and pytest its
+#: progress, `test_x.py .`, whose line has no end yet.
 PREFIX = re.compile(
-    r"^(?:\[[^\]\n]{1,60}\]:? |\([^)\n]{1,60}\) |\d{4}-\d\d-\d\d[T ][\d:,.+Z-]+ |E {3,})+"
+    r"^(?:\[[^\]\n]{1,60}\]:? |\([^)\n]{1,60}\) |\d{4}-\d\d-\d\d[T ][\d:,.+Z-]+ |E {3,}|"
+    r"[\w./-]+\.py(?:::\S+)? \.*)+"
 )
 
 #: An exception's last line: a name, perhaps dotted, and perhaps a message.

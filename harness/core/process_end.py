@@ -25,6 +25,11 @@ _CONSEQUENCE = re.compile(
     re.I,
 )
 _SIGNALS = {2: "SIGINT", 6: "SIGABRT", 9: "SIGKILL", 11: "SIGSEGV", 15: "SIGTERM"}
+#: How a test says that a child of it was killed.
+_KILLED = re.compile(
+    r"SIGKILL|signal 9\b|assert -9 ==|(?:exit ?code|status|returncode)[ =:(]{1,3}(?:-9|137)\b", re.I
+)
+_OUT_OF_MEMORY = "the kernel killed a process for memory"
 _MOST_LINES = 12
 
 
@@ -54,7 +59,7 @@ class ProcessEnd:
         kind = self._classify_signal(rank, signal) if signal else self._classify_exit(rank)
         if signal == "SIGKILL" and self._ending.words.oom_kills:
             kind = Kind.OUT_OF_MEMORY
-            message += "; the kernel killed a process for memory while the attempt ran"
+            message += f"; {_OUT_OF_MEMORY} while the attempt ran"
         return self._explain(kind, what, rank, message)
 
     def _describe_hang(self) -> Failure:
@@ -73,6 +78,9 @@ class ProcessEnd:
         A fatal signal's own words come last: they say no more than the signal and its place do.
         """
         cause = self._find_cause(rank)
+        if kind is Kind.OUT_OF_MEMORY and (cause is None or cause.strength is Strength.LAST_LINE):
+            around = cause.lines if cause else []
+            cause = Cause(Strength.EXCEPTION, _OUT_OF_MEMORY, "by its own count", around)
         stack = self._find_stack(rank)
         if cause is None or cause.strength is Strength.FATAL:
             function = self._find_function(rank, stack)
@@ -213,17 +221,30 @@ def add_printed_cause(failure: Failure, report: Event, words: AttemptWords) -> F
     Only a failure that itself says no more than that a process ended, or a peer was gone, is
     renamed: what a test printed and dealt with is no cause.
     """
+    if words.oom_kills and _KILLED.search(f"{failure.signature}\n{failure.message}"):
+        return _blame_memory(failure)
     printed = words.tests.get(wire.read_text(report, "output"))
     cause = choose_cause([printed]) if printed else None
     if cause is None or not _is_consequence(failure, cause):
         return failure
-    name, _, rest = failure.signature.partition(":")
-    _, at, function = rest.rpartition(" @ ")
-    signature = make_cause_signature(cause.line, f"{name} @ {function}" if at else name)
+    signature = make_cause_signature(cause.line, _shorten_end(failure))
     lines = ["it had printed:", *cause.lines[:_MOST_LINES]]
     return replace(
         failure, signature=signature, message="\n".join([cause.line, failure.message, *lines])
     )
+
+
+def _shorten_end(failure: Failure) -> str:
+    name, _, rest = failure.signature.partition(":")
+    _, at, function = rest.rpartition(" @ ")
+    return f"{name} @ {function}" if at else name
+
+
+def _blame_memory(failure: Failure) -> Failure:
+    """A child that was killed, while the kernel killed some process for memory."""
+    signature = make_cause_signature(_OUT_OF_MEMORY, _shorten_end(failure))
+    message = f"{_OUT_OF_MEMORY} while the attempt ran\n{failure.message}"
+    return replace(failure, kind=Kind.OUT_OF_MEMORY, signature=signature, message=message)
 
 
 def _is_consequence(failure: Failure, cause: Cause) -> bool:

@@ -69,7 +69,8 @@ def _write_failure(row: AttemptRow, similar: SimilarFailures) -> list[str]:
     if not row.signature:
         return []
     known = f"signature {make_cluster_id(row.signature)}, normaliser {VERSION}"
-    seen = f"in this store: {similar.attempts} attempts, {similar.runs} runs"
+    attempts = f"{similar.attempts} attempt{'s' * (similar.attempts != 1)}"
+    seen = f"in this store: {attempts} of {similar.runs} run{'s' * (similar.runs != 1)}"
     lines = [row.signature, f"({known}; {seen})"]
     lines += [f"test: {row.failed_test}"] if row.failed_test else []
     return [*lines, *_shorten((row.message or "").splitlines())]

@@ -98,6 +98,7 @@ def test_a_kill_for_memory_is_out_of_memory() -> None:
     killed = Ending(exits=((0, None, "SIGKILL"),), words=AttemptWords(oom_kills=1))
     failure = fold([(0, {"event": "test_start", "id": "t.py::test_a"})], killed).failure
     assert failure and failure.kind is Kind.OUT_OF_MEMORY
+    assert failure.signature == "the kernel killed a process for memory (SIGKILL @ test_a)"
 
 
 @pytest.mark.parametrize(

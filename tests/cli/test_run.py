@@ -142,7 +142,7 @@ def test_show_prints_all_that_is_known_of_an_attempt(
         (attempt,) = store.execute(query).fetchone()
     shown = harness("show", attempt)
     assert shown.code == 0, shown.err
-    for fact in ("SIGSEGV in string_at", "2 attempts, 1 runs", "environment.json", "rank0.log"):
+    for fact in ("SIGSEGV in string_at", "2 attempts of 1 run", "environment.json", "rank0.log"):
         assert fact in shown.out
     files = folder / ".harness/runs" / measured.run["run"]["id"] / attempt / "evidence"
     listed = {item["name"] for item in json.loads((files / "index.json").read_text())["items"]}

@@ -59,6 +59,7 @@ TRACEBACK = (
             "OSError: disk",
             Strength.EXCEPTION,
         ),
+        ("test_a.py ..RuntimeError: told\n", "RuntimeError: told", Strength.LOGGED),
         ("\x1b[31mRuntimeError: red\x1b[0m\n", "RuntimeError: red", Strength.LOGGED),
         ("10%|#   |\r90%|## |\rOSError: after a bar\n", "OSError: after a bar", Strength.LOGGED),
     ],
@@ -195,3 +196,16 @@ def test_a_device_assert_is_named_by_the_assertion_that_the_kernel_printed() -> 
     assert "Assertion `ind < n` failed. (AcceleratorError)" in named.signature
     other = replace(failure, kind=Kind.ILLEGAL_ACCESS)
     assert add_printed_cause(other, report, words) == other
+
+
+def test_a_child_that_was_killed_for_memory_is_out_of_memory() -> None:
+    failure = Failure(
+        *(Kind.ASSERTION, Phase.RUN, "AssertionError: assert <n> == <n> @ test_a"),
+        "assert -9 == 0\n  where -9 = CompletedProcess(...).returncode",
+    )
+    named = add_printed_cause(failure, {}, AttemptWords(oom_kills=1))
+    assert named.kind is Kind.OUT_OF_MEMORY
+    assert named.signature == "the kernel killed a process for memory (AssertionError @ test_a)"
+    assert add_printed_cause(failure, {}, AttemptWords()) == failure
+    other = replace(failure, message="assert 3 == 0")
+    assert add_printed_cause(other, {}, AttemptWords(oom_kills=1)) == other
