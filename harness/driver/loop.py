@@ -4,6 +4,7 @@ import time
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from harness.cluster.interface import DevicePool, Loss, StartedAttempt
 from harness.cluster.members import Gang
@@ -30,6 +31,9 @@ from harness.driver.stopping import Ended, Stopping
 
 #: How often the loop looks up from waiting, to keep the bar alive and lease freed devices.
 _LOOK_S = 0.2
+
+#: How far behind an attempt that waits for its gang others are looked for to run meanwhile.
+_LOOK_AHEAD = 64
 
 #: How long attempts in flight may take to die once the run is to end.
 _CANCEL_WAIT_S = 1.0
@@ -71,6 +75,7 @@ class RunLoop:
         self._owed_because: str | None = None
         self._empty_on: dict[Source, set[str]] = {}
         self._with_tests: set[Source] = set()
+        self._waiting: QueuedAttempt | None = None
 
     def execute(self, queue: Sequence[QueuedAttempt]) -> RunEnd:
         """Run the queue to its end, or until decided. Return how the run ended."""
@@ -122,9 +127,29 @@ class RunLoop:
                 if not self._in_flight and self._pool.largest_gang() < tp:
                     self._drop_unrunnable(tp)
                     continue
+                self._fill_in(queued)
                 return
             self._queue.popleft()
             self._start(queued, gang)
+
+    def _fill_in(self, waiting: QueuedAttempt) -> None:
+        """Start later attempts on the devices that one leaves idle while it waits for its gang.
+
+        Once for each that waits: what is freed from then on is kept for it, so that none starves.
+        """
+        if self._waiting is waiting or waiting.warmup:
+            return
+        self._waiting = waiting
+        if not any(member.is_free for member in self._pool.members):
+            return
+        for queued in list(islice(self._queue, 1, _LOOK_AHEAD)):
+            planned = queued.planned
+            if self._stopping.is_needless(planned.suite, planned.cell.key):
+                continue
+            gang = None if self._is_empty(queued.source) else self._pool.lease(planned.cell.devices)
+            if gang is not None:
+                self._queue.remove(queued)
+                self._start(queued, gang)
 
     def _list_in_flight(self) -> list[Ended]:
         """Return what is running, as if it had ended by now."""

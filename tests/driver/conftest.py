@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.core.cell import Cell
 from harness.core.plan import Plan, PlannedCell, plan_to_dict
 from harness.core.records import RunRecord
 from harness.driver.context import RunContext
@@ -24,8 +25,11 @@ def begin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Open]:
     (tmp_path / "s.py").write_text("def test_a(): pass\n")
     opened: list[Store] = []
 
-    def call(repeats: int = 4, warmup: int = 0, **options: object) -> Workplace:
-        plan = Plan((PlannedCell("s.py", CELL),), repeats, 7, False, False, warmup=warmup)
+    def call(
+        repeats: int = 4, warmup: int = 0, cells: tuple[Cell, ...] = (CELL,), **options: object
+    ) -> Workplace:
+        planned = tuple(PlannedCell("s.py", cell) for cell in cells)
+        plan = Plan(planned, repeats, 7, False, False, warmup=warmup)
         record = RunRecord("r", 1.0, 7, "cpu", plan_to_dict(plan), {}, {"sha": None})
         path, json_file = tmp_path / "store.sqlite", tmp_path / "run.json"
         store = open_store(str(path), write=True)

@@ -3,6 +3,7 @@
 import pytest
 
 from harness.attempt.spec import AttemptRecord, AttemptSpec
+from harness.core.cell import Cell
 from harness.core.exits import ExitCode
 from harness.core.statuses import AttemptStatus, RunStatus
 from harness.driver.execution import execute
@@ -95,6 +96,24 @@ def test_when_no_device_is_left_the_rest_is_owed(begin: Open) -> None:
     assert run.run(pool) == ExitCode.NO_VALID_ATTEMPT
     assert run.record.status is RunStatus.INCOMPLETE
     assert [position for position, *_ in run.outstanding()] == [0, 1, 2, 3]
+
+
+def test_small_gangs_run_beside_one_that_would_stand_alone_and_none_is_overtaken_for_long(
+    begin: Open,
+) -> None:
+    cells = tuple(Cell((("order", "ascending"), ("tp", tp))) for tp in (1, 2))
+    run = begin(repeats=8, cells=cells)
+    pool, in_use = FakePool(passing, devices=2), []
+    pool.before_wait = lambda: in_use.append(sum(member.leased for member in pool.members))
+    assert run.run(pool) == ExitCode.OK
+    started = [int(spec.attempt_id.removeprefix("r.")) for spec in pool.specs]
+    assert sorted(started) == list(range(16))
+    overtaken = [
+        sum(other > one for other in started[:index]) for index, one in enumerate(started)
+    ]
+    assert max(overtaken) == 1
+    # Of each pair the first that ends leaves the other alone for one look, and no more do.
+    assert in_use.count(1) == 4
 
 
 def test_a_node_without_the_suite_does_not_end_the_run_for_the_others(begin: Open) -> None:
