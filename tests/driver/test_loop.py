@@ -108,9 +108,7 @@ def test_small_gangs_run_beside_one_that_would_stand_alone_and_none_is_overtaken
     assert run.run(pool) == ExitCode.OK
     started = [int(spec.attempt_id.removeprefix("r.")) for spec in pool.specs]
     assert sorted(started) == list(range(16))
-    overtaken = [
-        sum(other > one for other in started[:index]) for index, one in enumerate(started)
-    ]
+    overtaken = [sum(other > one for other in started[:index]) for index, one in enumerate(started)]
     assert max(overtaken) == 1
     # Of each pair the first that ends leaves the other alone for one look, and no more do.
     assert in_use.count(1) == 4
