@@ -3,7 +3,6 @@
 import statistics
 
 from rich.console import Console
-from rich.markup import escape
 
 from harness.analysis.contrast_pairs import ask_question
 from harness.analysis.revision_notes import describe_revision, list_revisions
@@ -13,10 +12,13 @@ from harness.core.plan import Plan
 from harness.driver import messages
 from harness.driver.context import RunContext
 from harness.driver.processes import describe_sandbox
+from harness.report.terminal import print_line
 from harness.stats.attempts_needed import list_shortfalls
 from harness.stats.intervals import compute_upper_bound
 from harness.stats.wording import format_limit
 from harness.store.store import Store
+
+_WARNING = "warning"
 
 
 def print_plan(console: Console, context: RunContext, store: Store, devices: int) -> None:
@@ -24,17 +26,17 @@ def print_plan(console: Console, context: RunContext, store: Store, devices: int
     record, plan = context.record, context.plan
     cells = plan.runnable
     seed = f"{'fixed ' if plan.fixed_seed else ''}seed {plan.seed}"
-    console.print(
+    print_line(
+        console,
         f"run {record.id}: {describe_size(plan, record.device, devices)}, "
         f"{context.isolation}, {describe_sandbox(context.options)}, "
         f"blocks interleaved in an order from {seed}",
-        soft_wrap=True,
     )
     for line in list_revisions([describe_revision(one) for one in plan.revisions]):
-        console.print(escape(line), soft_wrap=True)
+        print_line(console, line)
     for planned in plan.cells:
-        label = escape(f"{planned.suite} · {planned.cell.label}")
-        console.print(f"  {label}" + (f"  not run: {planned.refused}" if planned.refused else ""))
+        refused = f"  not run: {planned.refused}" if planned.refused else ""
+        print_line(console, f"{planned.suite} · {planned.cell.label}{refused}", indent="  ")
     if not cells:
         raise UsageError("no cell of the plan can run here; each reason stands above")
     expected = estimate_seconds(store, plan, devices)
@@ -43,11 +45,12 @@ def print_plan(console: Console, context: RunContext, store: Store, devices: int
         if expected
         else "unknown, no stored run of these cells"
     )
-    console.print(f"expected time: {told} (at most {context.options.timeout_s:g} s per attempt)")
+    most = f"at most {context.options.timeout_s:g} s per attempt"
+    print_line(console, f"expected time: {told} ({most})")
     if plan.warmup:
-        console.print(messages.say_warmup(plan.warmup, len(cells)))
+        print_line(console, messages.say_warmup(plan.warmup, len(cells)))
     for line in _prospects(plan):
-        console.print(line, soft_wrap=True)
+        print_line(console, line, "yellow" if line.startswith(_WARNING) else "")
 
 
 def describe_size(plan: Plan, device: str, devices: int) -> str:
@@ -66,7 +69,7 @@ def _prospects(plan: Plan) -> list[str]:
     if plan.fixed_seed:
         return []
     question = ask_question(plan)
-    told = [f"[yellow]warning[/] {text}" for text in list_shortfalls(question, plan.repeats)]
+    told = [f"{_WARNING}: {text}" for text in list_shortfalls(question, plan.repeats)]
     if not plan.until_decided:
         bound = format_limit(compute_upper_bound(0, plan.repeats).high)
         told.append(

@@ -39,6 +39,8 @@ _HINTS = (
     "Search for `",
     "Device-side assertions were",
 )
+#: A blank at which no line ends: a number stays with its unit.
+_TIE = "\N{NO-BREAK SPACE}"
 #: Output that no terminal shows is not broken to a width.
 _UNBROKEN = 10_000
 
@@ -64,7 +66,9 @@ def print_line(console: Console, text: str, style: str = "", indent: str = "") -
     lines = [indent + clean]
     if console.is_terminal and cell_len(lines[0]) > console.width:
         width = max(console.width - 1, 20)
-        lines = textwrap.wrap(clean, width, initial_indent=indent, subsequent_indent=f"{indent}  ")
+        kept = clean.replace(" %", f"{_TIE}%")
+        lines = textwrap.wrap(kept, width, initial_indent=indent, subsequent_indent=f"{indent}  ")
+        lines = [line.replace(_TIE, " ") for line in lines]
     for line in lines:
         console.print(Text(line, style=style), soft_wrap=True, highlight=False)
 

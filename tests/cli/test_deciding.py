@@ -61,7 +61,7 @@ def test_a_gate_that_holds_exits_0_and_says_at_what_rate(held: Done) -> None:
 
 
 def test_a_budget_too_small_for_its_question_is_said_up_front(held: Done, decided: Done) -> None:
-    assert "warning 30 attempts per cell are too few" in decided.err
+    assert "warning: 30 attempts per cell are too few" in decided.err
     assert "warning" not in held.err
 
 

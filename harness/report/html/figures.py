@@ -57,6 +57,7 @@ def draw_rates(report: Report) -> Figure:
         "y": label_page_cells(cells),
         "error_x": {**error, "thickness": 2, "width": 6, "color": "@text"},
         "marker": {"size": 11, "color": "@accent"},
+        "cliponaxis": False,  # a rate of 0 lies on the axis, which would cut its mark in half
         "hovertemplate": "%{y}<br>%{x:.2f} %<extra></extra>",
     }
     shapes = []
@@ -181,7 +182,12 @@ def _lay_out(rows: int, axis: dict[str, Any]) -> dict[str, Any]:
     """Return the layout of a picture with a row per cell, the first on top."""
     return {
         "xaxis": axis,
-        "yaxis": {"autorange": "reversed", "automargin": True, "type": "category"},
+        "yaxis": {
+            "autorange": "reversed",
+            "automargin": True,
+            "type": "category",
+            "ticklabelstandoff": 8,
+        },
         "height": _FRAME + _ROW * max(rows, 2),
         "showlegend": False,
     }

@@ -43,6 +43,7 @@
     if (few) {
       trace.text = z.map((row) => row.map((value) => (value === null ? "" : ["", "F", "I", "?"][value])));
       trace.texttemplate = "%{text}";
+      trace.textfont = { color: css("paper") };
     }
     const layout = { height: 70 + 26 * Math.max(strip.devices.length, 1), xaxis: { title: { text: "attempts, in the order of start" } } };
     return [[trace], layout];

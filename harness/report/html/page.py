@@ -133,6 +133,17 @@ def _count_failed(export: RunExport) -> int:
     return sum(row.status is not AttemptStatus.PASSED for row in export.attempts)
 
 
+#: What a reader knows as something else than its key in the fingerprint.
+_FACTS = {
+    "ci": "CI job",
+    "cpu": "CPU",
+    "dirty": "hash of uncommitted changes",
+    "driver": "NVIDIA driver",
+    "signatures": "version of signatures",
+    "tracked_changes": "hash of changes to tracked files",
+}
+
+
 def list_facts(export: RunExport) -> dict[str, str]:
     """Return the environment, plan and seed as lines of name and value."""
     run = export.report.run
@@ -151,7 +162,8 @@ def list_facts(export: RunExport) -> dict[str, str]:
     for revision in run.revisions:
         facts[f"revision {revision.rev}"] = f"{revision.named}, commit {revision.sha}"
     for name, value in run.fingerprint.items():
-        facts.setdefault(name, _format_fact(value))
+        if name != "sha" and value is not None:
+            facts.setdefault(_FACTS.get(name, name), _format_fact(value))
     return {name: make_plain(str(value), 4000) for name, value in facts.items()}
 
 
