@@ -6,6 +6,7 @@ has imported it, or made a subclass, is seen all the same.
 
 import functools
 import itertools
+import threading
 import time
 from collections.abc import Callable
 from types import ModuleType
@@ -95,7 +96,11 @@ def wrap_replay(
             replay(self)
             return
         call_all(before, capture)
-        replay(self)
+        capture.threads.add(threading.get_ident())
+        try:
+            replay(self)
+        finally:
+            capture.threads.discard(threading.get_ident())
         capture.replays += 1
         call_all(after, capture)
 

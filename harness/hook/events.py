@@ -24,6 +24,7 @@ class Capture:
         "pool",
         "replays",
         "seconds",
+        "threads",
     )
 
     def __init__(
@@ -43,6 +44,8 @@ class Capture:
         """Why there is no graph: what the capture raised."""
         self.replays = 0
         """Launches so far; counted only if some part asks for replays."""
+        self.threads: set[int] = set()
+        """Threads that are inside a launch of it now; kept only if some part asks for replays."""
         self.data: dict[str, Any] = {}
         """What parts keep with the graph, each under its own name."""
 

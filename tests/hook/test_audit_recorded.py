@@ -1,5 +1,6 @@
 """The audit of recorded graphs: faults are named before a replay, sound code gives no finding."""
 
+import threading
 from collections.abc import Callable
 from types import SimpleNamespace
 
@@ -13,6 +14,7 @@ from harness.hook import recorded as wrapping
 from harness.hook.audit.findings import Fault, Finding
 from harness.hook.audit.model import Ownership
 from harness.hook.audit.recorded_graphs import RecordedAudit
+from harness.hook.cuda import wrap_replay
 
 MIB = 1 << 20
 
@@ -201,4 +203,56 @@ def test_an_answer_that_is_held_and_not_read_is_sound(audited: AuditedMemory) ->
     assert copied.tolist() == [2.0, 2.0, 2.0]
     audited.replay(second)
     assert held.tolist() == [2.0, 2.0, 2.0]
+    assert audited.found == []
+
+
+VALUES = torch.ones(4)
+
+
+def capture_two(audited: AuditedMemory, second_pool: str) -> tuple[Graph, Graph]:
+    def step() -> Outputs:
+        return {"sum": (VALUES * 2).relu().sum()}
+
+    return audited.capture(step), audited.capture(step, second_pool)
+
+
+def replay_beside(audited: AuditedMemory, first: Graph, second: Graph) -> None:
+    """Replay the second graph while a thread is inside the first one's replay."""
+    begun, goes_on = threading.Event(), threading.Event()
+
+    def replay_slowly(_: object) -> None:
+        begun.set()
+        goes_on.wait(5)
+
+    replay = wrap_replay(replay_slowly, [audited.audit.before_replay], [audited.audit.after_replay])
+    thread = threading.Thread(target=replay, args=(first,))
+    thread.start()
+    begun.wait(5)
+    audited.replay(second)
+    goes_on.set()
+    thread.join(5)
+    audited.replay(second)
+
+
+def test_two_threads_that_replay_graphs_with_one_scratch_are_reported(
+    audited: AuditedMemory,
+) -> None:
+    replay_beside(audited, *capture_two(audited, "shared"))
+    [found] = audited.found
+    assert (found.fault, found.ownership) == (Fault.CONCURRENT, Ownership.POOL)
+    assert found.kernel == "aten.mul.Tensor"
+    assert [writer.split(":")[0] for writer in found.writers] == ["graph 0"]
+
+
+def test_two_threads_with_memory_of_their_own_give_no_finding(audited: AuditedMemory) -> None:
+    replay_beside(audited, *capture_two(audited, "other"))
+    assert audited.found == []
+
+
+def test_graphs_with_one_scratch_in_turn_give_no_finding(audited: AuditedMemory) -> None:
+    first, second = capture_two(audited, "shared")
+    thread = threading.Thread(target=audited.replay, args=(first,))
+    thread.start()
+    thread.join(5)
+    audited.replay(second)
     assert audited.found == []

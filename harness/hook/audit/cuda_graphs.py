@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from . import allocator
+from .concurrent import ConcurrentWrites, Used
+from .cuda_device import CudaDevice
 from .cuda_nodes import MEMCPY, NodeReader, Word
 from .driver_api import Driver
 from .findings import Fault, Finding
@@ -41,6 +43,8 @@ class Audited:
     host: list[tuple[Word, HostOwner]] = field(default_factory=list)
     releases: int = -1
     """Blocks freed in the process when the graph was last found sound."""
+    used: Used | None = None
+    """Every address of it inside the allocator's memory; None: it could not be read."""
 
 
 class CudaAudit:
@@ -49,7 +53,9 @@ class CudaAudit:
     def __init__(self, report: Callable[[Finding], None], note: Callable[[str], None]) -> None:
         self._report = report
         self._note = note
-        self._reader = NodeReader(Driver())
+        driver = Driver()
+        self._reader = NodeReader(driver)
+        self._concurrent = ConcurrentWrites(CudaDevice(driver), report)
         self._noted: set[str] = set()
         self._first = time.perf_counter()
         self.spent_on_replays = 0.0
@@ -65,12 +71,19 @@ class CudaAudit:
 
     def before_capture(self, capture: "Capture") -> None:
         """Note when it begins."""
+        self._concurrent.begin_capture()
         name = name_graph(capture.number)
         capture.data[DATA] = Audited(name, allocator.read_time())
 
-    def after_capture(self, capture: "Capture") -> int:
-        """Read what the graph points to. Return how many words of it were looked at."""
+    def after_capture(self, capture: "Capture") -> int | None:
+        """Read what the graph points to. Return how many words of it were looked at.
+
+        None: there is no graph.
+        """
+        self._concurrent.end_capture()
         graph, audited = capture.graph, capture.data[DATA]
+        if capture.error is not None:
+            return None
         audited.ended = allocator.read_time()
         try:
             raw = graph.raw_cuda_graph()
@@ -86,12 +99,26 @@ class CudaAudit:
         words = list(self._reader.list_words(raw, *now.bounds))
         audited.pointers = _find_pointers(words, now, pool)
         audited.host = _find_host(words, now)
+        audited.used = Used(audited.name, pool, _find_used(words, now, pool))
         return self._reader.count - before
 
     def before_replay(self, capture: "Capture") -> None:
         """Report what the graph points to and has lost."""
         audited: Audited | None = capture.data.get(DATA)
-        if audited is None or not (audited.pointers or audited.host):
+        if audited is None:
+            return
+        self._check_pointers(audited)
+        if audited.used:
+            self._concurrent.before_replay(audited.used)
+
+    def after_replay(self, capture: "Capture") -> None:
+        """Note on which stream it was launched."""
+        audited: Audited | None = capture.data.get(DATA)
+        if audited is not None and audited.used:
+            self._concurrent.after_replay(audited.used)
+
+    def _check_pointers(self, audited: Audited) -> None:
+        if not (audited.pointers or audited.host):
             return
         self._check_host(audited)
         releases = allocator.count_releases()
@@ -159,6 +186,16 @@ def _find_pointers(words: list[Word], now: MemoryMap, pool: str) -> list[Pointer
                 word.kernel, word.parameter, word.node, word.value, block, False
             )
     return list(found.values())
+
+
+def _find_used(words: list[Word], now: MemoryMap, pool: str) -> dict[int, Word]:
+    """Return the first word of each address in the allocator's memory, the graph's pool first."""
+    found = [(word, now.find(word.value)) for word in words]
+    inside = [(block.pool != pool, word) for word, block in found if block is not None]
+    used: dict[int, Word] = {}
+    for _, word in sorted(inside, key=lambda one: one[0]):
+        used.setdefault(word.value, word)
+    return used
 
 
 def _find_host(words: list[Word], now: MemoryMap) -> list[tuple[Word, HostOwner]]:

@@ -4,7 +4,7 @@ Structures and constants are those of cuda.h of CUDA 12.4 and later.
 """
 
 import ctypes
-from ctypes import POINTER, byref, c_char_p, c_int, c_size_t, c_uint, c_void_p
+from ctypes import POINTER, byref, c_char_p, c_int, c_size_t, c_uint, c_ulonglong, c_void_p
 from typing import Any
 
 _SUCCESS = 0
@@ -123,6 +123,12 @@ class Driver:
         params = MemsetParams()
         self._call("cuGraphMemsetNodeGetParams", c_void_p(node), byref(params))
         return params
+
+    def copy_to_host(self, address: int, size: int) -> bytes:
+        """Return device memory. Raises DriverError where there is none: nothing else happens."""
+        data = ctypes.create_string_buffer(size)
+        self._call("cuMemcpyDtoH_v2", data, c_ulonglong(address), c_size_t(size))
+        return data.raw
 
     def get_kernel_name(self, params: KernelParams) -> str:
         """Return the mangled name of a kernel."""

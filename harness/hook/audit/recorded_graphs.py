@@ -22,6 +22,7 @@ from .findings import Fault, Finding
 from .late_reads import LateReads
 from .model import Block, MemoryMap, Ownership, Stack
 from .naming import name_graph
+from .recorded_concurrent import ConcurrentReplays
 from .recorded_model import Audited, Watched
 from .results import find_results
 from .spans import Span
@@ -51,6 +52,7 @@ class RecordedAudit:
         self._graph_pools: set[str] = set()
         self._stacks: dict[int, Stack] = {}
         self._late = LateReads(report) if report else None
+        self._concurrent = ConcurrentReplays(self._report)
         self._arenas: weakref.WeakSet[Any] = weakref.WeakSet()
 
     def before_capture(self, capture: "Capture") -> None:
@@ -69,6 +71,8 @@ class RecordedAudit:
     def after_capture(self, capture: "Capture") -> int:
         """Find what the graph needs from outside. Return how many accesses were looked at."""
         arena, audited = capture.memory.arena, capture.data[self._key]
+        if capture.error is not None:
+            return 0
         audited.accesses = read_accesses(capture.graph, arena)
         audited.results = find_results(capture.graph, arena)
         self._graphs.add(capture)
@@ -81,6 +85,7 @@ class RecordedAudit:
         if self._late:
             self._late.end()
         audited: Audited = capture.data[self._key]
+        self._concurrent.before_replay(capture, [*self._graphs], self._key)
         for watched in audited.watched:
             if not watched.is_reported and (fault := self._find_fault(watched)):
                 watched.is_reported = True

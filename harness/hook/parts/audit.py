@@ -48,10 +48,12 @@ class Audit:
     def after_capture(self, capture: "Capture") -> None:
         """Called when the graph exists: find out what it points to."""
         audit = self._audits.get(capture.kind)
-        if audit is None or capture.error is not None:
+        if audit is None:
             return
         began, others = time.perf_counter(), audit.spent_for_torch
         words = audit.after_capture(capture)
+        if capture.error is not None:
+            return
         others = audit.spent_for_torch - others
         seconds = round(time.perf_counter() - began - others, 6)
         self._channel.emit(
@@ -69,8 +71,8 @@ class Audit:
 
     def after_replay(self, capture: "Capture") -> None:
         """Called after each launch."""
-        if capture.kind == "recorded":
-            self._audits["recorded"].after_replay(capture)
+        if audit := self._audits.get(capture.kind):
+            audit.after_replay(capture)
 
     def _make_cuda_audit(self) -> CudaAudit | None:
         try:
