@@ -4,11 +4,14 @@
 
 Eight gangs take attempts in lease order; a pass takes 3 s, a failure hangs for 60 s. A run counts
 as wrong if any look of it excluded the truth. Beside the printed interval (confidence sequence on
-the longest completed prefix): the same on attempts as they finish, and Clopper-Pearson looks.
+the longest completed prefix): the interval of one test or kind (the same on attempts as they
+finish, those in flight before the last that finished counted both ways), the same without those in
+flight, and Clopper-Pearson looks.
 """
 
 import argparse
 from collections.abc import Callable
+from functools import cache
 
 import numpy as np
 from where import header
@@ -17,7 +20,7 @@ from harness.stats.intervals import Interval, compute_clopper_pearson, compute_c
 
 GANGS, PASS_S, HANG_S = 8, 3.0, 60.0
 RATES = (0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5)
-COLUMNS = ("printed", "sequence, as finished", "exact, prefix", "exact, as finished")
+COLUMNS = ("printed", "per test", "sequence, as finished", "exact, prefix", "exact, as finished")
 
 
 def finish_times(failed: np.ndarray) -> np.ndarray:
@@ -49,6 +52,24 @@ def ever_wrong(failed: np.ndarray, looks: np.ndarray, table: np.ndarray) -> floa
     return float(wrong.any(axis=1).mean())
 
 
+def ever_wrong_per_test(
+    failed: np.ndarray, ends: np.ndarray, method: Callable[[int, int], Interval], rate: float
+) -> float:
+    """Share of runs in which a test's interval excluded the rate after some attempt ended."""
+    n = failed.shape[1]
+    bound = cache(lambda k, m: method(int(k), int(m)))
+    wrong = np.zeros(len(failed), dtype=bool)
+    for attempt in range(n):
+        known = ends <= ends[:, attempt, None]
+        last = n - known[:, ::-1].argmax(axis=1)
+        k, ended = (known & failed).sum(axis=1), known.sum(axis=1)
+        low = np.array([bound(*pair).low for pair in zip(k, last, strict=True)])
+        most = k + last - ended
+        high = np.array([bound(*pair).high for pair in zip(most, last, strict=True)])
+        wrong |= (low > rate) | (high < rate)
+    return float(wrong.mean())
+
+
 def prefix_looks(ends: np.ndarray) -> np.ndarray:
     """Which prefix lengths are seen: those after which the next attempt is still in flight."""
     done = np.maximum.accumulate(ends, axis=1)
@@ -66,6 +87,7 @@ def one_rate(rate: float, runs: int, attempts: int, seed: int) -> list[float]:
     prefix, as_finished = prefix_looks(ends), prefix_looks(sorted_ends)
     return [
         ever_wrong(failed, prefix, sequence),
+        ever_wrong_per_test(failed, ends, compute_confidence_sequence, rate),
         ever_wrong(finished, as_finished, sequence),
         ever_wrong(failed, prefix, exact),
         ever_wrong(finished, as_finished, exact),

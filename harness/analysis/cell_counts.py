@@ -53,7 +53,12 @@ def count_cell(
     failed, passed = status[AttemptStatus.FAILED], status[AttemptStatus.PASSED]
     unknown = status[AttemptStatus.INFRA] + status[AttemptStatus.CENSORED]
     kinds = Counter(r.kind for r in rows if r.status is AttemptStatus.FAILED and r.kind)
-    by_kind = {k: bound(n, failed + passed, 0.95) for k, n in kinds.items()} if bound else {}
+    unknown_before = count_unended(rows)
+    by_kind = {
+        k: compute_worst_case(n, failed + passed - n, unknown_before, bound=bound)
+        for k, n in kinds.items()
+        if bound
+    }
     worst = compute_worst_case(failed, passed, unknown, bound=bound) if bound and unknown else None
     return CellRate(
         name=name,
@@ -70,21 +75,40 @@ def count_cell(
         worst_case=worst,
         seconds=median(row.wall_seconds for row in rows) if rows else 0.0,
         capture=_summarise_capture(planned, rows),
-        tests=count_tests(records.tests, bound),
+        tests=count_tests(records.tests, bound, unknown_before),
         notes=_collect_notes(planned, rows, in_order),
         part=records.part,
     )
 
 
-def count_tests(counts: Iterable[TestCount], bound: Bound | None) -> tuple[TestRate, ...]:
-    """Return each test's outcomes over the valid attempts of one cell."""
+def count_unended(rows: Sequence[AttemptRow]) -> int:
+    """Return how many of a cell's attempts before the last that ended have not ended.
+
+    Attempts that hang end last: without them, those that ended would not be a fair sample.
+    """
+    planned = [row for row in rows if not row.replaces]
+    ended = [row.repeat for row in planned if row.status is not AttemptStatus.CENSORED]
+    if not ended:
+        return 0
+    return max(ended) - min(row.repeat for row in planned) + 1 - len(ended)
+
+
+def count_tests(
+    counts: Iterable[TestCount], bound: Bound | None, unknown: int
+) -> tuple[TestRate, ...]:
+    """Return each test's outcomes over the valid attempts of one cell.
+
+    `unknown`: attempts in which it may have failed or passed.
+    """
     by_test: dict[str, list[TestCount]] = defaultdict(list)
     for count in counts:
         by_test[count.test].append(count)
-    return tuple(_count_test(test, found, bound) for test, found in by_test.items())
+    return tuple(_count_test(test, found, bound, unknown) for test, found in by_test.items())
 
 
-def _count_test(test: str, counts: Sequence[TestCount], bound: Bound | None) -> TestRate:
+def _count_test(
+    test: str, counts: Sequence[TestCount], bound: Bound | None, unknown: int
+) -> TestRate:
     outcomes, kinds = Counter[str](), Counter[str]()
     for count in counts:
         outcomes[count.outcome] += count.n
@@ -99,7 +123,7 @@ def _count_test(test: str, counts: Sequence[TestCount], bound: Bound | None) -> 
         precluded=outcomes["precluded"],
         recovered=sum(count.n for count in counts if count.recovered),
         kinds=dict(kinds),
-        interval=bound(failed, failed + passed, 0.95) if bound else None,
+        interval=compute_worst_case(failed, passed, unknown, bound=bound) if bound else None,
     )
 
 

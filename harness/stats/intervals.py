@@ -155,6 +155,8 @@ def compute_worst_case(
     if min(failed, passed, unknown) < 0:
         raise CountError(f"{failed} failed, {passed} passed, {unknown} unknown cannot be counts")
     n = failed + passed + unknown
+    if not unknown:
+        return bound(failed, n, level)
     lowest, highest = bound(failed, n, level), bound(failed + unknown, n, level)
     return Interval(lowest.low, highest.high, level, f"{lowest.method}, worst case")
 
