@@ -26,6 +26,9 @@ LEAST = 3
 #: From this rate on, a higher one cannot be shown.
 HIGH = 0.8
 
+#: After so many attempts, an amplifier that raised nothing yet is given up.
+FUTILE = 12
+
 #: The oldest attempt in flight may be so many repeats behind the newest that ended.
 LEAD = 3
 
@@ -93,7 +96,7 @@ class Bench:
 
     def must_wait(self, in_flight: Collection[Ended]) -> bool:
         """Return whether an attempt lags behind: what ends last is often what hangs."""
-        ended = [repeat for of_cell in self._outcomes.values() for repeat in of_cell]
+        ended = [repeat for one in self._open for repeat in self._outcomes.get(one.key, ())]
         running = [self._repeats[one.position][1] for one in in_flight]
         return bool(ended and running) and max(ended) - min(running) >= LEAD
 
@@ -124,7 +127,8 @@ class Bench:
         if arm.undoes:
             return False
         if arm.may_rise:
-            return len(base) >= 2 * LEAST and sum(map(bool, base)) >= HIGH * len(base)
+            often = len(base) >= 2 * LEAST and sum(map(bool, base)) >= HIGH * len(base)
+            return often or (len(own) >= FUTILE and sum(map(bool, own)) <= sum(map(bool, base)))
         return len(own) >= (1 if self.kind in SLOW_KINDS else LEAST)
 
 

@@ -24,7 +24,7 @@ truth = dict(
     mechanism="cache-state",
     amplifier="",
 )
-axes = dict(caches=["shared", "fresh"], order=["ascending", "descending"])
+axes = dict(caches=["shared", "fresh"], order=["ascending", "descending"], FAULT_LOAD=["long"])
 
 
 class TunedTorchNative(PlannedTorchNative):

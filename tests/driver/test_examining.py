@@ -102,6 +102,14 @@ def test_a_lagging_attempt_holds_the_others_back() -> None:
     assert not made.bench.must_wait([])
 
 
+def test_attempts_made_for_amplifiers_hold_no_other_arm_back() -> None:
+    made = Workbench()
+    made.work_off({"unchanged", "poison", "canary"}, amplifiers=True)
+    made.bench.turn_to(amplifiers=False)
+    first, second, *_ = (one for one in made.bench.choose(made.queue) if one.planned.repeat == 0)
+    assert not made.bench.must_wait([made.end(first, set()), made.end(second, set())])
+
+
 def test_a_time_limit_is_shortened_only_for_what_waits_for_it() -> None:
     assert shorten_timeout(60.0, [], "hang") == 60.0
     trial = Trial("x", "", None)
