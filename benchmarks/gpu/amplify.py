@@ -154,15 +154,15 @@ def count_wrong(name: str, amplifiers: str) -> str:
 
 
 def main() -> None:
-    """Try all, or one mechanism in this process."""
+    """Try all, or one mechanism in this process: its name, and then how many times."""
     if len(sys.argv) > 1:
         program, _ = MECHANISMS[sys.argv[1]]
-        print(f"{sum(program() for _ in range(TRIES))} of {TRIES} wrong")
+        tries = int(sys.argv[2]) if len(sys.argv) > 2 else TRIES
+        print(f"{sum(program() for _ in range(tries))} of {tries} wrong")
         return
     for name, (_, amplifiers) in MECHANISMS.items():
-        print(
-            f"{name}: plain {count_wrong(name, '')}; {amplifiers} {count_wrong(name, amplifiers)}"
-        )
+        plain, amplified = count_wrong(name, ""), count_wrong(name, amplifiers)
+        print(f"{name}: plain {plain}; {amplifiers} {amplified}", flush=True)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ faulty ones leave a graph with memory that its owner gave up; what must be found
 """
 
 import argparse
+import ctypes
 import json
 import os
 import subprocess
@@ -13,6 +14,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -132,6 +134,92 @@ def work_soundly() -> None:
     thread.join()
 
 
+def drop_copied() -> None:
+    """The source of a copy on the device is freed after capture: a memcpy node."""
+    import torch
+
+    target = torch.zeros(5000, device="cuda")
+    source = [torch.ones(5000, device="cuda")]
+    graph, _ = capture(lambda: target.copy_(source[0]))
+    source.clear()
+    graph.replay()
+    torch.cuda.synchronize()
+
+
+def drop_filled() -> None:
+    """What a fill of the driver's sets is freed after capture: a memset node."""
+    import torch
+
+    values = [torch.ones(5000, device="cuda")]
+
+    def fill() -> None:
+        stream = ctypes.c_void_p(torch.cuda.current_stream().cuda_stream)
+        driver = ctypes.CDLL("libcuda.so.1")
+        assert not driver.cuMemsetD8Async(
+            ctypes.c_ulonglong(values[0].data_ptr()), ctypes.c_ubyte(0), ctypes.c_size_t(99), stream
+        )
+
+    graph, _ = capture(fill)
+    values.clear()
+    graph.replay()
+    torch.cuda.synchronize()
+
+
+def replay_beside(*, is_ordered: bool) -> None:
+    """Replay two graphs, whose scratch is the same, on two streams in turn."""
+    import torch
+
+    pool, side = torch.cuda.graph_pool_handle(), torch.cuda.Stream()  # type: ignore[no-untyped-call]
+    values = torch.ones(5000, device="cuda")
+
+    def step(factor: float) -> Any:
+        torch.cuda._sleep(2_000_000)
+        return (values * factor).sum()
+
+    first, one = capture(lambda: step(2.0), pool=pool)
+    second, other = capture(lambda: step(3.0), pool=pool)
+    main = torch.cuda.current_stream()
+    for _ in range(8):
+        first.replay()
+        if is_ordered:
+            side.wait_stream(main)
+        with torch.cuda.stream(side):
+            second.replay()
+        if is_ordered:
+            main.wait_stream(side)
+    torch.cuda.synchronize()
+    del one, other
+
+
+def write_beside() -> None:
+    """Nothing orders the two."""
+    replay_beside(is_ordered=False)
+
+
+def write_in_turn() -> None:
+    """Events order the two: sound."""
+    replay_beside(is_ordered=True)
+
+
+def share_weights() -> None:
+    """Two graphs with pools of their own read the same weights at the same time: sound."""
+    import torch
+
+    weight = torch.ones(512, 512, device="cuda")
+
+    def step() -> Any:
+        torch.cuda._sleep(2_000_000)
+        return (weight * 2).sum()
+
+    made = [capture(step) for _ in range(2)]
+    side = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+    for _ in range(8):
+        made[0][0].replay()
+        with torch.cuda.stream(side):
+            made[1][0].replay()
+    torch.cuda.synchronize()
+
+
 #: Scenario -> the fault and the part of a kernel's name that must be found.
 SCENARIOS: dict[str, tuple[Callable[[], None], str]] = {
     "drop_input": (drop_input, "elementwise"),
@@ -139,7 +227,12 @@ SCENARIOS: dict[str, tuple[Callable[[], None], str]] = {
     "free_segment": (free_segment, "elementwise"),
     "drop_pinned": (drop_pinned, "memcpy"),
     "drop_in_capture": (drop_in_capture, "elementwise"),
+    "drop_copied": (drop_copied, "memcpy"),
+    "drop_filled": (drop_filled, "memset"),
+    "write_beside": (write_beside, "kernel"),
     "work_soundly": (work_soundly, ""),
+    "write_in_turn": (write_in_turn, ""),
+    "share_weights": (share_weights, ""),
 }
 
 
@@ -175,24 +268,27 @@ def show(name: str, wanted: str) -> bool:
     audited = [one for one in lines if one["event"] == "hook_audited"]
     ended = code == 0 or name == "free_segment"
     ok = ended and bool(found) == bool(wanted) and all(wanted in one["kernel"] for one in found)
-    print(
-        f"{'ok   ' if ok else 'WRONG'} {name}: {seconds:.3f} s, without {plain:.3f} s, exit {code}"
-    )
-    print(
+    told = [
+        f"{'ok   ' if ok else 'WRONG'} {name}: {seconds:.3f} s, without {plain:.3f} s, exit {code}",
         f"      {len(audited)} graphs, {sum(one['words'] or 0 for one in audited)} words, "
-        f"{1e3 * sum(one['seconds'] for one in audited):.1f} ms after captures"
-    )
-    for one in found[:4]:
-        print(
-            f"      {one['ownership']}: {one['graph']} node {one['node']} {one['kernel'][:70]} "
-            f"{one['parameter']}, {one['bytes']} bytes {one['what']}"
-        )
-        for key in ("allocated", "freed", "owner"):
-            print(f"        {key}: {' < '.join(one[key][:2])}")
-    for one in lines:
-        if one["event"] not in ("hook_audit", "hook_audited", "hook_process"):
-            print("      ", json.dumps(one)[:400])
+        f"{1e3 * sum(one['seconds'] for one in audited):.1f} ms after captures",
+        *(line for one in found[:4] for line in describe(one)),
+    ]
+    others = ("hook_audit", "hook_audited", "hook_process")
+    told += [f"       {json.dumps(one)[:400]}" for one in lines if one["event"] not in others]
+    print("\n".join(told), flush=True)
     return ok
+
+
+def describe(found: dict[str, Any]) -> list[str]:
+    """Return the lines of one finding."""
+    facts = f"{found['parameter']}, {found['bytes']} bytes {found['what']}"
+    stacks = ("allocated", "freed", "owner", "writers")
+    return [
+        f"      {found['fault']} {found['ownership']}: {found['graph']} node {found['node']} "
+        f"{found['kernel'][:70]} {facts}",
+        *(f"        {key}: {' < '.join(found[key][:2])}" for key in stacks if found[key]),
+    ]
 
 
 def time_first_snapshot() -> None:
@@ -230,8 +326,9 @@ def main() -> int:
             print(f"seconds {time.perf_counter() - began:.4f}", flush=True)
         return 0
     time_first_snapshot()
-    results = [show(name, wanted) for name, (_, wanted) in SCENARIOS.items()]
-    return 0 if all(results) else 1
+    with ThreadPoolExecutor(4) as beside:
+        results = beside.map(lambda name: show(name, SCENARIOS[name][1]), SCENARIOS)
+        return 0 if all([*results]) else 1
 
 
 if __name__ == "__main__":

@@ -36,7 +36,9 @@ def parse_parts(text: str) -> dict[str, str]:
     for item in filter(None, text.split(",")):
         name, _, argument = item.partition(":")
         if name not in PARTS:
-            raise ValueError(f"no part of the start-up hook: choose from {', '.join(PARTS)}")
+            raise ValueError(
+                f"{name!r} is no part of the start-up hook: choose from {', '.join(PARTS)}"
+            )
         if name in ORDER_PARTS and argument not in ("", *ORDERS):
             raise ValueError(f"{item}: no capture order; choose from {', '.join(ORDERS)}")
         parts[name] = argument
