@@ -71,8 +71,8 @@ def read_finding(event: Event, rank: int = 0) -> AuditFinding:
         graph=read("graph"),
         kernel=read("kernel"),
         parameter=read("parameter"),
-        node=int(wire.read_number(event, "node")),
-        bytes=int(wire.read_number(event, "bytes")),
+        node=wire.read_index(event, "node"),
+        bytes=int(wire.read_amount(event, "bytes")),
         what=read("what"),
         pool=read("pool"),
         allocated=read_lines("allocated"),
@@ -86,4 +86,4 @@ def read_finding(event: Event, rank: int = 0) -> AuditFinding:
 def restore_finding(stored: Mapping[str, Any]) -> AuditFinding:
     """Return the finding of a stored row."""
     event: Event = {"event": "hook_audit", **stored}
-    return read_finding(event, int(wire.read_number(event, "rank")))
+    return read_finding(event, wire.read_index(event, "rank"))

@@ -59,12 +59,12 @@ def read_cost(order: str, max_bs: int, events: Iterable[Event]) -> CaptureCost:
         order=order,
         max_bs=max_bs,
         graphs=wire.read_text(done, "graphs"),
-        pool_bytes=int(wire.read_number(done, "pool_bytes")),
-        peak_bytes=int(wire.read_number(done, "peak_bytes")),
-        total_bytes=int(wire.read_number(done, "total_bytes")),
-        weights=int(wire.read_number(held, "weights") + wire.read_number(held, "draft_weights")),
-        kv=int(wire.read_number(held, "kv")),
-        seconds=wire.read_number(done, "seconds"),
+        pool_bytes=int(wire.read_amount(done, "pool_bytes")),
+        peak_bytes=int(wire.read_amount(done, "peak_bytes")),
+        total_bytes=int(wire.read_amount(done, "total_bytes")),
+        weights=int(wire.read_amount(held, "weights") + wire.read_amount(held, "draft_weights")),
+        kv=int(wire.read_amount(held, "kv")),
+        seconds=wire.read_amount(done, "seconds"),
         trace=tuple(trace),
         unfit=wire.read_text(last["unfit"], "text", "out of memory") if "unfit" in last else None,
     )
@@ -73,7 +73,7 @@ def read_cost(order: str, max_bs: int, events: Iterable[Event]) -> CaptureCost:
 def _read_captured(event: Event) -> Captured:
     return Captured(
         role=wire.read_text(event, "role"),
-        bs=int(wire.read_number(event, "bs")),
-        pool_bytes=int(wire.read_number(event, "pool_bytes")),
-        free_bytes=int(wire.read_number(event, "free_after")),
+        bs=wire.read_index(event, "bs"),
+        pool_bytes=int(wire.read_amount(event, "pool_bytes")),
+        free_bytes=int(wire.read_amount(event, "free_after")),
     )

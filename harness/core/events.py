@@ -12,6 +12,10 @@ from harness.core.kinds import Exc, Frame
 #: A longer line is garbled: no event needs more, and memory must stay bounded.
 MAX_LINE_BYTES = 1 << 20
 
+#: No time, size or count of an attempt is larger; a larger one, and a negative one, is made up.
+MOST_AMOUNT = 1 << 50
+MOST_COUNT = 10**9
+
 Event = dict[str, Any]
 
 
@@ -42,6 +46,17 @@ def read_number(event: Event, key: str, default: float = 0.0) -> float:
     return float(value) if abs(value) < 1e18 else default
 
 
+def read_amount(event: Event, key: str, most: int = MOST_AMOUNT) -> float:
+    """Return seconds, bytes or a count: from 0 to `most`, else 0."""
+    value = read_number(event, key)
+    return value if 0 <= value <= most else 0.0
+
+
+def read_index(event: Event, key: str) -> int:
+    """Return a number that counts things, as ranks and lines: from 0 to a billion, else 0."""
+    return int(read_amount(event, key, MOST_COUNT))
+
+
 def read_texts(event: Event, key: str) -> list[str]:
     """The text items of a list; anything else in it is dropped."""
     value = event.get(key)
@@ -49,11 +64,15 @@ def read_texts(event: Event, key: str) -> list[str]:
 
 
 def read_counts(event: Event, key: str) -> dict[str, int]:
-    """A mapping of names to whole numbers; anything else in it is dropped."""
+    """A mapping of names to counts; anything else in it is dropped."""
     value = event.get(key)
     if not isinstance(value, dict):
         return {}
-    return {k: v for k, v in value.items() if isinstance(v, int) and not isinstance(v, bool)}
+    return {
+        k: v
+        for k, v in value.items()
+        if isinstance(v, int) and not isinstance(v, bool) and 0 <= v <= MOST_AMOUNT
+    }
 
 
 def read_exception(event: Event) -> Exc | None:
@@ -72,7 +91,7 @@ def read_frames(event: Event) -> tuple[Frame, ...]:
     """The lines of a traceback, the innermost last; anything else in `frames` is dropped."""
     frames = event.get("frames")
     return tuple(
-        Frame(read_text(f, "file"), int(read_number(f, "line")), read_text(f, "function"))
+        Frame(read_text(f, "file"), read_index(f, "line"), read_text(f, "function"))
         for f in (frames if isinstance(frames, list) else [])[:12]
         if isinstance(f, dict)
     )

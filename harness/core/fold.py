@@ -67,7 +67,7 @@ class _Decision:
             if self._ending.infrastructure
             else tuple(failures),
             capture=self._seen.capture(),
-            inside_seconds=wire.read_number(self._seen.finish or {}, "inside_seconds"),
+            inside_seconds=wire.read_amount(self._seen.finish or {}, "inside_seconds"),
             replays=dict(self._seen.replays),
             eager_steps=self._seen.eager,
             audit=tuple(self._seen.observed.audit),
@@ -103,7 +103,7 @@ class _Decision:
 
     def _test(self, test: str, process: Failure | None) -> TestResult:
         reports = self._seen.reports.get(test, [])
-        seconds = sum(wire.read_number(report, "seconds") for report in reports)
+        seconds = sum(wire.read_amount(report, "seconds") for report in reports)
         bad = [report for report in reports if _is_bad(report)]
         if process and process.test == test:
             own = None if not bad else self._worst(test, bad)

@@ -44,11 +44,11 @@ class Observed:
 
     def _on_hook_capture(self, event: Event) -> None:
         if not wire.read_text(event, "error"):
-            self._captures[int(wire.read_number(event, "pid"))].append(event)
+            self._captures[wire.read_index(event, "pid")].append(event)
 
     def _on_hook_audit(self, event: Event) -> None:
         if len(self.audit) < MOST_FINDINGS:
-            self.audit.append(read_finding(event, int(wire.read_number(event, "rank"))))
+            self.audit.append(read_finding(event, wire.read_index(event, "rank")))
 
     def _on_hook_note(self, event: Event) -> None:
         self.notes.append(wire.read_text(event, "text")[:500])
@@ -76,8 +76,8 @@ class Observed:
             requested=self.requested,
             observed=_join_orders(processes),
             pool_bytes=max(_sum(own, "bytes") for own in processes),
-            peak_bytes=max(int(wire.read_number(one, "peak")) for one in every),
-            seconds=max(sum(wire.read_number(one, "seconds") for one in own) for own in processes),
+            peak_bytes=max(int(wire.read_amount(one, "peak")) for one in every),
+            seconds=max(sum(wire.read_amount(one, "seconds") for one in own) for own in processes),
             trace=_make_trace(processes),
         )
 
@@ -111,7 +111,7 @@ def name_sizes(captures: Sequence[Event]) -> str:
     runs: list[list[int]] = []
     previous = None
     for capture in captures:
-        role, size = wire.read_text(capture, "role"), int(wire.read_number(capture, "bs"))
+        role, size = wire.read_text(capture, "role"), wire.read_index(capture, "bs")
         if not size:
             continue
         if role != previous:
@@ -137,7 +137,7 @@ def _make_trace(processes: Sequence[Sequence[Event]]) -> tuple[dict[str, Any], .
     for captures in processes:
         held = 0
         for one in captures:
-            held += int(wire.read_number(one, "bytes"))
+            held += int(wire.read_amount(one, "bytes"))
             trace.append({**one, "pool_bytes": held, "observed_by": "hook"})
     return tuple(sorted(trace, key=_read_start))
 
@@ -147,4 +147,4 @@ def _read_start(event: Event) -> float:
 
 
 def _sum(captures: Sequence[Event], key: str) -> int:
-    return sum(int(wire.read_number(one, key)) for one in captures)
+    return sum(int(wire.read_amount(one, key)) for one in captures)

@@ -62,12 +62,12 @@ class Seen:
         if name.startswith("hook_"):
             self.observed.take(event)
         if name == "capture":
-            size = int(wire.read_number(event, "bs"))
+            size = wire.read_index(event, "bs")
             self.crumbs[rank] = f"after capturing {wire.read_text(event, 'role')} bs {size}"
         if name == "note":
             self.notes.append(f"rank {rank}: {wire.read_text(event, 'text')[:500]}")
         if name == "hello":
-            self.pids[rank] = int(wire.read_number(event, "pid"))
+            self.pids[rank] = wire.read_index(event, "pid")
         if name == "signal_sent":
             self.signals.append(event)
         if name == "leaving":
@@ -130,11 +130,11 @@ class Seen:
     def _on_replays(self, event: Event) -> None:
         for key, count in wire.read_counts(event, "counts").items():
             self.replays[key] = max(self.replays[key], count)
-        self.eager = max(self.eager, int(wire.read_number(event, "eager")))
+        self.eager = max(self.eager, int(wire.read_amount(event, "eager")))
 
     def _on_unended(self, event: Event) -> None:
         names = ", ".join(wire.read_texts(event, "threads"))
-        seconds = wire.read_number(event, "seconds")
+        seconds = wire.read_amount(event, "seconds")
         message = f"threads still ran {seconds:g} s after the last test: {names}"
         self.whole.append(Failure(Kind.HANG, Phase.TEARDOWN, "hang @ interpreter exit", message))
 
@@ -158,7 +158,7 @@ class Seen:
             observed=name_capture_order(self.traces),
             pool_bytes=self._largest("pool_bytes"),
             peak_bytes=self._largest("peak_bytes"),
-            seconds=sum(wire.read_number(done, "seconds") for done in self.captured),
+            seconds=sum(wire.read_amount(done, "seconds") for done in self.captured),
             role_backends={str(k): str(v) for k, v in backends.items()}
             if isinstance(backends, dict)
             else {},
@@ -166,7 +166,7 @@ class Seen:
         )
 
     def _largest(self, field: str) -> int:
-        return max((int(wire.read_number(done, field)) for done in self.captured), default=0)
+        return max((int(wire.read_amount(done, field)) for done in self.captured), default=0)
 
 
 def _describe_notice(frame: Frame) -> str:
@@ -182,7 +182,7 @@ def name_capture_order(traces: Sequence[Event]) -> str:
         role, position = wire.read_text(trace, "role"), wire.read_number(trace, "position")
         if role != previous or position == 0:
             runs.append([])
-        runs[-1].append(int(wire.read_number(trace, "bs")))
+        runs[-1].append(wire.read_index(trace, "bs"))
         previous = role
     names = {name_order(run) for run in runs}
     return names.pop() if len(names) == 1 else ("mixed" if names else "none")
