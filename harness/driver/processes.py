@@ -16,6 +16,7 @@ from harness.core.suite import uses_engine
 from harness.core.suite_setup import SuiteKind, SuiteSetup
 from harness.driver.context import RUNS
 from harness.driver.options import RunOptions
+from harness.driver.revisions.git import find_git_folders
 from harness.driver.state import find_state_folder, locate_store
 
 #: What a zygote imports before it forks: the cost of an attempt that repeats need not pay.
@@ -103,7 +104,11 @@ def choose_sandbox(options: RunOptions, store: Path | None) -> Sandbox:
         choice=next(one for one in SANDBOX_CHOICES if one == choice),
         parts=("process", *parts),
         # Not their folder: it may hold the worktrees, which suites write to.
-        protected=(results, *(Path(database + suffix) for suffix in _SQLITE_FILES)),
+        protected=(
+            results,
+            *(Path(database + suffix) for suffix in _SQLITE_FILES),
+            *(find_git_folders(Path.cwd()) if of_revisions else ()),
+        ),
     )
 
 

@@ -159,6 +159,30 @@ def test_no_hook_runs(
         assert not (tmp_path / "ran").exists()
 
 
+EVIL = '[core]\nrepositoryformatversion = 0\n[filter "x"]\nclean = touch {mark}; cat\n'
+
+
+def test_a_worktree_in_which_a_test_made_another_repository_has_git_run_nothing(
+    repository: Repository, tmp_path: Path
+) -> None:
+    mark = tmp_path / "ran"
+    repository.git("update-index", "--add", "--cacheinfo", f"160000,{'1' * 40},sub")
+    repository.git("commit", "--quiet", "--message", "a submodule")
+    (revision,) = resolve(("HEAD",), (), ())
+    with hold_worktrees((revision,)):
+        tree = locate_worktree(revision)
+        for place in (tree, tree / "sub"):
+            if (place / ".git").exists():
+                (place / ".git").unlink()
+            place.mkdir(exist_ok=True)
+            Repository(place)
+            (place / ".git/config").write_text(EVIL.format(mark=mark))
+            (place / ".gitattributes").write_text("* filter=x\n")
+        (tree / ".gitignore").write_text("changed\n")
+        assert ".gitignore" in list_changed_files(revision)
+    assert not mark.exists() and repository.worktrees() == []
+
+
 def test_large_files_stay_pointers_and_that_is_said(repository: Repository, tmp_path: Path) -> None:
     repository.git("config", "filter.lfs.smudge", f"touch {tmp_path}/ran; cat")
     repository.git("config", "filter.lfs.clean", "cat")

@@ -62,3 +62,30 @@ def git(folder: Path, *arguments: str) -> str:
         said = done.stderr.strip().splitlines()
         raise GitError(said[0][:300] if said else f"git {arguments[0]} failed")
     return done.stdout.strip()
+
+
+def find_git_folders(folder: Path) -> list[Path]:
+    """Return `.git` of the repository around `folder`, and where its branches share what they have.
+
+    None if there is no repository. Who can write there can have git run anything.
+    """
+    try:
+        said = git(
+            folder, "rev-parse", "--path-format=absolute", "--show-toplevel", "--git-common-dir"
+        )
+    except (GitError, UsageError):
+        return []
+    top, shared = said.split("\n")
+    return [Path(top) / ".git", Path(shared)]
+
+
+def find_worktree_git(folder: Path, worktree: Path) -> Path:
+    """Return git's own folder of a worktree, as the repository around `folder` knows it.
+
+    `.git` in the worktree says it too, but code under test can have written that. Raises GitError.
+    """
+    for shared in find_git_folders(folder)[1:]:
+        for known in sorted((shared / "worktrees").glob("*/gitdir")):
+            if known.read_text(errors="replace").strip() == str(worktree / ".git"):
+                return known.parent
+    raise GitError(f"{worktree} is no worktree")

@@ -7,13 +7,13 @@ are the kernel's, so a killed run holds none, and the next run with `--rev` remo
 import contextlib
 import fcntl
 import os
-import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from harness.attempt.scratch import remove_tree
 from harness.core.errors import UsageError
 from harness.core.revision import Revision
-from harness.driver.revisions.git import GitError, git
+from harness.driver.revisions.git import GitError, find_worktree_git, git
 from harness.driver.state import find_state_folder
 
 
@@ -57,8 +57,13 @@ def hold_worktrees(revisions: Sequence[Revision]) -> Iterator[None]:
 
 def list_changed_files(revision: Revision) -> list[str]:
     """Tracked files of the revision's worktree that are not as committed."""
+    tree = locate_worktree(revision)
     try:
-        return git(locate_worktree(revision), "diff", "--name-only", revision.sha).splitlines()
+        own = find_worktree_git(Path.cwd(), tree)
+        places = (f"--git-dir={own}", f"--work-tree={tree}")
+        # Not into submodules: git would read the configuration that lies in them.
+        options = ("--name-only", "--ignore-submodules=all", "--no-ext-diff", "--no-textconv")
+        return git(tree, *places, "diff", *options, revision.sha).splitlines()
     except (GitError, FileNotFoundError) as error:
         return [str(error)]
 
@@ -113,9 +118,9 @@ def _remove_unused(sha: str) -> None:
 
 def _remove(sha: str) -> None:
     path = find_worktrees_folder() / sha
-    with contextlib.suppress(GitError):  # none stands there, or a part of one
+    remove_tree(path)  # first: git looks into one that stands there
+    with contextlib.suppress(GitError):  # it knows of none
         git(Path.cwd(), "worktree", "remove", "--force", "--force", str(path))
-    shutil.rmtree(path, ignore_errors=True)
 
 
 _GUARD = "all.lock"
