@@ -17,7 +17,7 @@ from . import reads
 from .exceptions import ExcDict, describe, describe_report, describe_text
 from .imports import list_changed_variables
 from .wire import emit
-from .words import FailedOutput, report_thread_errors
+from .words import FailedOutput, HeldRecords, hold_records, report_thread_errors
 
 # A line of the wire is bounded; a suite's list of ids is not.
 _IDS_PER_EVENT = 500
@@ -33,6 +33,7 @@ class WirePlugin:
         """Environment variables that the suite changed while it was imported."""
         self._environ = environ
         self._output = FailedOutput()
+        self._records: HeldRecords | None = None
         # Held, not only named by id(): pytest raises the same object again for each test of the
         # class, and an id must not be given to another exception in between.
         self._shared_failures: list[BaseException] = []
@@ -50,9 +51,15 @@ class WirePlugin:
             return (yield)
 
     @pytest.hookimpl(trylast=True)
-    def pytest_sessionstart(self) -> None:
+    def pytest_sessionstart(self, session: pytest.Session) -> None:
         """Called once pytest's own plugins are set up, among them the one that hears threads."""
         report_thread_errors()
+        self._records = hold_records(session.config)
+
+    def pytest_unconfigure(self) -> None:
+        """Called at the end of a session that ends as it should."""
+        if self._records is not None:
+            self._records.close()
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_modifyitems(
@@ -112,6 +119,8 @@ class WirePlugin:
     def pytest_runtest_logstart(self, nodeid: str) -> None:
         """Called before a test's set-up, once, however often it is rerun."""
         emit("test_start", id=nodeid)
+        if self._records is not None:
+            self._records.begin_test()
 
     def pytest_runtest_logfinish(self, nodeid: str) -> None:
         """Called after a test's teardown, its last rerun included."""

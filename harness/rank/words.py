@@ -5,6 +5,7 @@ the process. Here they have names, in a folder that the supervisor reads when th
 """
 
 import io
+import logging
 import os
 import sys
 import threading
@@ -24,6 +25,8 @@ _BEFORE_BYTES = 4 << 20
 #: What the output of one failed test may take, and of all of them.
 _TEST_BYTES, _ALL_BYTES = 64 << 20, 256 << 20
 _MOST_FRAMES = 8
+#: What is kept of one test's log records.
+_RECORD_BYTES = 4 << 20
 
 
 class KeptFile(io.FileIO):
@@ -73,6 +76,54 @@ def keep_captures(folder: str) -> None:
         vars(capture)["TemporaryFile"] = open_named
     else:
         emit("note", text="this pytest captures in another way: a killed test's output is lost")
+
+
+class HeldRecords:
+    """Writes what pytest holds of logging's records into a file too, those of the running test."""
+
+    def __init__(self, folder: str) -> None:
+        self._path = Path(folder) / "capture-0"
+        self._fd = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC)
+        self._left = _RECORD_BYTES
+
+    def watch(self, handler: logging.Handler) -> None:
+        """Take every record that the handler is given."""
+        inner = handler.emit
+
+        def keep_and_emit(record: logging.LogRecord) -> None:
+            if self._left > 0:
+                with suppress(Exception):  # a message that cannot be formatted is pytest's to tell
+                    text = handler.format(record)[: self._left] + "\n"
+                    self._left -= os.write(self._fd, text.encode("utf-8", "replace"))
+            inner(record)
+
+        vars(handler)["emit"] = keep_and_emit
+
+    def begin_test(self) -> None:
+        """Forget the records of the test before."""
+        if self._left < _RECORD_BYTES:
+            os.ftruncate(self._fd, 0)
+            self._left = _RECORD_BYTES
+
+    def close(self) -> None:
+        """Remove the file: the session has ended as it should."""
+        self._path.unlink(missing_ok=True)
+
+
+def hold_records(config: Any) -> HeldRecords | None:
+    """Keep the records that pytest's own plugin for logging holds; None without it."""
+    folder, plugin = (
+        os.environ.get(FOLDER_VARIABLE),
+        config.pluginmanager.get_plugin("logging-plugin"),
+    )
+    handler = getattr(plugin, "report_handler", None)
+    if not folder or not isinstance(handler, logging.Handler):
+        return None
+    with suppress(OSError):
+        held = HeldRecords(folder)
+        held.watch(handler)
+        return held
+    return None
 
 
 class FailedOutput:
@@ -128,6 +179,9 @@ def report_exits() -> None:
             emit("leaving", status=status, frames=_frames())
         leave(status)
 
+    # Pickled by its name, as the function that it stands for: executors are given it as a task.
+    say_and_leave.__module__, say_and_leave.__name__ = "os", "_exit"
+    say_and_leave.__qualname__ = "_exit"
     vars(os)["_exit"] = say_and_leave
 
 

@@ -38,6 +38,7 @@ DEATHS = {
     "has_a_grandchild_that_speaks": (Kind.ERROR, "driver: cannot map the arena", "@"),
     "prints_megabytes_after_the_cause": (Kind.EARLY_EXIT, KERNEL, "exit 1 @"),
     "hangs_and_protests_when_it_is_ended": (Kind.HANG, "in wait_for_a_peer", "hang in"),
+    "logs_its_cause_and_leaves": (Kind.EARLY_EXIT, "scheduler: no page is free", "exit 1 @"),
     "leaves_by_itself": (Kind.EARLY_EXIT, "in give_up", "exit 4 in"),
 }
 

@@ -1,6 +1,7 @@
 """Twelve ways to die. Each says its cause somewhere else than in its last line."""
 
 import ctypes
+import logging
 import os
 import signal
 import subprocess
@@ -68,6 +69,11 @@ def test_meets_a_memory_limit() -> None:
         "pages = bytearray(1 << 30)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_logs_its_cause_and_leaves() -> None:
+    logging.getLogger("engine").error("scheduler: no page is free")
+    os._exit(1)
 
 
 def test_hangs() -> None:
