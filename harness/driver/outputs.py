@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.core.errors import UsageError
+from harness.driver.state import refuse_tracked_link
 from harness.report.formats.registry import FORMATS, Format
 from harness.report.run_export import RunExport
 
@@ -45,6 +46,7 @@ def _check_place(wanted: Format, path: Path) -> None:
         raise UsageError(f"{where}: this is a folder; name a file in it")
     if path.exists() and not path.is_dir() and wanted.is_folder:
         raise UsageError(f"{where}: this is a file; name a folder")
+    refuse_tracked_link(wanted.option, path)
 
 
 def _check_libraries(wanted: Format) -> None:

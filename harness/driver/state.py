@@ -54,15 +54,29 @@ def refuse_tracked_state() -> None:
     anywhere.
     """
     for folder in dict.fromkeys((_OWN.absolute(), *list_state_folders())):
-        try:
-            tracked = git(Path.cwd(), "ls-files", "--", str(folder)).splitlines()
-        except (GitError, UsageError):
-            continue  # no repository, no git, or a folder outside: nothing can be tracked
-        if tracked:
+        if tracked := _list_tracked(folder):
             raise UsageError(
                 f"this repository tracks {tracked[0]}: {folder.name} holds results, which must not "
                 f"come with a checkout; `git rm -r --cached {folder.name}` and commit"
             )
+
+
+def refuse_tracked_link(option: str, path: Path) -> None:
+    """Raise UsageError if a file to be written is a link that the repository tracks."""
+    if path.is_symlink() and _list_tracked(path.absolute()):
+        raise UsageError(
+            f"{option} {path}: this is a link to {path.readlink()} that came with the checkout, "
+            "and what is written would go there; name another file"
+        )
+
+
+def _list_tracked(path: Path) -> list[str]:
+    """Return what the repository around the current folder tracks at this path or below it."""
+    try:
+        # Also a checkout of somebody else's, as in a container: nothing of it is run.
+        return git(Path.cwd(), "-c", "safe.directory=*", "ls-files", "--", str(path)).splitlines()
+    except (GitError, UsageError):
+        return []  # no repository, no git, or a folder outside: nothing can be tracked
 
 
 def _find_outside() -> Path:

@@ -52,7 +52,14 @@ def test_every_flag_is_read_into_its_field() -> None:
 
 
 @pytest.mark.parametrize(
-    ("word", "command"), [("help", Help()), ("cancel", Cancel()), ("status", Status())]
+    ("word", "command"),
+    [
+        ("help", Help()),
+        ("cancel", Cancel()),
+        ("status", Status()),
+        ("--help", Help()),
+        ("Help", Help()),
+    ],  # fmt: skip
 )
 def test_plain_commands_are_read(word: str, command: object) -> None:
     assert parse_command(f"/rerun-test {word}") == command
@@ -108,10 +115,13 @@ def test_what_does_not_begin_with_the_command_is_not_for_the_bot(body: str) -> N
         ("a.py --gpus 65", "--gpus takes a number from 0 to 64"),
         ("a.py --tp 0", "--tp takes a number from 1 to 64"),
         ("a.py --tp 99999", "--tp takes a number from 1 to 64"),
-        ("a.py\n--repeats 5", "goes on in the second line"),
-        ("a.py\nb.py::Case", "goes on in the second line"),
+        ("a.py\n--repeats 5", "goes on in another line"),
+        ("a.py\n\n--repeats=5", "goes on in another line"),
+        ("a.py\nb.py::Case", "goes on in another line"),
         ("a.py --rev main", "unknown flag '--rev'"),
         ("a.py -k x", "unknown flag '-k'"),
+        ("a.py --repeat 5", "'--repeat' (did you mean --repeats?)"),
+        ("cancle", "(did you mean cancel?)"),
         ("a.py --sha abcdef", "--sha takes a commit"),
         (f"a.py --sha {SHA.upper()}", "--sha takes a commit"),
         (f"a.py --sha {SHA}0", "--sha takes a commit"),
@@ -128,7 +138,7 @@ def test_what_does_not_begin_with_the_command_is_not_for_the_bot(body: str) -> N
         (".hidden/a.py", "path inside the repository"),
         ("suites", "is not FILE.py"),
         ("a.py::A::b::c", "is not FILE.py"),
-        ("a.py::test[x]", "a word of the command"),
+        ("a.py::test[x]", "without its parameters"),
         ("a.py;id", "a word of the command"),
         ("$(id).py", "a word of the command"),
         ("`id`.py", "a word of the command"),

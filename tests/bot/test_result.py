@@ -29,3 +29,11 @@ def test_bad_compressed_data_is_a_rejection(method: int, offset: int) -> None:
     archive[start : start + 5] = b"\xff" * 5
     with pytest.raises(RejectedError):
         read_result(bytes(archive))
+
+
+def test_a_key_that_is_there_twice_is_a_rejection() -> None:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(MEMBER, b'{"format": "harness.run/1", "run": {"status": 1, "status": 2}}')
+    with pytest.raises(RejectedError, match="is not JSON"):
+        read_result(file.getvalue())

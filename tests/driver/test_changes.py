@@ -12,6 +12,7 @@ from harness.core.errors import StoreError, UsageError
 from harness.core.records import RunRecord
 from harness.driver.changes import choose_parts, list_differences
 from harness.driver.fingerprint import fingerprint
+from harness.driver.outputs import Outputs
 from harness.driver.ownership import has_driver, identify_driver, own_run
 from harness.driver.spelling import spell_suite
 from harness.driver.state import refuse_tracked_state
@@ -132,6 +133,18 @@ def test_a_repository_that_tracks_results_is_refused(checkout: Path) -> None:
     run_git(checkout, "add", "-f", ".harness")
     with pytest.raises(UsageError, match=r"tracks \.harness/store\.sqlite"):
         refuse_tracked_state()
+
+
+def test_an_output_that_is_a_link_of_the_checkout_is_refused(checkout: Path) -> None:
+    precious = checkout.parent / "precious"
+    precious.write_text("x")
+    (checkout / "run.json").symlink_to(precious)
+    outputs = Outputs({"json": Path("run.json")})
+    outputs.check()  # a link of one's own
+    run_git(checkout, "add", "-f", "run.json")
+    with pytest.raises(UsageError, match=r"--json run\.json: this is a link to .*precious"):
+        outputs.check()
+    assert precious.read_text() == "x"
 
 
 @pytest.mark.parametrize("spelling", ["test_it.py::A", "./test_it.py::A", "x/../test_it.py::A"])

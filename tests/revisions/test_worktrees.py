@@ -11,6 +11,8 @@ import pytest
 
 from harness.core.errors import UsageError
 from harness.core.revision import Revision
+from harness.driver.options import RunOptions
+from harness.driver.processes import choose_sandbox
 from harness.driver.revisions.resolve import resolve
 from harness.driver.revisions.worktrees import (
     find_worktrees_folder,
@@ -157,6 +159,15 @@ def test_no_hook_runs(
     (tmp_path / "ran").unlink()
     with hold_worktrees(revisions):
         assert not (tmp_path / "ran").exists()
+
+
+def test_no_test_behind_the_boundary_can_write_what_git_is_told_to_run(
+    repository: Repository,
+) -> None:
+    of_revisions = choose_sandbox(RunOptions(suites=("test_it.py",), revs=("HEAD",)), None)
+    assert repository.path / ".git" in of_revisions.protected
+    of_the_folder = choose_sandbox(RunOptions(suites=("test_it.py",)), None)
+    assert repository.path / ".git" not in of_the_folder.protected, "a person's own tests may"
 
 
 EVIL = '[core]\nrepositoryformatversion = 0\n[filter "x"]\nclean = touch {mark}; cat\n'

@@ -8,8 +8,9 @@ Only the first line counts, it begins with the command, and all of it is printab
 its value may be joined by `=`. What the grammar cannot express cannot be asked for.
 """
 
+import difflib
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from harness.bot.command.requests import (
@@ -53,7 +54,7 @@ def parse_command(body: str) -> Command | None:
     if any(line.lstrip().startswith(COMMAND) for line in rest.splitlines()):
         return Malformed("several commands in one comment: write one comment each")
     if _continues(rest):
-        return Malformed("the command goes on in the second line: write it in one line")
+        return Malformed("the command goes on in another line: write it in one line")
     try:
         return _parse_words(first.split()[1:])
     except _NotInGrammarError as wrong:
@@ -61,9 +62,13 @@ def parse_command(body: str) -> Command | None:
 
 
 def _continues(rest: str) -> bool:
-    """Whether the line below the command looks like more of it: mail programs wrap long lines."""
-    word = next(iter(rest.partition("\n")[0].split()), "")
-    return word.partition("=")[0] in FLAGS or TARGET.fullmatch(word) is not None
+    """Whether a line below looks like more of the command: mail programs wrap long lines.
+
+    A suite may be talked about further down; a flag that begins a line is meant for us.
+    """
+    words = [next(iter(line.split()), "") for line in rest.splitlines()]
+    is_flag = any(word.partition("=")[0] in FLAGS for word in words)
+    return is_flag or any(TARGET.fullmatch(word) for word in words[:1])
 
 
 class _NotInGrammarError(Exception):
@@ -73,10 +78,11 @@ class _NotInGrammarError(Exception):
 def _parse_words(words: list[str]) -> Command:
     if not words:
         raise _NotInGrammarError(f"name a suite, for example {COMMAND} test_eagle_infer_b.py")
-    if words[0] in _PLAIN:
+    plain = _PLAIN.get(words[0].lower().removeprefix("--"))
+    if plain:
         if len(words) > 1:
             raise _NotInGrammarError(f"{words[0]} takes nothing after it")
-        return _PLAIN[words[0]]
+        return plain
     return _parse_measure(words)
 
 
@@ -89,7 +95,10 @@ def _parse_measure(words: list[str]) -> Measure:
             targets.append(_parse_target(word))
             continue
         if word not in FLAGS:
-            raise _NotInGrammarError(f"unknown flag {_quote(word)}: {', '.join(FLAGS)} are known")
+            raise _NotInGrammarError(
+                f"unknown flag {_quote(word)}{_suggest(word.partition('=')[0], FLAGS)}: "
+                f"{', '.join(FLAGS)} are known"
+            )
         field, parse_value = FLAGS[word]
         if field in given:
             raise _NotInGrammarError(f"{word} is given twice")
@@ -117,9 +126,12 @@ def _check_targets(targets: list[Target]) -> None:
 def _parse_target(word: str) -> Target:
     found = TARGET.fullmatch(word)
     if not found:
+        more = _suggest(word, _PLAIN)
+        if TARGET.fullmatch(word.partition("[")[0]):
+            more = "; name the test without its parameters, and all of them are run"
         raise _NotInGrammarError(
             f"{_quote(word)} is not FILE.py, FILE.py::Class or FILE.py::Class::test "
-            "with a path inside the repository"
+            f"with a path inside the repository{more}"
         )
     return Target(found[1], found[2])
 
@@ -169,6 +181,12 @@ FLAGS: dict[str, tuple[str, Callable[[str, str], Any]]] = {
     "--until": ("until_decided", _parse_only("decided")),
     "--against": ("against_base", _parse_only("base")),
 }
+
+
+def _suggest(word: str, known: Iterable[str]) -> str:
+    """Return a question whether a known word was meant, if one is near."""
+    near = difflib.get_close_matches(word[:80].lower(), known, n=1, cutoff=0.75)
+    return f" (did you mean {near[0]}?)" if near else ""
 
 
 def _quote(word: str) -> str:

@@ -4,6 +4,7 @@ import io
 import json
 import zipfile
 import zlib
+from typing import Any
 
 from harness.analysis.report_model import Report
 from harness.bot.github.client import GithubRepository
@@ -42,13 +43,23 @@ def read_result(archive: bytes) -> Report:
     """Return the report in an artifact's zip file. Raise RejectedError."""
     text = _read_member(archive)
     try:
-        run = json.loads(text.decode(), parse_constant=_refuse_constant)
+        run = json.loads(
+            text.decode(), parse_constant=_refuse_constant, object_pairs_hook=_read_object
+        )
     except (ValueError, RecursionError):
         raise RejectedError(f"{MEMBER} is not JSON") from None
     found = find_problems(run)
     if found:
         raise RejectedError(f"{MEMBER} is not a harness.run/1: {'; '.join(found[:_NAMED])}")
     return read_run_json(run)
+
+
+def _read_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object; two values of one key would be one here and another for the next reader."""
+    read = dict(pairs)
+    if len(read) < len(pairs):
+        raise ValueError("a key is there twice")
+    return read
 
 
 def _read_member(archive: bytes) -> bytes:
