@@ -59,7 +59,7 @@ def test_every_flag_is_read_into_its_field() -> None:
         ("status", Status()),
         ("--help", Help()),
         ("Help", Help()),
-    ],  # fmt: skip
+    ],
 )
 def test_plain_commands_are_read(word: str, command: object) -> None:
     assert parse_command(f"/rerun-test {word}") == command
