@@ -55,8 +55,17 @@ class PassThroughCommand(TyperCommand):
 
 def read_run_options(given: dict[str, Any]) -> RunOptions:
     """Return the options for what the command line gave. Raise UsageError for what is wrong."""
-    declared = list_declared(RunOptions)
+    declared = list(list_declared(RunOptions))
+    for one in declared:
+        _check_text(one.option.name, given[one.field])
     return RunOptions(**{one.field: one.read(given[one.field]) for one in declared})
+
+
+def _check_text(name: str, value: Any) -> None:
+    """Raise UsageError for bytes that are not UTF-8: what names cells and suites must be stored."""
+    for text in value if isinstance(value, list) else [value]:
+        if isinstance(text, str) and any("\ud800" <= letter <= "\udfff" for letter in text):
+            raise UsageError(f"{name} {text[:200]!a}: not UTF-8, which results are stored in")
 
 
 def check_beside_resume(context: typer.Context) -> None:

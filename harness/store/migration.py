@@ -16,7 +16,7 @@ from harness.store import schema
 def copy_to_memory(path: Path, version: int) -> sqlite3.Connection:
     """Return an in-memory copy of an older store in today's schema. The file stays as it is."""
     copy = sqlite3.connect(":memory:", check_same_thread=False)
-    with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)) as source:
+    with closing(sqlite3.connect(f"file:{quote(bytes(path))}?mode=ro", uri=True)) as source:
         source.backup(copy)
     _migrate(copy, version)
     return copy

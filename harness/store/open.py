@@ -117,7 +117,7 @@ def _connect(path: Path, mode: str) -> sa.Engine:
 
 def _open_file(path: Path, mode: str) -> sqlite3.Connection:
     connection = sqlite3.connect(
-        f"file:{quote(str(path))}?{mode}", uri=True, timeout=_BUSY_S, check_same_thread=False
+        f"file:{quote(bytes(path))}?{mode}", uri=True, timeout=_BUSY_S, check_same_thread=False
     )
     connection.execute("PRAGMA foreign_keys=ON")
     return connection

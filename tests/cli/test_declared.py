@@ -145,6 +145,7 @@ def test_the_version_is_printed() -> None:
         (["run", "--repeats", "five"], ("--repeats", "'five'", "whole number")),
         (["run", "--max-flake-rate", "x"], ("--max-flake-rate", "'x'", "number")),
         (["rerun", "a.1", "--repeats", "0"], ("--repeats",)),
+        (["run", "--env", "A=\udcff"], ("--env", "UTF-8")),
         (["rerun"], ("ATTEMPT", "harness rerun --help")),
         (["raport"], ("raport", "report")),
         (["run", "--repaets", "5"], ("--repaets", "--repeats")),
