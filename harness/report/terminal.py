@@ -10,7 +10,7 @@ from rich.text import Text
 from harness.analysis.report_model import Report, SignatureCount
 from harness.analysis.revision_notes import list_revisions
 from harness.report import wording
-from harness.report.audit_lines import describe_finding
+from harness.report.audit_lines import describe_finding, list_advice
 from harness.report.cell_table import group_by_suite, make_cell_tables, make_earlier_tables
 from harness.report.detail_tables import (
     list_unreached,
@@ -124,6 +124,8 @@ def _print_lists(report: Report, console: Console) -> None:
         print_line(console, f"audit: {first}", "bold")
         for line in rest:
             print_line(console, line, "dim", "    ")
+    for line in list_advice(report):
+        print_line(console, line, "bold")
     for line in list_warmups(report)[:_LISTED]:
         print_line(console, line, "yellow")
     for reason in report.infrastructure[:_LISTED]:

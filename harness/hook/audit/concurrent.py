@@ -229,5 +229,5 @@ def _make_finding(pair: _Pair, used: Used, both: list[int]) -> Finding:
         0,
         f"both write at {len(both)} of {len(pair.places)} shared addresses",
         pool=used.pool,
-        writers=(f"{other.name}: {theirs.kernel} ({theirs.parameter})",),
+        writers=(f"{other.name}: {theirs.kernel}",),
     )

@@ -64,7 +64,10 @@ def render_page(export: RunExport) -> str:
             failed_left=max(_count_failed(export) - _LISTED, 0),
             facts=list_facts(export),
             notes=list_notes(report),
-            audit=[describe_finding(one) for one in report.audit],
+            audit=[
+                *(describe_finding(one) for one in report.audit),
+                *([line] for line in audit_lines.list_advice(report)),
+            ],
             audit_title=audit_lines.TITLE,
             warmups=list_warmups(report),
             warmup_title=wording.WARMUP_TITLE,
