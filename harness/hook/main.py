@@ -14,6 +14,7 @@ lacks costs nothing:
 
     on_import(module)              a module that the part waits for was just executed; torch's
                                    graph classes are wrapped already
+    on_memory(memory)              the memory that recorded graphs will use was made
     change_graph_arguments(kwargs) torch.cuda.CUDAGraph(...) is about to be made: the keyword
                                    arguments may be changed in place (`keep_graph`)
     before_capture(capture)        on the capturing thread and stream, just before capture begins

@@ -6,7 +6,7 @@ import time
 from types import ModuleType
 from typing import Any
 
-from .cuda import ATTRIBUTE, ListHandlers, call_all, wrap_replay
+from .cuda import ATTRIBUTE, Handler, ListHandlers, call_all, wrap_replay
 from .events import Capture, make_reference
 
 
@@ -14,10 +14,22 @@ def wrap_module(module: ModuleType, list_handlers: ListHandlers) -> None:
     """Wrap `harness.engine.capture.recorded`: its memory captures, its graphs replay."""
     memory: Any = module.RecordedMemory
     graphs: Any = module.RecordedGraph
+    if made := list_handlers("on_memory"):
+        memory.__init__ = _wrap_initialisation(memory.__init__, made)
     memory.capture = _wrap_capture(memory.capture, list_handlers)
     before, after = list_handlers("before_replay"), list_handlers("after_replay")
     if before or after:
         graphs.replay = wrap_replay(graphs.replay, before, after)
+
+
+def _wrap_initialisation(initialise: Any, made: list[Handler]) -> Any:
+    @functools.wraps(initialise)
+    def initialise_memory(self: Any, *arguments: Any, **keys: Any) -> None:
+        initialise(self, *arguments, **keys)
+        for handler in made:
+            handler(self)
+
+    return initialise_memory
 
 
 def _wrap_capture(record: Any, list_handlers: ListHandlers) -> Any:

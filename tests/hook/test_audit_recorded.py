@@ -17,6 +17,7 @@ from harness.hook.audit.recorded_graphs import RecordedAudit
 from harness.hook.cuda import wrap_replay
 
 MIB = 1 << 20
+NAMES = {"on_memory": "note_memory"}
 
 
 class AuditedMemory:
@@ -32,7 +33,11 @@ class AuditedMemory:
         module = SimpleNamespace(RecordedMemory=Memory, RecordedGraph=SimpleNamespace(replay=None))
         wrapping.wrap_module(
             module,  # type: ignore[arg-type]
-            lambda method: [getattr(audit, method)] if "capture" in method else [],
+            lambda method: (
+                [getattr(audit, NAMES.get(method, method))]
+                if "capture" in method or method in NAMES
+                else []
+            ),
         )
         self.audit = audit
         self.memory = Memory(64 * MIB)
@@ -63,6 +68,18 @@ def test_an_input_that_its_owner_dropped_dangles(audited: AuditedMemory) -> None
     [found] = audited.found
     assert (found.fault, found.ownership) == (Fault.DANGLING, Ownership.FREED)
     assert (found.kernel, found.parameter, found.what) == ("aten.add.Tensor", "self", "float32 [4]")
+
+
+def test_who_allocated_is_named_though_it_was_before_the_first_capture(
+    audited: AuditedMemory,
+) -> None:
+    held = [audited.memory.arena.place(torch.ones(4), "default")]
+    graph = audited.capture(lambda: {"sum": held[0] + 1})
+    held.clear()
+    audited.replay(graph)
+    [found] = audited.found
+    assert "test_audit_recorded.py" in found.allocated[0]
+    assert "test_audit_recorded.py" in found.freed[0]
 
 
 def test_a_finding_is_reported_once(audited: AuditedMemory) -> None:

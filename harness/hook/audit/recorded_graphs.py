@@ -55,15 +55,18 @@ class RecordedAudit:
         self._concurrent = ConcurrentReplays(self._report)
         self._arenas: weakref.WeakSet[Any] = weakref.WeakSet()
 
+    def note_memory(self, memory: Any) -> None:
+        """Note from now on who allocates in a RecordedMemory."""
+        if memory.arena not in self._arenas:
+            self._arenas.add(memory.arena)
+            self._note_stacks(memory.arena)
+
     def before_capture(self, capture: "Capture") -> None:
         """Note which blocks are in use already."""
         if self._late:
             self._late.end()
-        arena = capture.memory.arena
-        if arena not in self._arenas:
-            self._arenas.add(arena)
-            self._note_stacks(arena)
-        self._before = arena.list_live()
+        self.note_memory(capture.memory)
+        self._before = capture.memory.arena.list_live()
         self._graph_pools.add(str(capture.pool or _DEFAULT_POOL))
         name = name_graph(capture.number)
         capture.data[self._key] = Audited(name, str(capture.pool or _DEFAULT_POOL), Accesses(), [])

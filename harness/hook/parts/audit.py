@@ -38,6 +38,10 @@ class Audit:
         """Keep what was captured: torch would destroy it once it can be launched."""
         keys["keep_graph"] = True
 
+    def on_memory(self, memory: Any) -> None:
+        """Let recorded graphs' memory note who allocates, before the first static input is made."""
+        self._audits["recorded"].note_memory(memory)
+
     def before_capture(self, capture: "Capture") -> None:
         """Called just before capture begins."""
         if capture.kind not in self._audits:
