@@ -35,7 +35,7 @@ def test_attempts_in_flight_are_those_before_the_last_that_ended() -> None:
     censored = replace(rows[2], repeat=5, status=AttemptStatus.CENSORED)
     assert count_unended([*rows, censored]) == 3
     assert count_unended([censored]) == count_unended([]) == 0
-    assert count_unended([*rows, replace(rows[0], repeat=2, replaces="r.9")]) == 3
+    assert count_unended([*rows, replace(rows[0], repeat=2, replaces=9)]) == 3
 
 
 def test_a_test_may_have_failed_or_passed_in_them() -> None:

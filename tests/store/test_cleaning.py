@@ -162,7 +162,7 @@ def make_values(kind: Any) -> st.SearchStrategy[Any]:
         return st.lists(make_values(arguments[0]), max_size=2).map(get_origin(kind))
     if get_origin(kind) in (dict, Mapping):
         return st.dictionaries(*map(make_values, arguments), max_size=2)
-    if is_dataclass(kind):
+    if isinstance(kind, type) and is_dataclass(kind):
         hints = get_type_hints(kind)
         return st.builds(kind, **{one.name: make_values(hints[one.name]) for one in fields(kind)})
     return PLAIN[kind] if kind in PLAIN else st.sampled_from(list(kind))
@@ -197,9 +197,15 @@ def test_whatever_any_field_of_a_record_holds_is_stored_and_reported(
 @pytest.mark.parametrize("amount", [-1.0, 1e17, float("nan"), True, "5"])
 def test_a_time_or_size_that_cannot_be_is_none(amount: object) -> None:
     report = {"event": "report", "id": "a", "when": "call", "outcome": "passed"}
-    events = [{**report, "seconds": amount}, {"event": "captured", "pool_bytes": amount},
-              {"event": "replays", "counts": {"g": amount}}]  # fmt: skip
-    started = [{"event": "collected", "tests": ["a"]}, {"event": "test_start", "id": "a"}]
+    events: list[dict[str, Any]] = [
+        {**report, "seconds": amount},
+        {"event": "captured", "pool_bytes": amount},
+        {"event": "replays", "counts": {"g": amount}},
+    ]
+    started: list[dict[str, Any]] = [
+        {"event": "collected", "tests": ["a"]},
+        {"event": "test_start", "id": "a"},
+    ]
     result = fold([(0, event) for event in started + events], Ending(((0, 0, None),)))
     assert [test.seconds for test in result.tests] == [0.0]
     assert result.capture.pool_bytes == 0 and not result.replays
