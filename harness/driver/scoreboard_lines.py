@@ -7,7 +7,7 @@ from harness.diagnosis.scoreboard import Score, Scoreboard, count_right, list_co
 from harness.driver.calibrating import Calibration
 
 #: Minutes of a fault on two idle cores, quick and whole, for a first idea of the time.
-QUICK_MINUTES, FULL_MINUTES = 0.15, 0.9
+QUICK_MINUTES, FULL_MINUTES = 0.15, 1.2
 
 
 def print_start(console: Console, wanted: Calibration, faults: int, clean: int) -> None:

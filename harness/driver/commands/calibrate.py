@@ -91,6 +91,8 @@ def _run_group(
     """Run what one pool of devices serves."""
     if is_first:
         course.machine["devices"] = len(laboratory.pool.members)
+    if is_first and course.clean_wanted and not course.wanted.quick:
+        _add_control(course, laboratory)  # first: a calibration that is cut short has it too
     for truth in truths:
         course.scores.append(score_fault(truth, laboratory, course.wanted))
         left = len(course.truths) - len(course.scores)
@@ -98,9 +100,14 @@ def _run_group(
         lines.print_score(course.console, course.scores[-1], spent, left)
         course.make_board()
 
-    if is_first and course.clean_wanted:
-        course.clean = _run_control(laboratory, course)
-        lines.print_clean(course.console, *course.clean)
+    if is_first and course.clean_wanted and course.wanted.quick:
+        _add_control(course, laboratory)
+
+
+def _add_control(course: _Course, laboratory: Laboratory) -> None:
+    course.clean = _run_control(laboratory, course)
+    lines.print_clean(course.console, *course.clean)
+    course.make_board()
 
 
 def find_truths(only: Sequence[str]) -> list[Truth]:
