@@ -47,15 +47,17 @@ def rerun(
         ),
     ] = 0,
     pdb: Annotated[
-        bool, typer.Option("--pdb", help="Open pytest's debugger at the failure, on rank 0.")
+        bool,
+        typer.Option("--pdb", metavar="", help="Open pytest's debugger at the failure, on rank 0."),
     ] = False,
     shell: Annotated[
-        bool, typer.Option("--shell", help="Open a shell in the attempt's environment.")
+        bool, typer.Option("--shell", metavar="", help="Open a shell in the attempt's environment.")
     ] = False,
     memcheck: Annotated[
         bool,
         typer.Option(
             "--memcheck",
+            metavar="",
             help="Run it under compute-sanitizer's memcheck, which names kernel and access.",
         ),
     ] = False,
@@ -91,7 +93,10 @@ def prune(
         typer.Option("--max-size", metavar="20G", help="Remove the oldest until no more is left."),
     ] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would be removed, and remove nothing.")
+        bool,
+        typer.Option(
+            "--dry-run", metavar="", help="Say what would be removed, and remove nothing."
+        ),
     ] = False,
     store: StoreOption = None,
 ) -> None:

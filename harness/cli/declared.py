@@ -85,7 +85,7 @@ def _to_parameter(one: Declared) -> inspect.Parameter:
         info: Any = typer.Option(
             *option.flags,
             help=option.help,
-            metavar=option.metavar,
+            metavar=_name_value(one),
             rich_help_panel=option.group,
             show_default=not isinstance(one.default, tuple) and one.default not in (None, False),
         )
@@ -97,6 +97,11 @@ def _to_parameter(one: Declared) -> inspect.Parameter:
         default=None if isinstance(one.default, tuple) else one.default,
         annotation=Annotated[_choose_type(one), info],
     )
+
+
+def _name_value(one: Declared) -> str | None:
+    """Return what help calls an option's value: nothing of a flag, which takes none."""
+    return "" if one.type is bool else one.option.metavar
 
 
 def _choose_type(one: Declared) -> Any:

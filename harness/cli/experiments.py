@@ -13,7 +13,8 @@ StoreOption = Annotated[
 
 def calibrate(
     quick: Annotated[
-        bool, typer.Option("--quick", help="Detection and kind alone, 20 clean attempts.")
+        bool,
+        typer.Option("--quick", metavar="", help="Detection and kind alone, 20 clean attempts."),
     ] = False,
     only: Annotated[
         str, typer.Option(metavar="A1,B3", help="These known faults alone; clean: the control.")

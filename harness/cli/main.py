@@ -11,11 +11,12 @@ from harness.cli.bot import bot
 from harness.cli.capture_cost import capture_cost
 from harness.cli.declared import PassThroughCommand, check_beside_resume, take_run_options
 from harness.cli.experiments import calibrate, diagnose
+from harness.cli.machine import doctor, gate, init
 from harness.cli.mistakes import describe_mistake
 from harness.cli.output_options import RESULTS, take_outputs
 from harness.core.errors import HarnessError, UsageError
 from harness.core.exits import ExitCode
-from harness.driver.options import DEFAULT_SUITE, MACHINE, RunOptions
+from harness.driver.options import MACHINE, RunOptions
 from harness.driver.outputs import Outputs
 
 app = typer.Typer(
@@ -36,7 +37,13 @@ def _print_version(wanted: bool) -> None:
 def _main(
     version: Annotated[
         bool,
-        typer.Option("--version", is_eager=True, callback=_print_version, help="Show the version."),
+        typer.Option(
+            "--version",
+            metavar="",
+            is_eager=True,
+            callback=_print_version,
+            help="Show the version.",
+        ),
     ] = False,
 ) -> None:
     """Measure how often CUDA-graph-capture tests fail, of what, and what failures depend on."""
@@ -58,6 +65,7 @@ def run(
         bool,
         typer.Option(
             "--allow-changed",
+            metavar="",
             rich_help_panel=MACHINE,
             help="With --resume: go on with changed files; their rates are shown apart.",
         ),
@@ -66,6 +74,7 @@ def run(
         bool,
         typer.Option(
             "--dry-run",
+            metavar="",
             rich_help_panel=RESULTS,
             help="Show cells, attempts and expected time, and make no attempt.",
         ),
@@ -75,7 +84,9 @@ def run(
     outputs: Outputs,
     verbose: Annotated[
         bool,
-        typer.Option("-v", rich_help_panel=RESULTS, help="Show the captures of rank 0 live."),
+        typer.Option(
+            "-v", metavar="", rich_help_panel=RESULTS, help="Show the captures of rank 0 live."
+        ),
     ] = False,
 ) -> None:
     """Measure suites: repeat each in fresh processes in every cell, and print rates."""
@@ -234,37 +245,7 @@ def history(
     raise typer.Exit(print_history(test, store, runs))
 
 
-@app.command()
-def init() -> None:
-    """Write a first harness.toml by looking at the repository."""
-    from harness.driver.commands.init import write_configuration
-
-    raise typer.Exit(write_configuration())
-
-
-@app.command()
-def doctor(store: StoreOption = None) -> None:
-    """Say what this machine offers: devices, backends, versions, Ray, store."""
-    from harness.driver.commands.doctor import print_doctor
-
-    raise typer.Exit(print_doctor(store))
-
-
-@app.command()
-def gate(
-    suites: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="[SUITE]...", help="Suite files (default: all under suites/)."),
-    ] = None,
-    store: StoreOption = None,
-) -> None:
-    """Per class and backend: what the ordering gate decides in CI or not, and what was observed."""
-    from harness.driver.commands.ordering_gate import print_gate, suites_under
-
-    raise typer.Exit(print_gate(suites or suites_under("suites") or [DEFAULT_SUITE], store))
-
-
-for command in (show, rerun, prune):
+for command in (init, doctor, gate, show, rerun, prune):
     app.command()(command)
 app.command()(calibrate)
 app.command()(diagnose)

@@ -18,7 +18,7 @@ Command = Callable[..., None]
 def take_outputs(command: Command) -> Command:
     """Give a command an option per output format. Its parameter `outputs` receives the value."""
     own = inspect.signature(command).parameters
-    info = typer.Option("-q", rich_help_panel=RESULTS, help="Print the verdict alone.")
+    info = typer.Option("-q", metavar="", rich_help_panel=RESULTS, help="Print the verdict alone.")
     keyword_only = inspect.Parameter.KEYWORD_ONLY
     quiet = inspect.Parameter(
         "quiet", keyword_only, default=False, annotation=Annotated[bool, info]

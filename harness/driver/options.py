@@ -93,8 +93,9 @@ class RunOptions:
         None, "-k", metavar="EXPR", help="pytest's -k, for every attempt.", group=MEASURE
     )
     seed: int | None = declare(
-        None, "--seed", help="Seed of the run (default: drawn and printed).", group=MEASURE
-    )
+        None, "--seed", metavar="N", group=MEASURE,
+        help="Seed of the run (default: drawn and printed).",
+    )  # fmt: skip
     fixed_seed: bool = declare(
         False, "--fixed-seed", help="Give every attempt the run's seed.", group=MEASURE
     )
@@ -127,8 +128,8 @@ class RunOptions:
         help="How long an attempt may take.",
     )  # fmt: skip
     isolation: str | None = declare(
-        None, "--isolation", group=ATTEMPTS,
-        help="spawn, or fork from a warm zygote (default: fork if it is safe and as good).",
+        None, "--isolation", metavar="fork|spawn", group=ATTEMPTS,
+        help="Spawn ranks, or fork them from a warm zygote (default: fork if that is safe).",
     )  # fmt: skip
     sandbox: tuple[str, ...] = declare(
         (), "--sandbox", metavar="auto|none|required[,network,tmp]", listed=True, group=ATTEMPTS,
@@ -186,10 +187,13 @@ class RunOptions:
         0, "--warmup", metavar="N", group=ATTEMPTS,
         help="Make N attempts per cell first, which are shown and never counted.",
     )  # fmt: skip
-    device: str = declare("auto", "--device", help="auto, cpu or cuda.", group=MACHINE)
-    slots: int | None = declare(
-        None, "--slots", help="CPU slots (default: the cores).", group=MACHINE, beside_resume=True
+    device: str = declare(
+        "auto", "--device", metavar="auto|cpu|cuda", help="Where to measure.", group=MACHINE
     )
+    slots: int | None = declare(
+        None, "--slots", metavar="N", group=MACHINE, beside_resume=True,
+        help="Slots of a CPU (default: its cores).",
+    )  # fmt: skip
     per_gpu: int = declare(
         1, "--per-gpu", metavar="N", group=MACHINE,
         help="Gangs that share each GPU, with equal parts of its memory.",
