@@ -5,10 +5,14 @@ import struct
 from typing import Any
 
 import pytest
+import torch
 
 from harness.hook.audit.allocator import leave_compiler_out, read_history
-from harness.hook.audit.cuda_nodes import NodeReader
+from harness.hook.audit.cuda_graphs import _find_host
+from harness.hook.audit.cuda_nodes import MEMCPY, NodeReader, Word
 from harness.hook.audit.driver_api import KernelParams, MemcpyParams, MemsetParams
+from harness.hook.audit.host_memory import HostOwner, find_host_owners
+from harness.hook.audit.model import MemoryMap
 
 #: Names as the driver gave them on an H100; words 28 and 82 of these structures were nobody's.
 CAT = "_ZN2at6native40_GLOBAL__N__0f1a8107_8_Shape_cu_49f7391c30CatArrayBatchedCopy_vectorizedINS1_"
@@ -68,11 +72,11 @@ def read(*kernels: Kernel) -> tuple[list[tuple[str, int]], int]:
 
 
 @pytest.mark.parametrize("kernel", [CAT, SCATTER])
-def test_a_structure_that_is_not_written_whole_is_not_judged(kernel: str) -> None:
+def test_of_a_structure_that_is_not_written_whole_the_first_word_is_judged(kernel: str) -> None:
     structure = pack(*range(0x7000, 0x7000 + 90))
     words, not_judged = read((kernel, [pack(0x10), structure]))
-    assert words == [("parameter 0", 0x10)]
-    assert not_judged == 90
+    assert words == [("parameter 0", 0x10), ("parameter 1+0", 0x7000)]
+    assert not_judged == 89
 
 
 def test_pointers_of_their_own_and_plain_arrays_are_judged() -> None:
@@ -138,3 +142,60 @@ def test_the_compiler_is_not_imported_to_look_for_its_code() -> None:
     with leave_compiler_out(torch):
         assert not hasattr(torch._inductor, "codecache")
     assert "_inductor" not in vars(torch)
+
+
+def test_pinned_memory_is_followed_to_the_death_of_its_storage() -> None:
+    source = torch.ones(100)
+    inside = source.data_ptr() + 80
+    [(address, owner)] = find_host_owners({inside}).items()
+    assert address == inside
+    assert (owner.what, owner.size, owner.is_gone) == ("float32 [100]", 400, False)
+    assert owner.holds(inside) and not owner.holds(source.data_ptr() + 400)
+    del source
+    assert owner.is_gone and not owner.holds(inside)
+    assert "test_audit_nodes.py" in owner.freed[0][0]
+
+
+def test_an_owner_of_host_memory_is_looked_for_once() -> None:
+    source = torch.ones(100)
+    known: list[HostOwner] = []
+    words = [Word(0, MEMCPY, "source", source.data_ptr()), Word(0, MEMCPY, "target", 0)]
+    [(_, first)] = _find_host(words, MemoryMap([]), known)
+    [(_, again)] = _find_host(words, MemoryMap([]), known)
+    assert again is first
+    assert known == [first]
+
+
+class Copies(Driver):
+    """A graph of a copy from the host, a fill, and a graph inside with one kernel."""
+
+    def list_nodes(self, graph: int) -> list[int]:
+        return [1, 2, 4] if graph == 1 else [0]
+
+    def get_type(self, node: int) -> int:
+        return node
+
+    def get_child(self, _: int) -> int:
+        return 2
+
+    def read_memcpy(self, _: int) -> MemcpyParams:
+        copied = MemcpyParams()
+        copied.source.type, copied.source.host, copied.source.x = 1, 0x1000, 16
+        copied.target.type, copied.target.device = 2, 0x2000
+        copied.target.pitch, copied.target.y = 64, 3
+        return copied
+
+    def read_memset(self, _: int) -> MemsetParams:
+        return MemsetParams(target=0x3000)
+
+
+def test_copies_fills_and_graphs_inside_a_graph_are_read() -> None:
+    reader = NodeReader(Copies((GATHER, [pack(0x40)])))  # type: ignore[arg-type]
+    words = [(word.kernel, word.parameter, word.value) for word in reader.list_words(1)]
+    assert words == [
+        ("memcpy", "source", 0x1010),
+        ("memcpy", "target", 0x20C0),
+        ("memset", "target", 0x3000),
+        (GATHER, "parameter 0", 0x40),
+    ]
+    assert reader.count == 4

@@ -57,6 +57,7 @@ class CudaAudit:
         self._reader = NodeReader(driver)
         self._concurrent = ConcurrentWrites(CudaDevice(driver), report)
         self._noted: set[str] = set()
+        self._owners: list[HostOwner] = []
         self._first = time.perf_counter()
         self.spent_on_replays = 0.0
         self.spent_for_torch = 0.0
@@ -98,7 +99,7 @@ class CudaAudit:
         now = allocator.read_blocks()
         words = list(self._reader.list_words(raw, *now.bounds))
         audited.pointers = _find_pointers(words, now, pool)
-        audited.host = _find_host(words, now)
+        audited.host = _find_host(words, now, self._owners)
         audited.used = Used(audited.name, pool, _find_used(words, now, pool))
         return self._reader.count - before
 
@@ -198,14 +199,23 @@ def _find_used(words: list[Word], now: MemoryMap, pool: str) -> dict[int, Word]:
     return used
 
 
-def _find_host(words: list[Word], now: MemoryMap) -> list[tuple[Word, HostOwner]]:
-    """Return the copies from or to host memory of tensors, and who owns it."""
+def _find_host(
+    words: list[Word], now: MemoryMap, known: list[HostOwner]
+) -> list[tuple[Word, HostOwner]]:
+    """Return the copies from or to host memory of tensors, and who owns it.
+
+    `known`: owners that were found before; new ones are added, since the search takes 50 ms.
+    """
     copies = [
         word
         for word in words
         if word.kernel == MEMCPY and word.value >= _LOWEST_ADDRESS and now.find(word.value) is None
     ]
-    owners = find_host_owners({word.value for word in copies})
+    addresses = {word.value for word in copies}
+    owners = {at: owner for owner in known for at in addresses if owner.holds(at)}
+    found = find_host_owners(addresses - owners.keys())
+    known[:] = [*(owner for owner in known if not owner.is_gone), *found.values()]
+    owners |= found
     return [(word, owners[word.value]) for word in copies if word.value in owners]
 
 

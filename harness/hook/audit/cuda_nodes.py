@@ -22,6 +22,9 @@ _BUFFER = 1
 PARTLY_WRITTEN = tuple(
     re.compile(pattern) for pattern in (r"2at6native", r"multi_tensor_apply", r"3cub\d")
 )
+#: Words at the begin of such a structure that are written: a list of tensors is filled from its
+#: first one on, and torch's `TensorInfo` (index_select, sorting) begins with the data's address.
+_WRITTEN = 1
 #: Smaller structures are written whole: a plain array of the tensors of one operation.
 WHOLE_BYTES = 64
 
@@ -130,7 +133,7 @@ def _describe_kernel(name: str, layout: list[tuple[int, int]]) -> _Kernel:
     for index, (offset, size) in enumerate(layout):
         words = size // _WORD
         if is_partly_written(name, size):
-            not_judged, words = not_judged + words, 0
+            not_judged, words = not_judged + words - _WRITTEN, _WRITTEN
         form += f"{offset - at}x{words}Q{size - words * _WORD}x"
         at = offset + size
         # A parameter is aligned to its own type: words of a structure lie at multiples of eight.

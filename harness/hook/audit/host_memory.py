@@ -32,6 +32,10 @@ class HostOwner:
         storage = self._storage()
         return storage is None or int(storage.data_ptr()) != self.address
 
+    def holds(self, address: int) -> bool:
+        """Tell whether the address lies in the storage, which lives."""
+        return self.address <= address < self.address + self.size and not self.is_gone
+
 
 def find_host_owners(addresses: Collection[int]) -> dict[int, HostOwner]:
     """Return the owner of each host address that lies in some tensor's storage."""
