@@ -197,16 +197,17 @@ class GithubRepository:
         return list({run.id: run for run in found}.values())
 
     def list_newest_runs(
-        self, workflow: str, event: str, actor: str, since: datetime
+        self, workflow: str, event: str, since: datetime, actor: str | None = None
     ) -> list[WorkflowRun]:
-        """Return the newest 100 runs that someone started, skipped ones included."""
+        """Return the newest 100 runs, those that one person started or all, skipped ones too."""
+        by = {"actor": actor} if actor else {}
         found = self._transport.read(
-            f"list the runs that {actor} started",
+            f"list the runs that {actor or 'anybody'} started",
             WorkflowRuns,
             self._rest.actions.list_workflow_runs,
             workflow_id=workflow,
             event=event,
-            actor=actor,
+            **by,
             created=f">={format_time(since)}",
             per_page=100,
         )

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from harness.bot.command.requests import Measure, Target, format_command
 from harness.bot.github.shapes import GitTree, PullRequest
 from harness.bot.jobs.arguments import build_arguments
+from harness.bot.jobs.forecast import find_forecast
 from harness.bot.jobs.request_context import RequestContext, read_measurements
 from harness.bot.jobs.session import CommandSession
 from harness.bot.policy import access
@@ -16,6 +17,7 @@ from harness.bot.policy.policy_file import Quota
 from harness.bot.policy.rules import RefusedError, Rule
 from harness.bot.policy.usage import PastMeasurement, sum_usage
 from harness.bot.wording import replies
+from harness.bot.wording.forecast import write_forecast
 
 #: What the measuring job may take beside the measurement, to install and to upload.
 SET_UP_MIN = 20
@@ -113,7 +115,14 @@ def _announce(
         base=granted.base,
         ends=tuple(replaced),
     )
-    return session.answer(replies.write_queued(details, granted.terms))
+    suites = [target.text for target in granted.targets]
+    expected = write_forecast(
+        find_forecast(session, asked, granted.terms, suites),
+        granted.terms,
+        session.environment.run_url.rpartition("/")[0],
+        until_decided=asked.until_decided,
+    )
+    return session.answer(replies.write_queued(details, granted.terms, expected))
 
 
 def _hand_over(

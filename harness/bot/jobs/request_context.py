@@ -164,7 +164,7 @@ def was_answered_today(session: CommandSession) -> bool:
     here = session.environment
     since = datetime.now(UTC) - WINDOW
     try:
-        runs = session.github.list_newest_runs(here.workflow, EVENT, session.login, since)
+        runs = session.github.list_newest_runs(here.workflow, EVENT, since, session.login)
     except GithubError:
         return True
     commands = [run for run in runs if run.conclusion != "skipped" and parse_run_name(run)]

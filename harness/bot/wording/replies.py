@@ -71,14 +71,15 @@ def find_ender(body: str, workflow_run: int) -> Ender | None:
     return None
 
 
-def write_queued(details: CommandDetails, terms: Terms) -> str:
-    """Write that the command is granted and waits for a runner."""
+def write_queued(details: CommandDetails, terms: Terms, expected: Sequence[str] = ()) -> str:
+    """Write that the command is granted and waits for a runner, and what it is expected to take."""
     where = f"{terms.gpus} GPUs" if terms.gpus else "a CPU runner (recorded graphs)"
     way = (
         f"At most {terms.minutes} minutes on {where}. The line above says when it starts, and you "
         f"are mentioned when it ends; `{COMMAND} cancel` ends it now."
     )
-    return write_answer(details, "queued", [way, "Nothing is known about the tests yet."])
+    unknown = "Nothing is known about the tests yet."
+    return write_answer(details, "queued", [" ".join(expected), way, unknown])
 
 
 def write_running_line(since: datetime, job_url: str, ends: datetime) -> str:
