@@ -8,11 +8,22 @@ from rich.table import Table
 from harness.diagnosis.findings import Finding, Tally
 from harness.diagnosis.mechanisms import AUDIT, BY_NAME, NEXT
 from harness.driver.examining import MOST
-from harness.driver.trials import ALONE, UNCHANGED, Outcome, Trial
+from harness.driver.trials import ALONE, UNCHANGED, FailingCell, Outcome, Trial, plan_trials
 from harness.stats.intervals import compute_clopper_pearson, compute_upper_bound
 
 #: Below this rate of the unchanged cell, many arms stay undecided.
 LOW = 0.4
+
+
+def print_start(console: Console, failing: FailingCell) -> None:
+    """Say which cell is taken, how many attempts that may be, and which time limit they have."""
+    made = sum(one.planned is not None for one in plan_trials(failing))
+    _print(console, f"diagnosing {failing.suite} · {failing.cell.label} · {failing.kind}")
+    _print(
+        console,
+        f"{made - 1} experiments beside the unchanged cell, {MOST} attempts of each at most, "
+        f"{failing.options.timeout_s:g} s each at most",
+    )
 
 
 def print_outcome(console: Console, outcome: Outcome) -> None:

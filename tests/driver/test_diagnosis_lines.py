@@ -10,7 +10,7 @@ from rich.console import Console
 from harness.core.cell import read_cell_dict
 from harness.diagnosis.findings import Finding, Tally
 from harness.diagnosis.mechanisms import BY_NAME, MECHANISMS, NEXT, name_mechanism
-from harness.driver.diagnosis_lines import list_conclusions, print_outcome
+from harness.driver.diagnosis_lines import list_conclusions, print_outcome, print_start
 from harness.driver.options import RunOptions
 from harness.driver.trials import UNCHANGED, FailingCell, Outcome, plan_trials
 
@@ -83,6 +83,15 @@ def test_the_table_keeps_every_rate_whole_at_any_width(width: int) -> None:
     assert out.getvalue().count("0/6") == 1
     assert "100% [54%, 100%]" in out.getvalue()
     assert "not the suite's own" in out.getvalue()
+
+
+def test_the_start_tells_the_cell_and_how_many_experiments_there_are() -> None:
+    out = io.StringIO()
+    outcome = make_outcome({"eager"})
+    print_start(Console(file=out, width=80), outcome.failing)
+    made = sum(one.planned is not None for one in outcome.trials) - 1
+    assert f"{made} experiments" in out.getvalue()
+    assert SUITE in out.getvalue()
 
 
 def test_every_next_step_is_of_a_class_that_exists() -> None:

@@ -12,7 +12,7 @@ from harness.core.errors import UsageError
 from harness.core.exits import ExitCode
 from harness.core.records import AttemptRow
 from harness.core.statuses import AttemptStatus
-from harness.driver.diagnosis_lines import print_outcome
+from harness.driver.diagnosis_lines import print_outcome, print_start
 from harness.driver.examining import examine, shorten_timeout
 from harness.driver.experiments import open_laboratory
 from harness.driver.options import RunOptions, read_options
@@ -28,11 +28,13 @@ def diagnose(run: str, test: str | None, path: Path | None, location: str | None
     """
     failing = find_failing(run, test, location)
     options = replace(failing.options, suites=(failing.suite,))
+    console = Console()
+    print_start(console, failing)
     with open_laboratory(options, location) as laboratory:
         outcome = examine(failing, laboratory)
     if path is not None:
         path.write_text(json.dumps(outcome.as_dict(), indent=1) + "\n", encoding="utf-8")
-    print_outcome(Console(), outcome)
+    print_outcome(console, outcome)
     base = outcome.trials[0]
     named = outcome.diagnosis.named and base.tally.failed
     return ExitCode.OK if named else ExitCode.UNDECIDED
