@@ -72,6 +72,8 @@ def _read_core(evidence: EvidenceFolder, tool: str, core: Path) -> Iterator[str]
         last = (text.strip().splitlines() or ["nothing"])[-1][:200]
         evidence.miss(_WHAT, f"{core.name} names no kernel; cuda-gdb said: {last}")
         return
+    if not any(line.startswith("kernel: ") for line in summary):
+        evidence.miss(_WHAT, f"cuda-gdb broke off at {core.name} before it named the kernel")
     yield from summary
     yield f"({core.name}, {size >> 20} MiB; cuda-gdb said:)"
     yield text

@@ -14,7 +14,10 @@ _HEAD = re.compile(
 )
 _FRAME = re.compile(r'^  File "(.*)", line (\d+) in (.*)$')
 _SPY_FRAME = re.compile(r"^    (.+) \((.+):(\d+)\)$")
-_LIBRARY = re.compile(r"site-packages/|dist-packages/|/lib/python3|/harness/rank/|^<frozen ")
+_LIBRARY = re.compile(
+    r"site-packages/|dist-packages/|/lib/python3|/harness/rank/|^<frozen |/_pytest/|/pluggy/|"
+    r"/pytest_(?:rerunfailures|timeout|asyncio)\.py$"
+)
 _RUNNER = re.compile(
     r"^ {4}.*\(.*/(?:_pytest|pluggy|pytest|harness/rank)/.*:\d+\)$|^ {4}.*<frozen "
 )

@@ -24,6 +24,20 @@ def test_the_kernel_the_exception_and_the_place_are_found() -> None:
     ]
 
 
+def test_a_kernel_is_named_though_cuda_gdb_breaks_off_before_the_frame() -> None:
+    text = (
+        "CUDA Exception: Warp Illegal Address\n"
+        "The exception was triggered at PC 0x7fdbe77ad1e0  void at::sum<4>(int, float)\n"
+        "This is a bug, please report it.\n"
+    )
+    assert describe_fault(text) == [
+        "kernel: void at::sum<4>(int, float)",
+        "exception: Warp Illegal Address",
+    ]
+    place = text.replace("void at::sum<4>(int, float)", "gather.cu:12")
+    assert describe_fault(place) == ["exception: Warp Illegal Address"]
+
+
 def test_a_core_without_a_kernel_says_nothing() -> None:
     assert describe_fault("warning: no CUDA kernels are present\n") == []
     assert describe_fault("") == []

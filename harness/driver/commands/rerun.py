@@ -144,8 +144,10 @@ def _print_made(console: Console, row: AttemptRow, made: _Made) -> None:
         # The kernel belongs to the fault that the stored attempt had.
         copy_item(made.folder, Path(row.folder), name)
     missing = [one for one in read_folder(made.folder).not_done if "kernel" in one.what]
-    for one in missing if failure and failure.kind in CUDA_KINDS else ():
+    for one in missing if row.kind in CUDA_KINDS else ():
         print_line(console, f"{one.what}: not done, {one.why}", indent="        ")
+        command = f"harness rerun {row.id} --memcheck"
+        print_line(console, f"{command} names it too, and looks at every access", indent="        ")
     print_line(console, f"logs: {made.folder}", indent="  ")
 
 
