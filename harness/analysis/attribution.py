@@ -48,11 +48,13 @@ def _list_factors(attempts: Sequence[AttemptRow], lanes: Sequence[Lane]) -> list
     before = _find_previous(attempts, cells, lanes)
     first = [cell is None for cell in before]
     forked = any(row.isolation == "fork" for row in attempts)
+    # Device and node answer one question; on one node the device has its whole weight.
+    place = 0.5 if len({row.node for row in attempts}) > 1 else 1.0
     return [
         Factor("suite", [row.suite for row in attempts], axis=True),
         *(Factor(name, [cell.get(name) for cell in cells], axis=True) for name in axes),
-        Factor("device", ["+".join(lane.gang) for lane in lanes], origin=Origin.GANG, weight=0.5),
-        Factor("node", [row.node for row in attempts], origin=Origin.GANG, weight=0.5),
+        Factor("device", ["+".join(lane.gang) for lane in lanes], origin=Origin.GANG, weight=place),
+        Factor("node", [row.node for row in attempts], origin=Origin.GANG, weight=place),
         # With spawn one keeper serves each device: that is the device again, no factor.
         *(
             [Factor("zygote", [row.zygote for row in attempts], origin=Origin.ZYGOTE)]

@@ -31,13 +31,30 @@ def compute_boschloo_p(k: int, n: int, reference_k: int, reference_n: int) -> fl
     """
     if k + reference_k in (0, n + reference_n):
         return 1.0
-    sides = (k, n, reference_k, reference_n), (reference_k, reference_n, k, n)
-    return min(1.0, 2 * min(_compute_one_sided_p(*side) for side in sides))
+    sides = [(k, n, reference_k, reference_n), (reference_k, reference_n, k, n)]
+    if k * reference_n < reference_k * n:
+        sides.reverse()
+    near, far = (_find_region(*side) for side in sides)
+    (_, one, _, other), _ = sides
+    p = find_largest_size(near, one, other)
+    # The side against the difference seen is seldom the smaller: one rate shows that it is larger.
+    pooled = (k + reference_k) / (n + reference_n)
+    if _compute_size(far, (other, one), pooled) < p:
+        p = min(p, find_largest_size(far, other, one))
+    return min(1.0, 2 * p)
 
 
-def _compute_one_sided_p(k: int, n: int, reference_k: int, reference_n: int) -> float:
+def _find_region(k: int, n: int, reference_k: int, reference_n: int) -> "Integers":
     fisher = tabulate_fisher(n, reference_n)
-    return find_largest_size(_count_below(fisher, float(fisher[k, reference_k])), n, reference_n)
+    return _count_below(fisher, float(fisher[k, reference_k]))
+
+
+def _compute_size(counts: "Integers", sizes: tuple[int, int], rate: float) -> float:
+    """Return the chance of a region at one common rate."""
+    import numpy as np
+
+    own, other = (compute_binomial_pmf(n, [rate])[0] for n in sizes)
+    return float(own @ np.append(0.0, np.cumsum(other))[counts])
 
 
 def _count_below(fisher: "Floats", limit: float) -> "Integers":
