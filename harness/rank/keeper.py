@@ -213,7 +213,7 @@ class Keeper:
             rank=self._ranks.pop(pid),
             pid=pid,
             code=code if code >= 0 else None,
-            signal=_signal_name(-code) if code < 0 else None,
+            signal=processes.name_signal(-code) if code < 0 else None,
             maxrss=maxrss_kib * 1024,
         )
 
@@ -242,13 +242,6 @@ class Keeper:
             self._kill_below()
             time.sleep(_SWEEP_PAUSE)
         os._exit(0)
-
-
-def _signal_name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:  # real-time signals have no names
-        return f"SIG{number}"
 
 
 def preload(names: Sequence[str]) -> None:

@@ -102,3 +102,11 @@ def _read_parent(process: Path) -> int | None:
         return None
     # The name, in parentheses, may hold anything, parentheses too.
     return int(stat.rpartition(")")[2].split()[1])
+
+
+def name_signal(number: int) -> str:
+    """Return a signal's name, `SIG64` of one that has none."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # real-time signals have no names
+        return f"SIG{number}"

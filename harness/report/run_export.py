@@ -32,11 +32,6 @@ class RunExport:
     command: str = ""
     history: Sequence[HistoryPoint] = field(default=())
 
-    def find_cell(self, attempt: AttemptRow) -> CellRate:
-        """Return the counted cell that an attempt belongs to."""
-        key = attempt.suite, attempt.cell, attempt.part
-        return next(c for c in self.report.all_cells if (c.suite, c.axes.key, c.part) == key)
-
 
 def label_repeat(attempt: AttemptRow) -> str:
     """Return `repeat 3`, or `repeat 3, replacement 1`; repeats are counted from 1."""
