@@ -1,5 +1,6 @@
 """How a diagnosis is printed: what was changed, what followed, and what is not known."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 
 from rich.console import Console
@@ -67,6 +68,7 @@ def list_conclusions(outcome: Outcome) -> Iterator[str]:
     if not base.failed:
         yield from _explain_silence(outcome, base)
         return
+    yield from _explain_other_kinds(outcome)
     yield from _explain_fitting(outcome)
     yield from _explain_excluded(outcome)
     yield from _explain_unknown(outcome)
@@ -79,6 +81,18 @@ def _explain_silence(outcome: Outcome, base: Tally) -> Iterator[str]:
         high = compute_upper_bound(0, base.valid).high
         yield f"{base.valid} attempts without a failure bound its rate below {high:.0%} (95 %)."
     yield f"next: harness run {outcome.failing.suite} --repeats 100 --amplify poison"
+
+
+def _explain_other_kinds(outcome: Outcome) -> Iterator[str]:
+    """Attempts count as failed or not, whatever their kind: say so if kinds differ."""
+    own, others = outcome.failing.kind, Counter[str]()
+    for trial in outcome.own_trials:
+        others.update({kind: n for kind, n in trial.kinds.items() if kind != own})
+    if others:
+        yield (
+            f"{sum(others.values())} failures are not {own} but {_list(others)}: "
+            "one fault may show several faces, or something else broke meanwhile"
+        )
 
 
 def _explain_fitting(outcome: Outcome) -> Iterator[str]:

@@ -66,6 +66,13 @@ def test_what_was_not_done_and_what_stayed_open_is_told() -> None:
     assert told.splitlines()[-1].startswith("next: ")
 
 
+def test_failures_of_other_kinds_are_counted_and_told() -> None:
+    outcome = make_outcome({"eager"})
+    assert "several faces" not in read_conclusions(outcome)
+    outcome.trials[0].kinds = {"wrong-output": 4, "early-exit": 2}
+    assert "2 failures are not wrong-output but early-exit 2" in read_conclusions(outcome)
+
+
 def test_a_cell_that_did_not_fail_again_gets_a_bound_and_no_class() -> None:
     outcome = make_outcome(set())
     outcome.trials[0].tally = Tally(0, 18)
