@@ -28,13 +28,25 @@ class Started:
         self.folder = folder
         suites = [str(OUTCOMES / "flakes.py"), str(OUTCOMES / "hangs.py::test_sleeps")]
         options = ["--repeats", "3", "--order", "ascending", "--tp", "1", "--json", "run.json"]
-        self.process = subprocess.Popen(
-            [*COMMAND, "run", *suites, *options],
-            cwd=folder,
-            env={**clean_environ(), "TMPDIR": str(temporary)},
-            start_new_session=True,
-            **{"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, **more},
-        )
+        self._given: dict[str, Any] = {
+            "cwd": folder,
+            "env": {**clean_environ(), "TMPDIR": str(temporary)},
+            "start_new_session": True,
+            "stdout": subprocess.PIPE,
+            "stderr": subprocess.DEVNULL,
+            **more,
+        }
+        self.process = subprocess.Popen([*COMMAND, "run", *suites, *options], **self._given)
+
+    def rerun(self) -> None:
+        """Make the attempt that was in flight again, and wait until its test has begun."""
+        attempt = self.query("SELECT id FROM attempt WHERE status = 'censored'")
+        self.process = subprocess.Popen([*COMMAND, "rerun", attempt], **self._given)
+        again = f".harness/runs/*/{attempt}.rerun/events.jsonl"
+        deadline = time.monotonic() + 90
+        while not any("test_start" in path.read_text() for path in self.folder.glob(again)):
+            assert time.monotonic() < deadline and self.process.poll() is None
+            time.sleep(0.1)
 
     def wait_for_attempts(self, count: int) -> list[psutil.Process]:
         """Wait until so many are stored. Return every process of the run."""
@@ -99,7 +111,7 @@ def await_end(processes: list[psutil.Process], since: float) -> float:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
-def test_an_end_signal_is_what_ctrl_c_is(
+def test_an_end_signal_is_what_ctrl_c_is_for_a_run_and_for_a_rerun(
     start: Callable[..., Started], number: signal.Signals
 ) -> None:
     run = start()
@@ -112,8 +124,23 @@ def test_an_end_signal_is_what_ctrl_c_is(
     assert run.query("SELECT status FROM run") == "interrupted"
     assert run.query("SELECT ended_by FROM run") == number.name
     assert run.read_json()["verdict"]["outcome"] == "interrupted"
-    assert b"hangs.py" in out
+    for words in (
+        b"hangs.py",
+        b"interrupted with",
+        b"harness run --resume",
+        b"killed in flight; whatever they would have been",
+    ):
+        assert words in out
     assert took < 2 * ALL_GONE_S  # two cores that others use too
+    if number is signal.SIGHUP:
+        return
+    run.rerun()
+    processes, since = run.list_processes(), time.monotonic()
+    run.process.send_signal(number)
+    out, _ = run.process.communicate(timeout=60)
+    assert await_end(processes, since) < 2 * ALL_GONE_S
+    assert run.process.returncode == 130
+    assert number.name.encode() in out
 
 
 def test_a_cancelled_workflow_leaves_no_process_and_a_stored_end(

@@ -10,7 +10,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
 from harness.report.run_schema import find_problems
@@ -197,31 +196,6 @@ def test_a_suite_that_collects_nothing_exits_4_after_one_attempt(
     assert done.run["cells"][0]["attempts"] <= 2
 
 
-def test_ctrl_c_keeps_what_had_finished_and_leaves_no_process(folder: Path) -> None:
-    # A shell's background job, and all that it starts, would ignore it.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    suites = [str(OUTCOMES / "flakes.py"), str(OUTCOMES / "hangs.py::test_sleeps")]
-    options = ["--repeats", "3", "--order", "ascending", "--tp", "1", "--store", "int.sqlite"]
-    process = subprocess.Popen(
-        [*COMMAND, "run", *suites, *options],
-        cwd=folder,
-        env=clean_environ(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    wait_for_attempts(folder / "int.sqlite", 1)
-    below = psutil.Process(process.pid).children(recursive=True)
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
-    assert process.returncode == 130, err
-    assert "interrupted with" in out
-    assert "harness run --resume" in out
-    assert "killed in flight; whatever they would have been" in out
-    _, alive = psutil.wait_procs(below, timeout=10)
-    assert not [p for p in alive if p.status() != psutil.STATUS_ZOMBIE]
-
-
 def wait_for_attempts(path: Path, count: int) -> None:
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
@@ -238,12 +212,14 @@ def wait_for_attempts(path: Path, count: int) -> None:
     raise TimeoutError(f"no {count} attempts in {path}")
 
 
-def test_a_killed_run_loses_only_the_attempts_in_flight_and_resumes(
+def test_a_killed_run_is_resumed_with_a_changed_suite_only_if_that_is_said(
     harness: Callable[..., Done], folder: Path
 ) -> None:
+    suite = folder / "test_changing.py"
+    suite.write_text((OUTCOMES / "flakes.py").read_text())
     options = ["--repeats", "12", "--order", "ascending", "--tp", "1", "--store", "kill.sqlite"]
     process = subprocess.Popen(
-        [*COMMAND, "run", str(OUTCOMES / "flakes.py"), *options, "--seed", "3"],
+        [*COMMAND, "run", suite.name, *options, "--seed", "3"],
         cwd=folder,
         env=clean_environ(),
         stdout=subprocess.DEVNULL,
@@ -252,10 +228,16 @@ def test_a_killed_run_loses_only_the_attempts_in_flight_and_resumes(
     wait_for_attempts(folder / "kill.sqlite", 2)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
-    done = harness("run", "--resume", "latest", "--store", "kill.sqlite", json_file=True)
-    found = done.run["cells"][0]
-    assert (found["attempts"], found["planned"]) == (12, 12)
+    suite.write_text(suite.read_text() + "# another version\n")
+    resume = ("run", "--resume", "latest", "--store", "kill.sqlite")
+    refused = harness(*resume)
+    assert refused.code == 2 and "test_changing.py" in refused.err
+    done = harness(*resume, "--allow-changed", json_file=True)
     assert done.run["run"]["status"] == "complete"
+    (earlier,) = done.run["earlier"]
+    assert any("test_changing.py" in text for text in earlier["changed"])
+    made = [one["cells"][0]["attempts"] for one in (earlier, done.run)]
+    assert sum(made) == 12 and made[0] >= 2
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import psutil
@@ -22,7 +23,7 @@ class LocalCluster:
     """A head and, once added, a second node. Ends with its context."""
 
     def __init__(self, folder: Path, cpus: int = 2) -> None:
-        self._folder = folder
+        self.folder = folder
         self._cpus = cpus
         self._rays = Path(tempfile.mkdtemp(prefix="hc-", dir="/tmp"))
         self.temporary = self._rays / "t"
@@ -48,9 +49,14 @@ class LocalCluster:
         token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": self.token}
         return {**token, "TMPDIR": str(self.temporary)}
 
-    def add_node(self) -> None:
-        """Start a second raylet and wait until the head knows it."""
-        self._start(f"--address={self.address}")
+    def add_node(self, absent: Path | None = None) -> None:
+        """Start a second raylet and wait until the head knows it.
+
+        absent: a folder that is empty for this node, as on a machine that lacks it.
+        """
+        hide = f'mount -t tmpfs none {absent} && exec "$@"'
+        lacking = ["unshare", "--mount", "sh", "-c", hide, "node"] if absent else []
+        self._start(f"--address={self.address}", before=lacking)
         self._await_nodes(2)
 
     def kill_second_node(self) -> None:
@@ -69,16 +75,16 @@ class LocalCluster:
         """Return the processes below its nodes that are this part of a run."""
         return [process for process in self.list_processes() if plays(process, part)]
 
-    def _start(self, *arguments: str) -> None:
-        log = self._folder / f"node{len(self._nodes)}.log"
+    def _start(self, *arguments: str, before: Sequence[str] = ()) -> None:
+        log = self.folder / f"node{len(self._nodes)}.log"
         command = [sys.executable, "-c", "from ray.scripts.scripts import main; main()", "start"]
         ports = ["--min-worker-port=0", "--max-worker-port=0"]
         head = [f"--temp-dir={self._rays}"] if "--head" in arguments else []
         with log.open("wb") as out:
             node = subprocess.Popen(
-                [*command, "--block", "--disable-usage-stats", f"--num-cpus={self._cpus}",
+                [*before, *command, "--block", "--disable-usage-stats", f"--num-cpus={self._cpus}",
                  "--object-store-memory=100000000", *ports, *head, *arguments],
-                cwd=self._folder,
+                cwd=self.folder,
                 env=clean_environ() | self.environment() | {"RAY_worker_niceness": "0"},
                 stdout=out,
                 stderr=out,
@@ -89,7 +95,7 @@ class LocalCluster:
     def _await_nodes(self, count: int) -> None:
         """Wait until as many raylets run below, and each has said that its node is up."""
         deadline = time.monotonic() + START_WAIT_S
-        logs = [self._folder / f"node{index}.log" for index in range(count)]
+        logs = [self.folder / f"node{index}.log" for index in range(count)]
         while time.monotonic() < deadline:
             if all("Ray runtime started" in log.read_text(errors="replace") for log in logs):
                 return

@@ -1,5 +1,6 @@
 """A cluster that others use too: two raylets on one machine, with a token."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -28,10 +29,17 @@ time.sleep(300)
 """
 
 
+#: A folder of the cluster's that its second node lacks.
+ABSENT = "absent"
+CAN_HIDE = os.geteuid() == 0 and not subprocess.run(["unshare", "--mount", "true"]).returncode
+
+
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
-    with LocalCluster(tmp_path_factory.mktemp("cluster")) as cluster:
-        cluster.add_node()
+    folder = tmp_path_factory.mktemp("cluster")
+    with LocalCluster(folder) as cluster:
+        (folder / ABSENT).mkdir()
+        cluster.add_node(folder / ABSENT if CAN_HIDE else None)
         yield cluster
 
 
@@ -74,7 +82,7 @@ def test_a_cluster_with_too_few_free_devices_for_a_gang_is_named_with_who_holds_
 ) -> None:
     assert held == 3
     with join(tmp_path, cluster, "--tp", 2, "--slots", 2, "--repeats", 2) as run:
-        assert run.process.wait(90) == 5
+        assert run.process.wait(200) == 5, run.err.read_text()  # it waits 20 s for them
         assert "pid" in run.err.read_text()
 
 
@@ -84,8 +92,22 @@ def test_a_wrong_token_says_what_to_set(tmp_path: Path, cluster: LocalCluster) -
     wrong = cluster.environment() | {"RAY_AUTH_TOKEN": "0" * 64}
     arguments = ["test_short.py", "--tp", 1, "--address", cluster.address]
     with RunningHarness(tmp_path, arguments, wrong) as run:
-        assert run.process.wait(90) == 2
+        assert run.process.wait(90) == 2, run.err.read_text()
         assert "RAY_AUTH_TOKEN" in run.err.read_text().splitlines()[-1]
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.skipif(not CAN_HIDE, reason="no mount namespaces here")
+def test_a_node_without_the_suite_is_named_and_the_other_makes_its_attempts(
+    cluster: LocalCluster,
+) -> None:
+    folder = cluster.folder / ABSENT
+    with join(folder, cluster, "--tp", 1, "--slots", 2, "--repeats", 8) as run:
+        read = run.finish()
+        assert read["run"]["status"] == "complete"
+        assert (read["cells"][0]["passed"], read["cells"][0]["infra"]) == (8, 0)
+        words = run.err.read_text()
+        assert "quarantined" in words and "does not exist there" in words
 
 
 @pytest.mark.timeout(240)
