@@ -30,7 +30,7 @@ def test_a_refusal_names_the_reason_and_what_is_available() -> None:
 
 
 def test_an_unknown_backend_names_those_that_exist() -> None:
-    with pytest.raises(UsageError, match="'fa9': .*choose from fa2, fa3, flex, torch_native"):
+    with pytest.raises(UsageError, match=r"'fa9': .*choose from fa2, fa3, flex, torch_native"):
         explain_absence("fa9", "cpu")
 
 
