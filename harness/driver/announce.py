@@ -11,6 +11,7 @@ from harness.core.errors import UsageError
 from harness.core.plan import Plan
 from harness.driver import messages
 from harness.driver.context import RunContext
+from harness.driver.options import RunOptions
 from harness.driver.processes import describe_sandbox
 from harness.report.terminal import print_line
 from harness.stats.attempts_needed import list_shortfalls
@@ -45,12 +46,18 @@ def print_plan(console: Console, context: RunContext, store: Store, devices: int
         if expected
         else "unknown, no stored run of these cells"
     )
-    most = f"at most {context.options.timeout_s:g} s per attempt"
+    most = f"at most {find_longest(context.options, plan):g} s per attempt"
     print_line(console, f"expected time: {told} ({most})")
     if plan.warmup:
         print_line(console, messages.say_warmup(plan.warmup, len(cells)))
     for line in _prospects(plan):
         print_line(console, line, "yellow" if line.startswith(_WARNING) else "")
+
+
+def find_longest(options: RunOptions, plan: Plan) -> float:
+    """Return the seconds that an attempt of the plan may take: a suite's own, or `--timeout`'s."""
+    setups = [options.setups.get(planned.suite) for planned in plan.runnable]
+    return max((one and one.timeout_s) or options.timeout_s for one in setups)
 
 
 def describe_size(plan: Plan, device: str, devices: int) -> str:

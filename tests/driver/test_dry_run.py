@@ -6,6 +6,7 @@ import pytest
 
 from harness.core.cell import Cell
 from harness.core.plan import Plan, PlannedCell
+from harness.driver.announce import find_longest
 from harness.driver.commands.dry_run import compute_cost, find_idle_axes, print_dry_run
 from harness.driver.configuration.suites import choose_suites
 from harness.driver.options import RunOptions
@@ -53,3 +54,12 @@ def test_it_prints_the_plan_and_leaves_nothing(
     assert "2 cells x 3 repeats = 6 attempts on 2 CPU slots" in told
     assert "no stored run" in told
     assert not (folder / ".harness").exists()
+
+
+def test_an_attempt_may_take_what_its_own_suite_says(folder: Path) -> None:
+    with (folder / "harness.toml").open("a") as file:
+        file.write("timeout = 7\n")
+    own = choose_suites(RunOptions(suites=("own",)))
+    plain = choose_suites(RunOptions(suites=("test_plain.py",), timeout_s=40.0))
+    plans = [(one, make_plan(one, "cpu", 2, seed=1, in_ci=False)) for one in (own, plain)]
+    assert [find_longest(*one) for one in plans] == [7.0, 40.0]
