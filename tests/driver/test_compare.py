@@ -28,10 +28,10 @@ from tests.report.runs import write_object
 ASCENDING, DESCENDING = (Cell((("order", o), ("tp", 1))) for o in ("ascending", "descending"))
 
 
-def row(position: int, cell: Cell, *, failed: bool) -> AttemptRow:
+def row(position: int, cell: Cell, repeat: int, *, failed: bool) -> AttemptRow:
     return AttemptRow(
         id=f"r.{position}", run_id="r", position=position, replaces=0, suite="s.py",
-        cell=cell.key, repeat=0, seed=position,
+        cell=cell.key, repeat=repeat, seed=position,
         status=AttemptStatus.FAILED if failed else AttemptStatus.PASSED,
         kind="assertion" if failed else None, phase=None, signature=None, message=None,
         failed_test=None, devices=["cpu:0"], node="n", zygote="z", isolation="fork", started=1.0,
@@ -54,7 +54,12 @@ def run(
     )
     rows = [
         # Failures lie evenly, so that they are no clusters.
-        row(a.position, a.cell, failed=a.repeat * failures[a.cell] % repeats < failures[a.cell])
+        row(
+            a.position,
+            a.cell,
+            a.repeat,
+            failed=a.repeat * failures[a.cell] % repeats < failures[a.cell],
+        )
         for a in schedule(plan)[:ended]
     ]
     record = RunRecord(
