@@ -123,6 +123,9 @@ def _spell(outcome: Outcome, why: tuple[str, ...]) -> str:
     asks = {one.name: one.asks for one in outcome.trials if one.asks}
     words = []
     for reason in why:
+        if reason.startswith("kind "):
+            words.append(f"it does not show as {reason.removeprefix('kind ')}")
+            continue
         arm = max((name for name in asks if reason.startswith(f"{name} ")), key=len, default="")
         verb = reason.removeprefix(arm).strip()
         spelled = {
