@@ -28,7 +28,7 @@ from tests.report.runs import write_object
 ASCENDING, DESCENDING = (Cell((("order", o), ("tp", 1))) for o in ("ascending", "descending"))
 
 
-def row(position: int, cell: Cell, repeat: int, *, failed: bool) -> AttemptRow:
+def row(position: int, cell: Cell, repeat: int = 0, *, failed: bool) -> AttemptRow:
     return AttemptRow(
         id=f"r.{position}", run_id="r", position=position, replaces=0, suite="s.py",
         cell=cell.key, repeat=repeat, seed=position,
