@@ -22,7 +22,7 @@ _ENTRIES = "2000"
 _MOST_RANKS = 64
 _MOST_BYTES = 32 << 20
 #: torch 2.11 imports torch._dynamo to name the frames of its record: seconds from a cold disk.
-_WAIT_SECONDS = 25.0
+_WAIT_SECONDS = 20.0
 _LOOK_SECONDS = 0.1
 
 

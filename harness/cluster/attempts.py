@@ -24,8 +24,9 @@ CHECK_WAIT_S = 20.0
 SILENT_WAIT_S = 20.0
 #: How long a keeper may take to be ready, before an attempt starts.
 READY_WAIT_S = 180.0
-#: What a supervisor may need past the timeout: grace, SIGKILL, and a keeper that does not answer.
-OVERTIME_S = 25.0
+#: What a supervisor may need past the timeout: stacks and flight recorders of a hang, grace,
+#: SIGKILL, and a keeper that does not answer.
+OVERTIME_S = 60.0
 _EVENTS_EVERY_S = 0.25
 
 
