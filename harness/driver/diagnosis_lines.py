@@ -49,8 +49,11 @@ def _explain_amplified(outcome: Outcome) -> str:
 
 def _make_table(outcome: Outcome) -> Table:
     kinds = {kind for one in outcome.trials for kind in one.kinds}
-    columns = ["experiment", "failed", "rate [95 %]", "finding"]
-    table = Table(*columns, *["kinds"] * (len(kinds) > 1), box=None)
+    table = Table("experiment", box=None)
+    table.add_column("failed", justify="right")
+    table.add_column("rate [95 %]", justify="right")
+    for name in ["finding", *["kinds"] * (len(kinds) > 1)]:
+        table.add_column(name)
     for one in outcome.trials:
         if one.planned is not None:
             cells = [_name(one), *_describe_rate(one.tally), _say_finding(one)]
@@ -79,7 +82,8 @@ def _explain_silence(outcome: Outcome, base: Tally) -> Iterator[str]:
     yield "The unchanged cell did not fail again, so nothing can be said of its cause."
     if base.valid:
         high = compute_upper_bound(0, base.valid).high
-        yield f"{base.valid} attempts without a failure bound its rate below {high:.0%} (95 %)."
+        bound = f"{100 * high:.0f} %"
+        yield f"{base.valid} attempts without a failure bound its rate below {bound} (95 %)."
     yield f"next: harness run {outcome.failing.suite} --repeats 100 --amplify poison"
 
 
@@ -106,8 +110,9 @@ def _explain_fitting(outcome: Outcome) -> Iterator[str]:
         yield "  A class is a lead, and no proof: it says what fits these experiments."
         return
     yield "No class of the table fits all findings."
-    if told.excluded:
-        nearest = min(told.excluded, key=lambda name: len(told.excluded[name]))
+    near = [name for name, why in told.excluded.items() if not why[0].startswith("kind ")]
+    if near:
+        nearest = min(near, key=lambda name: len(told.excluded[name]))
         yield f"  nearest: {nearest}: {BY_NAME[nearest].says}"
         yield f"  but: {_spell(outcome, told.excluded[nearest])}"
 
@@ -164,7 +169,8 @@ def _describe_rate(tally: Tally) -> tuple[str, str]:
         return "0/0", "-"
     found = compute_clopper_pearson(tally.failed, tally.valid)
     rate = tally.failed / tally.valid
-    return f"{tally.failed}/{tally.valid}", f"{rate:.0%} [{found.low:.0%}, {found.high:.0%}]"
+    percents = [f"{100 * share:.0f} %" for share in (rate, found.low, found.high)]
+    return f"{tally.failed}/{tally.valid}", f"{percents[0]} [{percents[1]}, {percents[2]}]"
 
 
 def _say_finding(trial: Trial) -> str:

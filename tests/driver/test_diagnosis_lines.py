@@ -77,7 +77,7 @@ def test_a_cell_that_did_not_fail_again_gets_a_bound_and_no_class() -> None:
     outcome = make_outcome(set())
     outcome.trials[0].tally = Tally(0, 18)
     told = read_conclusions(outcome)
-    assert "15%" in told
+    assert "15 %" in told
     assert "fits: " not in told
     assert "next: " in told
 
@@ -88,7 +88,7 @@ def test_the_table_keeps_every_rate_whole_at_any_width(width: int) -> None:
     out = io.StringIO()
     print_outcome(Console(file=out, width=width), outcome)
     assert out.getvalue().count("0/6") == 1
-    assert "100% [54%, 100%]" in out.getvalue()
+    assert "100 % [54 %, 100 %]" in out.getvalue()
     assert "not the suite's own" in out.getvalue()
 
 
