@@ -93,7 +93,7 @@ def test_suites_with_and_without_the_engine_each_get_their_own_cells(
         (Axis("dtype", ("int4",)), "'dtype' .*'int4'.*float32"),
         (Axis("prefix_cache", ("maybe",)), "'prefix_cache' .*'maybe'"),
         (Axis("seed", (1,)), "'seed'.*cannot vary"),
-        (Axis("backend", ("fa9",)), "'fa9': choose from"),
+        (Axis("backend", ("fa9",)), "'fa9': did you mean 'fa3'.*choose from"),
         (Axis("backend", ("fa3",)), "fa3 has no cpu kernel.*available here: torch_native"),
         (Axis("tp", (3,)), "there are 2"),
         (Axis("tp", (0,)), "'tp' cannot be 0"),

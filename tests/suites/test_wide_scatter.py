@@ -25,7 +25,7 @@ def change_neighbour(
     )  # fmt: skip
     memory = DeviceMemory()
     pages = fault.ExpandedPages(shape, memory)
-    neighbour = pages.allocate(1).fill_(-7)
+    neighbour = fault.open_workspace(memory).cut(1, shape.device).fill_(-7)
     table = torch.arange(10, 10 + ROWS * width).view(ROWS, width)
     positions = torch.zeros(ROWS, 1, dtype=torch.int64)
     positions[:rows] = start
