@@ -4,10 +4,12 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from harness.core.kinds import Exc, Kind, KindScope, Phase, classify_exception
+from harness.core.kinds import CUDA_KINDS, Exc, Kind, KindScope, Phase, classify_exception
 
-#: Kinds that an exception's words decide. The others follow from how a process ended.
+#: Kinds that an exception's words decide, and a process's last ones. The others follow from how a
+#: process ended.
 CORRECTABLE = (
+    Kind.SIGNAL,
     Kind.ILLEGAL_ACCESS,
     Kind.DEVICE_ASSERT,
     Kind.CUDA_ERROR,
@@ -39,11 +41,20 @@ def correct_kind(
     """
     if kind not in CORRECTABLE or not message:
         return kind
+    if kind == Kind.SIGNAL:
+        return _correct_abort(signature or "", scope)
     name = (signature or "").partition(":")[0]
     found = classify_exception(Exc((name,), message), in_setup=phase == Phase.SETUP, scope=scope)
     if found in _GENERAL and not _is_out_of_scope(kind, scope):
         return kind
     return found.value
+
+
+def _correct_abort(signature: str, scope: KindScope) -> str:
+    """Return the kind of a death by a signal: that of CUDA's error over which it aborted itself."""
+    cause, aborted, _ = signature.rpartition("(SIGABRT")
+    found = classify_exception(Exc((), cause), in_setup=False, scope=scope)
+    return (found if aborted and found in CUDA_KINDS else Kind.SIGNAL).value
 
 
 def _is_out_of_scope(kind: str, scope: KindScope) -> bool:

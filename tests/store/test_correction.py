@@ -14,6 +14,7 @@ from harness.core.statuses import AttemptStatus
 from harness.store.open import open_store
 
 REAL = json.loads((Path(__file__).parents[1] / "data" / "cuda_errors.json").read_text())["errors"]
+OFF_CUDA = KindScope(graphs=False)
 ON_CUDA = KindScope(graphs=True, collectives=False)
 
 
@@ -50,6 +51,22 @@ def test_a_kind_that_its_words_do_not_contradict_stays(
     kind: str, message: str, scope: KindScope
 ) -> None:
     assert correct_kind(kind, "run", "X: y", message, scope) == kind
+
+
+@pytest.mark.parametrize(
+    ("signature", "scope", "kind"),
+    [
+        ("watchdog: CUDA error: device-side assert (SIGABRT @ t)", ON_CUDA, Kind.DEVICE_ASSERT),
+        ("watchdog: CUDA error: device-side assert (SIGABRT @ t)", OFF_CUDA, Kind.SIGNAL),
+        ("watchdog: CUDA error: device-side assert (SIGKILL @ t)", ON_CUDA, Kind.SIGNAL),
+        ("SIGABRT in abort @ t", ON_CUDA, Kind.SIGNAL),
+    ],
+)
+def test_an_abort_over_an_error_of_cuda_was_stored_as_a_signal(
+    signature: str, scope: KindScope, kind: Kind
+) -> None:
+    message = "rank 0 ended by SIGABRT\nCUDA error: device-side assert triggered"
+    assert correct_kind("signal", "run", signature, message, scope) == kind
 
 
 def test_a_kind_that_such_an_attempt_cannot_have_is_corrected() -> None:
