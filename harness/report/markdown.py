@@ -20,6 +20,7 @@ from harness.report.detail_tables import (
 )
 from harness.report.headline import describe_run, write_headline
 from harness.report.markdown_limit import Section, fold, make_list, write_sections
+from harness.report.refused_cells import group_refused
 from harness.report.verdict_lines import select_sentences
 from harness.report.views import Column, Entry, Row, Shape, TableView
 
@@ -149,13 +150,10 @@ def _write_signatures(signatures: Sequence[SignatureCount]) -> Section:
 
 
 def _write_refused(refused: Sequence[RefusedCell]) -> Section:
-    alike: dict[tuple[str, str], list[str]] = {}
-    for one in refused:
-        alike.setdefault((one.suite, one.reason), []).append(one.axes.label)
     rows = [
-        f"- {_write_code(suite)}: {neutral(reason, 600)} "
-        f"({len(labels)} × {neutral('; '.join(labels), 400)})"
-        for (suite, reason), labels in alike.items()
+        f"- {_write_code(group.suite)}: {neutral(group.reason, 600)} "
+        f"({len(group.labels)} × {neutral(group.text, 400)})"
+        for group in group_refused(refused)
     ]
     return make_list("reasons for cells not run", "**Not run**", rows)
 

@@ -21,6 +21,7 @@ from harness.report.detail_tables import (
 )
 from harness.report.evidence_folder import list_evidence
 from harness.report.layout import clean_text, lay_out
+from harness.report.refused_cells import group_refused
 from harness.report.verdict_lines import select_sentences
 from harness.report.views import TableView
 
@@ -133,8 +134,8 @@ def _print_lists(report: Report, console: Console) -> None:
         print_line(console, f"infrastructure: {first}", "yellow")
         for line in more[:_CAUSE_OF_LOSS]:
             print_line(console, line, "dim", "    ")
-    for cell in report.refused:
-        print_line(console, f"not run: {cell.suite} · {cell.axes.label}: {cell.reason}", "yellow")
+    for group in group_refused(report.refused):
+        print_line(console, f"not run: {group.suite} · {group.text}: {group.reason}", "yellow")
     for note in list(dict.fromkeys(n for cell in report.cells for n in cell.notes))[:_LISTED]:
         print_line(console, f"note: {note}", "dim")
 

@@ -131,7 +131,7 @@ def test_infrastructure_refusals_and_unreached_tests_are_shown() -> None:
     run["refused"] = [{"suite": "s.py", "axes": {"backend": b}, "reason": "no CUDA"} for b in "ab"]
     text = markdown(run, COMMENT)
     assert "- 2 × <code>m</code>" in text
-    assert "- <code>s.py</code>: no CUDA (2 × a; b)" in text
+    assert "- <code>s.py</code>: no CUDA (2 × a, b)" in text
     assert "<code>t</code> | ascending | 2/42 |" in text
 
 

@@ -29,6 +29,7 @@ from harness.report.html import figures
 from harness.report.html.evidence import SHOWN, collect_evidence
 from harness.report.html.figures import Figure
 from harness.report.html.strip import make_strip
+from harness.report.refused_cells import group_refused
 from harness.report.run_export import RunExport, get_axes
 from harness.report.verdict_lines import select_sentences
 from harness.report.views import TableView
@@ -51,6 +52,7 @@ def render_page(export: RunExport) -> str:
         .get_template("page.html.j2")
         .render(
             report=report,
+            refused=group_refused(report.refused),
             run=report.run,
             headline=Markup(write_headline(report)),  # neutral text with character references
             sentences=select_sentences(report),
