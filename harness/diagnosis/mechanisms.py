@@ -105,6 +105,8 @@ BY_NAME = {one.name: one for one in MECHANISMS}
 #: What to do next about a class, with a suite and a failed attempt of it. Any other class: AUDIT.
 AUDIT = "harness run {suite} --audit --repeats 3 (a graph's pointers to freed memory)"
 NEXT: Mapping[str, str] = {
+    "out-of-bounds-write": "compare how much is written with the room that there is, in the "
+    "largest batch and tree (on CUDA: harness rerun {attempt} --memcheck)",
     "memory-exhaustion": "harness capture-cost (what each capture order costs in memory)",
     "rank-divergence": "harness show {attempt} (the stacks of all ranks: one is elsewhere)",
     "cache-state": "empty the caches, or find what the key of a cached kernel leaves out",
