@@ -160,3 +160,6 @@ def _find_contradictions(
             yield f"{arm} fails"
         if arm not in one.passes and finding is Finding.PASSES:
             yield f"{arm} passes"
+        # Where nothing is said to matter, silence is no evidence: the arm must have failed.
+        if not one.passes and finding is Finding.UNDECIDED:
+            yield f"{arm} never failed"

@@ -137,6 +137,7 @@ def _spell(outcome: Outcome, why: tuple[str, ...]) -> str:
             "fails": "it fails",
             "passes": "it passes",
             "does not pass": "it is not shown to pass",
+            "never failed": "it did not fail even once",
         }
         words.append(f"{spelled[verb]} {asks[arm]}" if arm and verb in spelled else reason)
     return "; ".join(words)

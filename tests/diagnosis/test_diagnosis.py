@@ -59,6 +59,13 @@ def test_without_findings_no_class_that_needs_one_fits() -> None:
     assert {BY_NAME[name].needs for name in fitting} == {frozenset()}
 
 
+def test_that_nothing_matters_is_not_said_while_an_arm_never_failed() -> None:
+    findings = make_findings("narrow-threshold") | {"eager": Finding.UNDECIDED}
+    told = name_mechanism(findings, "wrong-output")
+    assert told.named == ""
+    assert told.excluded["narrow-threshold"] == ("eager never failed",)
+
+
 def test_an_arm_that_never_fails_passes_once_that_would_be_seldom_by_chance() -> None:
     assert judge_arm([True] * 6, [False] * 6, 13) is Finding.PASSES
     assert judge_arm([True] * 3, [False] * 3, 13) is Finding.UNDECIDED

@@ -11,6 +11,7 @@ from harness.core.cell import read_cell_dict
 from harness.diagnosis.findings import Finding, Tally
 from harness.diagnosis.mechanisms import BY_NAME, MECHANISMS, NEXT, name_mechanism
 from harness.driver.diagnosis_lines import list_conclusions, print_outcome, print_start
+from harness.driver.examining import MOST
 from harness.driver.options import RunOptions
 from harness.driver.trials import UNCHANGED, FailingCell, Outcome, plan_trials
 
@@ -61,7 +62,7 @@ def test_if_nothing_fits_the_nearest_class_is_told_with_what_speaks_against_it()
 
 def test_what_was_not_done_and_what_stayed_open_is_told() -> None:
     told = read_conclusions(make_outcome({"eager"}, frozenset({"short"})))
-    assert "could not tell within 36 attempts: short" in told
+    assert f"could not tell within {MOST} attempts: short" in told
     assert "not done: memcheck" in told
     assert told.splitlines()[-1].startswith("next: ")
 
