@@ -18,12 +18,12 @@ from harness.stats.permutation import compute_tail_of_runs
 from harness.stats.sequential import Outcome, RatePair
 
 #: A cell's order is doubtful if so few runs of failures and passes have at most this chance. So
-#: high because of the few failures; half of sound decisions are confirmed at the price of a few
-#: more attempts.
+#: high because of the few failures: many sound decisions, too, are then confirmed at the price of
+#: a few more attempts.
 DOUBT = 0.5
-#: Share of the threshold that e must reach with each burst counted once. With the whole one the
-#: power for 0.2 against 0 would fall from 78 to 72 % and not to 77 % (cap 36); the error at equal
-#: rates of 0.2 in bursts of three would be 4.4 % and not 7.5 %.
+#: Share of the threshold that e must reach with each burst counted once. The whole one would find
+#: fewer true differences; with half of it a few more bursts are called a difference. What that
+#: costs: `benchmarks/statistics/decisions.py`, whose table is in docs/explanation/statistics.md.
 SHARE = 0.5
 #: Attempts after which "always" against "never" is in doubt no longer: nothing follows a pass then.
 CONSTANT = 10

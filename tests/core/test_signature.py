@@ -62,7 +62,7 @@ SAME = [
     ("ERROR 11-25 04:01:07 [core.py:12] x", "ERROR 11-25 04:01:09 [core.py:12] x"),
     ("worker-3 died", "worker-12 died"),
     ("error 3 in layer4.weight", "error 17 in layer11.weight"),
-    ("OSError: '/home/a/.cache/x1/kernel.so'", "OSError: '/root/.cache/y22/kernel.so'"),
+    ("OSError: '/home/a/.cache/x1/kernel.so'", "OSError: '/home/b/.cache/y22/kernel.so'"),
     (
         "RuntimeError: lost /tmp/harness-x7/r0/rendezvous",
         "RuntimeError: lost /tmp/harness-q/r1/rdv",
